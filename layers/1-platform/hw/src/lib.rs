@@ -1,0 +1,2 @@
+//! Layer 1: PC and microvm hardware
+#![no_std]

@@ -1,0 +1,2 @@
+//! Layer 1: virtio drivers
+#![no_std]

@@ -1,0 +1,2 @@
+//! Layer 2: memory, threads, time and traps of one machine, and the interfaces that platforms implement
+#![no_std]

@@ -1,0 +1,2 @@
+//! Layer 3: the hypercalls on core
+#![no_std]

@@ -1,0 +1,2 @@
+//! Layer 3: the hypercalls on a Linux process
+#![no_std]

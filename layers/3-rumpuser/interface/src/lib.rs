@@ -1,0 +1,2 @@
+//! Layer 3: the hypercall interface between a kernel and what it stands on
+#![no_std]

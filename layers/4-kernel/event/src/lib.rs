@@ -1,0 +1,2 @@
+//! Layer 4: epoll, poll, eventfd, timerfd and pipes
+#![no_std]

@@ -1,0 +1,2 @@
+//! Layer 5: configuration, the program loader and the start of programs
+#![no_std]

@@ -1,0 +1,2 @@
+//! What an image file is: its notes, segments and limits
+#![no_std]
