@@ -1,0 +1,23 @@
+//! What the machine was given at boot.
+
+use crate::hypercalls::*;
+
+/// Data handed over by the boot loader or baked into the image; it lives as long as the kernel.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct BootData {
+    /// The command line; empty if there is none.
+    pub command_line: &'static str,
+    /// The launch-time configuration document (the first PVH module), if one was given.
+    pub launch_configuration: Option<&'static [u8]>,
+    /// The configuration document baked into the image, if any.
+    pub baked_configuration: Option<&'static [u8]>,
+    /// The root file system baked into the image, page-aligned, if any.
+    pub root_file_system: Option<&'static [u8]>,
+    /// When the machine was entered, on the monotonic clock's scale (nanoseconds): usually 0.
+    pub entered_at: u64,
+}
+
+/// What was handed over at boot.
+pub fn data() -> &'static BootData {
+    rumpuser_boot_data()
+}

@@ -1,0 +1,13 @@
+//! Clocks, in nanoseconds.
+
+use crate::hypercalls::*;
+
+/// Nanoseconds since boot; never goes back.
+pub fn monotonic() -> u64 {
+    rumpuser_clock_monotonic()
+}
+
+/// Nanoseconds since 1970-01-01 UTC.
+pub fn realtime() -> u64 {
+    rumpuser_clock_realtime()
+}

@@ -1,0 +1,24 @@
+//! Leaving, and being asked to leave.
+
+use crate::hypercalls::*;
+use alloc::boxed::Box;
+
+/// How to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Power off and report this exit status (0 to 255; 128 + signal for a killed program) to the host.
+    Status(u8),
+    /// Restart the machine.
+    Reboot,
+}
+
+/// Powers off, or ends the process. The caller has flushed the disks.
+pub fn exit(exit: Exit) -> ! {
+    rumpuser_exit(exit)
+}
+
+/// Has `handler` called, on a thread of the back end, each time the host asks for a clean stop (ACPI power button,
+/// Xen `control/shutdown`, SIGTERM to a process). It replaces the handler before it.
+pub fn on_stop(handler: impl Fn() + Send + Sync + 'static) {
+    rumpuser_on_stop(Box::new(handler));
+}
