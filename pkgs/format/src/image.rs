@@ -1,0 +1,220 @@
+//! A whole image, or a kernel that has no payload yet: read, validated, and taken apart.
+use crate::note::{PVH_NAME, PVH_TYPE_ENTRY};
+use crate::{
+    CONFIGURATION_LIMIT, Error, Header, NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, Notes,
+    PAGE_SIZE, Part, Payload, Segment, SegmentKind, is_erofs,
+};
+use alloc::vec::Vec;
+
+/// A validated image. Borrows the file's bytes.
+///
+/// A kernel that has not been baked is an image too, with a default [`Payload`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Image<'a> {
+    /// The file header's fields.
+    pub header: Header,
+    /// All program headers, in the file's order.
+    pub segments: Vec<Segment>,
+    /// Physical address of the PVH entry point.
+    pub entry: u32,
+    /// Where the payload is in memory.
+    pub payload: Payload,
+    /// File offset of the payload note's descriptor.
+    pub payload_offset: usize,
+    /// What the kernel says of itself: JSON text.
+    pub manifest: Option<&'a str>,
+    /// The root file system's bytes.
+    pub rootfs: Option<&'a [u8]>,
+    /// The default configuration: JSON text (not parsed here).
+    pub configuration: Option<&'a str>,
+}
+
+/// What the notes of a file say.
+#[derive(Default)]
+struct Found<'a> {
+    entry: Option<u32>,
+    payload: Option<(Payload, usize)>,
+    manifest: Option<&'a str>,
+}
+
+impl<'a> Image<'a> {
+    /// Reads and validates `file`.
+    ///
+    /// # Errors
+    /// Any [`Error`]; after success all offsets, addresses and sizes in the result are in range.
+    pub fn read(file: &'a [u8]) -> Result<Image<'a>, Error> {
+        let header = Header::read(file)?;
+        let segments = header.segments(file)?;
+        check_segments(file, &segments)?;
+        let found = Found::read(file, &segments)?;
+        let entry = found.entry.ok_or(Error::MissingPvhNote)?;
+        let (payload, payload_offset) = found.payload.ok_or(Error::MissingPayloadNote)?;
+        if !segments
+            .iter()
+            .any(|segment| holds(segment, u64::from(entry)))
+        {
+            return Err(Error::MisplacedEntry);
+        }
+        let part = |part, address, size| loaded_part(file, &segments, part, address, size);
+        let rootfs = part(Part::Rootfs, payload.rootfs_address, payload.rootfs_size)?;
+        if rootfs.is_some_and(|bytes| !is_erofs(bytes)) {
+            return Err(Error::NotErofs);
+        }
+        let configuration = part(
+            Part::Configuration,
+            payload.configuration_address,
+            payload.configuration_size,
+        )?;
+        if configuration.is_some_and(|bytes| bytes.len() > CONFIGURATION_LIMIT) {
+            return Err(Error::ConfigurationTooLarge);
+        }
+        let configuration = configuration
+            .map(core::str::from_utf8)
+            .transpose()
+            .map_err(|_| Error::InvalidText)?;
+        Ok(Image {
+            header,
+            segments,
+            entry,
+            payload,
+            payload_offset,
+            manifest: found.manifest,
+            rootfs,
+            configuration,
+        })
+    }
+
+    /// Whether a payload has been added to the kernel.
+    #[must_use]
+    pub fn is_baked(&self) -> bool {
+        self.payload != Payload::default()
+    }
+
+    /// The first physical address after everything that is loaded: what the image needs of memory, in bytes.
+    #[must_use]
+    pub fn memory_end(&self) -> u64 {
+        self.segments
+            .iter()
+            .filter(|segment| segment.is_loaded())
+            .filter_map(Segment::physical_end)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Bytes of memory taken by the loaded segments, without the payload.
+    #[must_use]
+    pub fn kernel_size(&self) -> u64 {
+        let payload = [
+            self.payload.rootfs_address,
+            self.payload.configuration_address,
+        ];
+        self.segments
+            .iter()
+            .filter(|segment| segment.is_loaded() && !payload.contains(&segment.physical_address))
+            .fold(0, |sum: u64, segment| {
+                sum.saturating_add(segment.memory_size)
+            })
+    }
+}
+
+impl<'a> Found<'a> {
+    fn read(file: &'a [u8], segments: &[Segment]) -> Result<Found<'a>, Error> {
+        let mut found = Found::default();
+        for segment in segments
+            .iter()
+            .filter(|segment| segment.kind == SegmentKind::Note)
+        {
+            let bytes = segment.bytes(file).ok_or(Error::MalformedNote)?;
+            for note in Notes::new(bytes) {
+                let note = note?;
+                if note.name == PVH_NAME && note.kind == PVH_TYPE_ENTRY {
+                    let entry = match *note.descriptor {
+                        [a, b, c, d] | [a, b, c, d, 0, 0, 0, 0] => u32::from_le_bytes([a, b, c, d]),
+                        _ => return Err(Error::MalformedNote),
+                    };
+                    set_once(&mut found.entry, entry)?;
+                } else if note.name == NOTE_NAME && note.kind == NOTE_TYPE_PAYLOAD {
+                    let payload = Payload::decode(note.descriptor).ok_or(Error::MalformedNote)?;
+                    let offset = usize::try_from(segment.offset)
+                        .ok()
+                        .and_then(|start| start.checked_add(note.descriptor_offset))
+                        .ok_or(Error::MalformedNote)?;
+                    set_once(&mut found.payload, (payload, offset))?;
+                } else if note.name == NOTE_NAME && note.kind == NOTE_TYPE_MANIFEST {
+                    let text =
+                        core::str::from_utf8(note.descriptor).map_err(|_| Error::InvalidText)?;
+                    set_once(&mut found.manifest, text.trim_end_matches('\0'))?;
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), Error> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Error::DuplicateNote),
+    }
+}
+
+/// Every segment lies within the file and below the memory limit, and no two share memory.
+fn check_segments(file: &[u8], segments: &[Segment]) -> Result<(), Error> {
+    for (index, segment) in segments.iter().enumerate() {
+        if matches!(segment.kind, SegmentKind::Other(_)) {
+            continue;
+        }
+        segment
+            .bytes(file)
+            .ok_or(Error::SegmentOutsideFile(index))?;
+        if segment.kind == SegmentKind::Load && segment.file_size > segment.memory_size {
+            return Err(Error::SegmentSize(index));
+        }
+        segment.physical_end().ok_or(Error::SegmentSize(index))?;
+    }
+    let mut loaded: Vec<(u64, u64, usize)> = segments
+        .iter()
+        .enumerate()
+        .filter(|(_, segment)| segment.is_loaded())
+        .filter_map(|(index, segment)| {
+            Some((segment.physical_address, segment.physical_end()?, index))
+        })
+        .collect();
+    loaded.sort_unstable();
+    for (lower, upper) in loaded.iter().zip(loaded.iter().skip(1)) {
+        if lower.1 > upper.0 {
+            return Err(Error::OverlappingSegments(lower.2, upper.2));
+        }
+    }
+    Ok(())
+}
+
+fn holds(segment: &Segment, address: u64) -> bool {
+    segment.is_loaded()
+        && segment
+            .physical_end()
+            .is_some_and(|end| (segment.physical_address..end).contains(&address))
+}
+
+/// The `size` bytes that are loaded at `address`, which must be the beginning of a segment.
+fn loaded_part<'a>(
+    file: &'a [u8],
+    segments: &[Segment],
+    part: Part,
+    address: u64,
+    size: u64,
+) -> Result<Option<&'a [u8]>, Error> {
+    if size == 0 {
+        return Ok(None);
+    }
+    if !address.is_multiple_of(PAGE_SIZE) {
+        return Err(Error::MisplacedPayload(part));
+    }
+    let bytes = segments
+        .iter()
+        .find(|segment| segment.is_loaded() && segment.physical_address == address)
+        .and_then(|segment| segment.bytes(file))
+        .and_then(|bytes| bytes.get(..usize::try_from(size).ok()?))
+        .ok_or(Error::UnloadedPayload(part))?;
+    Ok(Some(bytes))
+}
