@@ -1,0 +1,55 @@
+//! A network interface, as a driver gives it.
+
+use super::Notify;
+
+/// What a link is and can do.
+#[derive(Debug, Clone, Default)]
+pub struct LinkInfo {
+    /// Ethernet address.
+    pub mac: [u8; 6],
+    /// Largest payload of an Ethernet frame, in bytes (1500 as a rule).
+    pub mtu: usize,
+    /// The device fills in TCP and UDP checksums of frames sent with [`Checksum::Partial`].
+    pub transmit_checksum: bool,
+}
+
+/// What is known of a received frame's transport checksum, or asked of a sent one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// Received: not verified. Sent: complete, leave it alone.
+    Unknown,
+    /// Received: known to be right (or the frame never left the host).
+    Verified,
+    /// Sent: the device shall compute it from `start` to the end of the frame and store it at `start + offset`;
+    /// the field holds the pseudo-header's sum (VIRTIO 1.2 §5.1.6.2).
+    Partial {
+        /// First byte that is summed, from the beginning of the frame.
+        start: u16,
+        /// Where the sum goes, from `start`.
+        offset: u16,
+    },
+}
+
+/// An Ethernet interface. Frames are handed over in batches, and the doorbell rings once per batch.
+pub trait Link: Send {
+    /// What it is.
+    fn info(&self) -> LinkInfo;
+
+    /// Hands received frames to `sink`, at most `budget`, and gives their buffers back to the device. Returns how many
+    /// there were. Does not block. Frames may be longer than the MTU when the host joined segments.
+    fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(&[u8], Checksum)) -> usize;
+
+    /// Queues a frame of `length` bytes (Ethernet header included) that `fill` writes. False, and `fill` not called, if
+    /// the queue is full; the notification comes when there is room again. Nothing is sent before [`Link::flush`].
+    fn transmit(&mut self, length: usize, checksum: Checksum, fill: &mut dyn FnMut(&mut [u8])) -> bool;
+
+    /// Rings the doorbell for what was queued.
+    fn flush(&mut self);
+
+    /// Asks to be notified of the next arrival, or of room after a full queue. Returns true if there is something
+    /// already, in which case no notification comes. Does not block.
+    fn arm(&mut self) -> bool;
+
+    /// Whom to notify.
+    fn set_notify(&mut self, notify: Notify);
+}

@@ -1,0 +1,51 @@
+//! What a platform implements for core, one trait per file, and what core offers to a platform.
+//!
+//! A platform (layer 1) is one value of [`Platform`]. Core calls it in this order, all on the boot processor:
+//!
+//! ```text
+//!   detect ─▶ (early_write whenever core logs) ─▶ initialize ─▶ … threads, interrupts, timers run … ─▶ discover
+//!             no heap, interrupts off              heap, interrupts off                               on a thread
+//! ```
+//!
+//! What a driver finds in core:
+//!
+//! | need | where |
+//! |---|---|
+//! | port I/O, MSRs | `x86_64::instructions::port`, `x86_64::registers` |
+//! | device registers | [`crate::mmio::map`]: uncached and volatile, never unmapped |
+//! | memory for a device | [`crate::dma::Buffer`]; [`crate::dma::physical_address`] for what the kernel already holds |
+//! | interrupts | [`crate::interrupts::register`] |
+//! | waiting | [`crate::thread`]: `spawn`, `current`, `park`, `Thread::unpark` (allowed in interrupt handlers) |
+//! | data shared with a handler | [`crate::sync::IrqMutex`] |
+//! | time | [`crate::clock::monotonic`] |
+//! | log | the `log` crate |
+//! | a stop asked for by the host | [`crate::stop::request`] (allowed in interrupt handlers) |
+//!
+//! In interrupt context (handlers of [`crate::interrupts::register`] and every [`Notify`]) nothing may block, allocate or
+//! take a lock that is not an [`crate::sync::IrqMutex`].
+
+mod clock;
+mod console;
+mod disk;
+mod entropy;
+mod interrupt;
+mod link;
+mod platform;
+mod power;
+mod timer;
+
+pub use clock::{Clock, TscScale};
+pub use console::Console;
+pub use disk::{Disk, DiskError, DiskInfo};
+pub use entropy::Entropy;
+pub use interrupt::{InterruptController, Polarity, Trigger};
+pub use link::{Checksum, Link, LinkInfo};
+pub use platform::{Devices, Machine, Platform, PlatformError};
+pub use power::{Ending, Power};
+pub use timer::Timer;
+
+use alloc::sync::Arc;
+
+/// Called by a device when there is something new, in interrupt context or within one of the device's own methods.
+/// It only wakes threads.
+pub type Notify = Arc<dyn Fn() + Send + Sync>;
