@@ -1,0 +1,24 @@
+# The compiler flags of everything that is built here.
+let
+  target = "x86_64-unknown-linux-gnu";
+
+  # Paths of the build must not show in what is built.
+  remap = "--remap-path-prefix=/build/ws=/rumpkin --remap-path-prefix=/build/vendor=/crates";
+in
+{
+  inherit target;
+
+  # Every crate of the kernel, ours or not: no SSE, which the kernel neither saves nor uses; no red zone, which an
+  # interrupt would overwrite. rustc 1.95 warns that `-sse2` will become an error for this target; the pinned
+  # toolchain is what makes it safe to use.
+  kernel = "-Crelocation-model=static -Ccode-model=kernel -Cno-redzone=yes -Ctarget-feature=-sse,-sse2 ${remap}";
+
+  # The last step alone, which links the kernel into an image.
+  kernelLink = "-Clinker=rust-lld -Clinker-flavor=ld.lld -Ctarget-feature=+crt-static";
+
+  # Programs for the guest: static, at any address.
+  program = "-Ctarget-feature=+crt-static ${remap}";
+
+  # Programs for the machine that builds.
+  host = remap;
+}

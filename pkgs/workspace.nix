@@ -1,0 +1,49 @@
+# The Cargo workspace as Nix sees it: its members, and source trees that hold only some of them.
+let
+  root = ../.;
+  manifest = builtins.readFile ../Cargo.toml;
+  inherit ((builtins.fromTOML manifest).workspace) members;
+
+  startsWith = prefix: string: builtins.substring 0 (builtins.stringLength prefix) string == prefix;
+  relative = path: builtins.substring (builtins.stringLength (toString root) + 1) (-1) (toString path);
+in
+{
+  inherit members;
+
+  # The members in one folder.
+  under = folder: builtins.filter (startsWith "${folder}/") members;
+
+  # The name of a member's package.
+  packageName = member: (builtins.fromTOML (builtins.readFile (root + "/${member}/Cargo.toml"))).package.name;
+
+  # A source tree with these members and nothing else of ours, so that what depends on another one cannot build.
+  # `extra` names further files or folders.
+  source =
+    {
+      name,
+      only,
+      extra ? [ ],
+    }:
+    let
+      others = builtins.filter (member: !(builtins.elem member only)) members;
+      wanted = only ++ extra ++ [ "Cargo.lock" ];
+      files = builtins.path {
+        name = "${name}-files";
+        path = root;
+        filter =
+          path: _:
+          let
+            here = relative path;
+          in
+          builtins.any (
+            want: here == want || startsWith "${want}/" here || startsWith "${here}/" want
+          ) wanted;
+      };
+      workspace = builtins.toFile "Cargo.toml" (
+        builtins.replaceStrings (map (member: "  \"${member}\",\n") others) (map (_: "") others) manifest
+      );
+    in
+    {
+      inherit files workspace;
+    };
+}

@@ -1,0 +1,61 @@
+# Runs Cargo over a source tree, offline, with the crates that Cargo.lock names.
+{
+  run,
+  seeds,
+  rust,
+}:
+let
+  # One folder per crate, as `cargo vendor` lays them out, each checked by the hash that Cargo.lock has for it.
+  vendor =
+    run
+      {
+        name = "vendored-crates";
+        env = {
+          crates = map seeds.crate seeds.crates;
+          sums = map (package: package.checksum) seeds.crates;
+        };
+      }
+      ''
+        mkdir $out
+        set -- $sums
+        for crate in $crates; do
+          tar xzf $crate -C $out
+          folder=$(basename $crate .crate)
+          echo "{\"files\":{},\"package\":\"$1\"}" > $out/''${folder#*-}/.cargo-checksum.json
+          shift
+        done
+      '';
+in
+{
+  name,
+  # From pkgs/workspace.nix: the files, and the workspace's Cargo.toml.
+  source,
+  script,
+  tools ? [ ],
+  env ? { },
+}:
+run
+  {
+    inherit name;
+    tools = [ rust ] ++ tools;
+    env = env // {
+      inherit (source) files workspace;
+    };
+  }
+  ''
+    cp -a $files ws
+    chmod -R u+w ws
+    cp -a $workspace ws/Cargo.toml
+    # The same path in every world: crates' paths end up in panic messages.
+    ln -s ${vendor} vendor
+    export CARGO_HOME=$TMPDIR/cargo CARGO_NET_OFFLINE=true
+    mkdir $CARGO_HOME
+    cat > $CARGO_HOME/config.toml <<EOF
+    [source.crates-io]
+    replace-with = "vendor"
+    [source.vendor]
+    directory = "$TMPDIR/vendor"
+    EOF
+    cd ws
+    ${script}
+  ''

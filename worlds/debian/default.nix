@@ -1,0 +1,70 @@
+# The Debian world: a toolchain made of pinned Debian packages and the installed Rust, all of it named by hash.
+# What a world has to give is said in ../README.md.
+{ }:
+let
+  system = "x86_64-linux";
+  seeds = import ./seeds.nix;
+
+  # Runs a shell script in Nix's sandbox; `tools` are put on its PATH before busybox.
+  run =
+    {
+      name,
+      tools ? [ ],
+      env ? { },
+    }:
+    script:
+    derivation (
+      env
+      // {
+        inherit name system;
+        builder = "${seeds.busybox}/busybox";
+        args = [
+          "sh"
+          "-euo"
+          "pipefail"
+          "-c"
+          ''
+            export HOME=$TMPDIR PATH=${builtins.concatStringsSep ":" (map (tool: "${tool}/bin") (tools ++ [ busyboxTools ]))}
+            ${script}
+          ''
+        ];
+      }
+    );
+
+  busyboxTools = derivation {
+    inherit system;
+    name = "busybox-tools";
+    builder = "${seeds.busybox}/busybox";
+    args = [
+      "sh"
+      "-euc"
+      "${seeds.busybox}/busybox mkdir -p $out/bin; ${seeds.busybox}/busybox --install -s $out/bin"
+    ];
+  };
+
+  context = {
+    inherit run seeds unpack;
+  };
+  unpack = import ./unpack.nix { inherit run seeds patchelf; };
+  patchelf = import ./patchelf.nix { inherit run seeds; };
+  gcc = import ./gcc.nix context;
+  rust = import ./rust.nix (context // { inherit gcc patchelf; });
+in
+{
+  inherit
+    system
+    run
+    gcc
+    rust
+    ;
+  name = "debian";
+
+  qemu = import ./qemu.nix context;
+  erofs = import ./erofs.nix context;
+  shellcheck = import ./shellcheck.nix context;
+
+  cargo = import ./cargo.nix { inherit run seeds rust; };
+
+  inherit seeds;
+  checks = { };
+}

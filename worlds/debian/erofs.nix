@@ -1,0 +1,11 @@
+# The maker of EROFS images.
+{ unpack, ... }:
+unpack {
+  name = "erofs-utils";
+  set = "erofs";
+  script = ''
+    mkdir bin
+    ln -s ../usr/bin/mkfs.erofs bin/
+    bin/mkfs.erofs --help 2>&1 | head -n 1
+  '';
+}

@@ -1,0 +1,103 @@
+# What the Debian world takes from outside: files and folders that are in the store by their hash.
+#
+# Each is a fixed-output derivation, so Nix uses what is there already and runs the builder only for what is
+# missing. The builder can fetch nothing; it says what to do. `./x` puts the seeds in (see seed.sh).
+let
+  system = "x86_64-linux";
+  pins = builtins.fromJSON (builtins.readFile ./pins/debs.json);
+  trees = builtins.fromJSON (builtins.readFile ./pins/trees.json);
+  lock = builtins.fromTOML (builtins.readFile ../../Cargo.lock);
+
+  # A store name may not contain every character that a package's version may.
+  storeName = builtins.replaceStrings [ "~" "%3a" ":" ] [ "-" "-" "-" ];
+
+  busybox = derivation {
+    inherit system;
+    name = "busybox";
+    builder = "/busybox-is-not-in-the-store--run-x-seed";
+    outputHashMode = "recursive";
+    outputHashAlgo = "sha256";
+    outputHash = trees.busybox.sha256;
+  };
+
+  seed =
+    mode: name: hash:
+    derivation {
+      inherit system;
+      name = storeName name;
+      builder = "${busybox}/busybox";
+      args = [
+        "sh"
+        "-c"
+        "echo '${name} is not in the store: run ./x seed' >&2; exit 1"
+      ];
+      outputHashMode = mode;
+      outputHashAlgo = "sha256";
+      outputHash = hash;
+    };
+
+  crates = builtins.filter (package: package ? checksum) lock.package;
+
+  deb = name: seed "flat" (baseNameOf pins.packages.${name}.file) pins.packages.${name}.sha256;
+  crate = package: seed "flat" "${package.name}-${package.version}.crate" package.checksum;
+  rust = seed "recursive" "rust-${trees.rust.version}" trees.rust.sha256;
+
+  line = path: words: builtins.unsafeDiscardStringContext (toString ([ path.outPath ] ++ words));
+in
+{
+  inherit
+    busybox
+    rust
+    crates
+    crate
+    ;
+
+  # The packages of one set of pins/roots, with all that they depend on.
+  debs = set: map deb pins.sets.${set};
+
+  # One line per seed, "PATH KIND WHAT…", which seed.sh reads.
+  list = builtins.concatStringsSep "\n" (
+    [
+      (line busybox [
+        "busybox"
+        pins.packages.busybox-static.file
+        pins.packages.busybox-static.sha256
+      ])
+      (line rust [
+        "rust"
+        trees.rust.version
+      ])
+    ]
+    ++ map (
+      name:
+      line (deb name) [
+        "deb"
+        pins.packages.${name}.file
+        pins.packages.${name}.sha256
+      ]
+    ) (builtins.attrNames pins.packages)
+    ++ map (
+      package:
+      line (crate package) [
+        "crate"
+        package.name
+        package.version
+      ]
+    ) crates
+    ++ [ "" ]
+  );
+
+  # One path that refers to them all, to keep them from the garbage collector by a single root.
+  all = derivation {
+    inherit system busybox rust;
+    name = "seeds";
+    builder = "${busybox}/busybox";
+    args = [
+      "sh"
+      "-c"
+      "export -p > $out"
+    ];
+    debs = map deb (builtins.attrNames pins.packages);
+    crates = map crate crates;
+  };
+}
