@@ -1,2 +1,35 @@
-//! Layer 4: the kernel that components register with: tasks, files, waiting, the system-call table
+//! Layer 4: the kernel that components register with: tasks, files, waiting, the system-call table.
+//!
+//! A component (vfs, net, event, …) is a crate with `fn register(&mut Kernel)`, which adds its system calls to the
+//! [`table::SystemCallTable`], its state to the kernel's or each process's [`parts::Parts`], and what is to happen at start and
+//! stop. What is not registered is not in the image, and its calls say `ENOSYS`.
+//!
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-mm`. Invariants:
+//! - The kernel is a value: no mutable statics; two kernels can live side by side.
+//! - [`file::File`]s never block on readiness: they say `EAGAIN`, and [`wait::block_on`] is the one place that sleeps.
+//! - No lock that the pager takes is held while user memory is accessed.
 #![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)
+)]
+
+extern crate alloc;
+
+pub mod config;
+pub mod fd;
+pub mod file;
+pub mod io;
+pub mod kernel;
+pub mod parts;
+pub mod process;
+pub mod signal;
+pub mod table;
+pub mod thread;
+pub mod wait;
+
+pub use kernel::Kernel;
+pub use rumpkin_abi::{self as abi, Errno};
+pub use table::{Call, SystemCall};

@@ -1,0 +1,226 @@
+//! Files: what every open thing can do, and the open file description that a descriptor points at (open(2)).
+
+use crate::{
+    io::{Sink, Source},
+    signal,
+    table::Call,
+    thread::Thread,
+    wait::{Events, WaitQueue, block_on},
+};
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    any::Any,
+    sync::atomic::{AtomicU32, Ordering},
+};
+use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_mm::Mappable;
+use rumpuser::sync::Mutex;
+
+/// One entry of a directory (getdents64(2)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// Inode number.
+    pub inode: u64,
+    /// `DT_*`.
+    pub kind: u8,
+    /// The name, without a terminating zero.
+    pub name: Vec<u8>,
+    /// Where the next entry begins, for the position.
+    pub next: u64,
+}
+
+/// Something that is open. No method waits for readiness: where there is nothing yet, it says `EAGAIN`.
+pub trait File: Any + Send + Sync {
+    /// Reads at `position` (0 where there is none). 0 bytes is the end.
+    fn read(&self, _position: u64, _destination: &mut dyn Sink) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Writes at `position`.
+    fn write(&self, _position: u64, _source: &mut dyn Source) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Whether the file has positions. One that has not is a stream.
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    /// Attributes.
+    fn stat(&self) -> Result<Stat, Errno>;
+
+    /// Readiness now.
+    fn poll(&self) -> Events {
+        Events::READ | Events::WRITE | Events::READ_NORMAL | Events::WRITE_NORMAL
+    }
+
+    /// Announces changes of readiness; `None` for a file that is always ready.
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        None
+    }
+
+    /// Device-specific operations. `ENOTTY` for one that is not known.
+    fn ioctl(&self, _call: &mut Call<'_>, _command: u32, _argument: usize) -> Result<usize, Errno> {
+        Err(Errno::ENOTTY)
+    }
+
+    /// Sets the length.
+    fn truncate(&self, _length: u64) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Makes what was written durable; with `data_only`, not the times.
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Directory entries from `position` on, until `each` says false.
+    fn read_directory(&self, _position: u64, _each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+        Err(Errno::ENOTDIR)
+    }
+
+    /// The pages of the file, for mmap(2). `ENODEV` for a file that has none.
+    fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        Err(Errno::ENODEV)
+    }
+}
+
+/// An open file description: a file, a position, and the status flags.
+pub struct OpenFile {
+    file: Arc<dyn File>,
+    /// `O_*`: the access mode and the status flags.
+    flags: AtomicU32,
+    position: Mutex<u64>,
+}
+
+/// Status flags that `fcntl(F_SETFL)` may change.
+const CHANGEABLE_FLAGS: u32 = general::O_APPEND | general::O_NONBLOCK | general::O_DIRECT | general::O_NOATIME;
+
+impl OpenFile {
+    /// Opens a file with `O_*` flags, of which the creation flags are forgotten.
+    pub fn new(file: Arc<dyn File>, flags: u32) -> Arc<OpenFile> {
+        let forgotten = general::O_CREAT | general::O_EXCL | general::O_TRUNC | general::O_NOCTTY | general::O_CLOEXEC;
+        Arc::new(OpenFile { file, flags: AtomicU32::new(flags & !forgotten), position: Mutex::new(0) })
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// The file as a type of a component's own, if it is one.
+    pub fn downcast<T: File>(&self) -> Option<&T> {
+        let file: &dyn Any = &*self.file;
+        file.downcast_ref()
+    }
+
+    /// Access mode and status flags.
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Changes the status flags that may be changed.
+    pub fn set_flags(&self, flags: u32) {
+        let kept = self.flags() & !CHANGEABLE_FLAGS;
+        self.flags.store(kept | flags & CHANGEABLE_FLAGS, Ordering::Relaxed);
+    }
+
+    /// Whether calls return `EAGAIN` where they would wait.
+    pub fn nonblocking(&self) -> bool {
+        self.flags() & general::O_NONBLOCK != 0
+    }
+
+    /// Whether the access mode allows reading.
+    pub fn readable(&self) -> bool {
+        self.flags() & general::O_ACCMODE != general::O_WRONLY && self.flags() & general::O_PATH == 0
+    }
+
+    /// Whether the access mode allows writing.
+    pub fn writable(&self) -> bool {
+        self.flags() & general::O_ACCMODE != general::O_RDONLY && self.flags() & general::O_PATH == 0
+    }
+
+    /// The position, locked: reads and writes that use it are atomic with respect to each other.
+    pub fn position(&self) -> &Mutex<u64> {
+        &self.position
+    }
+
+    /// Runs `attempt` until it gives other than `EAGAIN`, waiting for `events` unless the description is non-blocking
+    /// (or the call says so).
+    pub fn wait_for<T>(
+        &self,
+        thread: &Thread,
+        events: Events,
+        nonblocking: bool,
+        mut attempt: impl FnMut() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        match attempt() {
+            Err(Errno::EAGAIN) if !nonblocking && !self.nonblocking() => {}
+            result => return result,
+        }
+        let Some(queue) = self.file.wait_queue() else { return Err(Errno::EAGAIN) };
+        block_on(thread, &[(queue, events)], None, || attempt().map(Some))
+    }
+
+    /// read(2), or pread(2) with `offset`.
+    pub fn read(&self, thread: &Thread, offset: Option<u64>, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        if !self.readable() {
+            return Err(Errno::EBADF);
+        }
+        if !self.file.seekable() {
+            if offset.is_some() {
+                return Err(Errno::ESPIPE);
+            }
+            return self.wait_for(thread, Events::READ, false, || self.file.read(0, destination));
+        }
+        if let Some(offset) = offset {
+            return self.file.read(offset, destination);
+        }
+        let mut position = self.position.lock();
+        let done = self.file.read(*position, destination)?;
+        *position = position.saturating_add(done as u64);
+        Ok(done)
+    }
+
+    /// write(2), or pwrite(2) with `offset`. A stream takes all of it unless it is non-blocking. `EPIPE` raises SIGPIPE.
+    pub fn write(&self, thread: &Thread, offset: Option<u64>, source: &mut dyn Source) -> Result<usize, Errno> {
+        if !self.writable() {
+            return Err(Errno::EBADF);
+        }
+        if !self.file.seekable() {
+            if offset.is_some() {
+                return Err(Errno::ESPIPE);
+            }
+            let result = self.write_stream(thread, source);
+            if result == Err(Errno::EPIPE) {
+                thread.send_signal(signal::SIGPIPE, signal::Info::from_kernel(signal::SIGPIPE));
+            }
+            return result;
+        }
+        let append = self.flags() & general::O_APPEND != 0;
+        if let (Some(offset), false) = (offset, append) {
+            return self.file.write(offset, source);
+        }
+        let mut position = self.position.lock();
+        let at = if append { u64::try_from(self.file.stat()?.size).unwrap_or(0) } else { *position };
+        let done = self.file.write(at, source)?;
+        if offset.is_none() {
+            *position = at.saturating_add(done as u64);
+        }
+        Ok(done)
+    }
+
+    fn write_stream(&self, thread: &Thread, source: &mut dyn Source) -> Result<usize, Errno> {
+        let mut done = 0usize;
+        loop {
+            match self.wait_for(thread, Events::WRITE, false, || self.file.write(0, source)) {
+                Ok(written) => done = done.saturating_add(written),
+                Err(_) if done > 0 => return Ok(done),
+                Err(error) => return Err(error),
+            }
+            if source.left() == 0 || self.nonblocking() {
+                return Ok(done);
+            }
+        }
+    }
+}

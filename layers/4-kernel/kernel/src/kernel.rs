@@ -1,0 +1,144 @@
+//! The kernel as a value: its devices, its components, its processes.
+
+use crate::{config::Config, parts::Parts, process::Process, table::SystemCallTable};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU32, Ordering};
+use rumpuser::{
+    device::{Console, Devices, Disk, Link},
+    sync::Mutex,
+};
+
+type Hook = Box<dyn Fn(&Arc<Kernel>) + Send + Sync>;
+type ProcessHook = Box<dyn Fn(&Kernel, &mut Parts) + Send + Sync>;
+
+/// A file whose content is made when it is opened. The file system component shows them; any component, and layer 5,
+/// may add some without knowing that component.
+pub struct GeneratedFile {
+    /// Absolute path, e.g. `/etc/hosts`; folders on the way are made up where the root file system has none.
+    pub path: String,
+    /// Makes the content.
+    pub content: Box<dyn Fn(&Kernel) -> Vec<u8> + Send + Sync>,
+}
+
+/// A kernel. Made with [`Kernel::new`], filled by each component's `register`, then shared and started.
+pub struct Kernel {
+    /// Settings.
+    pub config: Config,
+    /// The console.
+    pub console: Arc<dyn Console>,
+    /// Disks, in the order of discovery.
+    pub disks: Vec<Arc<dyn Disk>>,
+    /// Every system call that a component has registered.
+    pub table: SystemCallTable,
+    /// State of components.
+    pub parts: Parts,
+    /// Files of made-up content.
+    pub generated_files: Vec<GeneratedFile>,
+    links: Mutex<Vec<Box<dyn Link>>>,
+    process_hooks: Vec<ProcessHook>,
+    start_hooks: Vec<Hook>,
+    stop_hooks: Vec<Hook>,
+    next_id: AtomicU32,
+    processes: Mutex<Vec<Arc<Process>>>,
+}
+
+impl Kernel {
+    /// A kernel without components.
+    pub fn new(config: Config, devices: Devices) -> Kernel {
+        let trace = config.trace_system_calls;
+        Kernel {
+            config,
+            console: devices.console,
+            disks: devices.disks,
+            table: SystemCallTable::new(trace),
+            parts: Parts::default(),
+            generated_files: Vec::new(),
+            links: Mutex::new(devices.links),
+            process_hooks: Vec::new(),
+            start_hooks: Vec::new(),
+            stop_hooks: Vec::new(),
+            next_id: AtomicU32::new(1),
+            processes: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Has `hook` add parts to each new process.
+    pub fn on_process(&mut self, hook: impl Fn(&Kernel, &mut Parts) + Send + Sync + 'static) {
+        self.process_hooks.push(Box::new(hook));
+    }
+
+    /// Adds a file whose content is made at each open; an earlier one of the same path is replaced.
+    pub fn add_generated_file(&mut self, path: &str, content: impl Fn(&Kernel) -> Vec<u8> + Send + Sync + 'static) {
+        self.generated_files.retain(|file| file.path != path);
+        self.generated_files.push(GeneratedFile { path: String::from(path), content: Box::new(content) });
+    }
+
+    /// Has `hook` called by [`Kernel::start`]; it may start threads.
+    pub fn on_start(&mut self, hook: impl Fn(&Arc<Kernel>) + Send + Sync + 'static) {
+        self.start_hooks.push(Box::new(hook));
+    }
+
+    /// Has `hook` called by [`Kernel::stop`]; it may block.
+    pub fn on_stop(&mut self, hook: impl Fn(&Arc<Kernel>) + Send + Sync + 'static) {
+        self.stop_hooks.push(Box::new(hook));
+    }
+
+    /// Takes the network links; the component that drives them calls it once.
+    pub fn take_links(&self) -> Vec<Box<dyn Link>> {
+        core::mem::take(&mut self.links.lock())
+    }
+
+    /// Starts the components, in the order of registration.
+    pub fn start(self: &Arc<Self>) {
+        for hook in &self.start_hooks {
+            hook(self);
+        }
+    }
+
+    /// Stops the components, in reverse order, and flushes the disks.
+    pub fn stop(self: &Arc<Self>) {
+        for hook in self.stop_hooks.iter().rev() {
+            hook(self);
+        }
+        for (index, disk) in self.disks.iter().enumerate() {
+            match disk.flush() {
+                Ok(()) | Err(rumpuser::device::DiskError::Unsupported) => {}
+                Err(error) => log::error!("disk {index}: flush failed: {error:?}"),
+            }
+        }
+    }
+
+    /// A process or thread number that nobody has.
+    pub fn allocate_id(&self) -> u32 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Lets components add their parts to a new process.
+    pub fn process_parts(&self) -> Parts {
+        let mut parts = Parts::default();
+        for hook in &self.process_hooks {
+            hook(self, &mut parts);
+        }
+        parts
+    }
+
+    /// Makes a process known.
+    pub fn add_process(&self, process: Arc<Process>) {
+        self.processes.lock().push(process);
+    }
+
+    /// Forgets a process that has ended.
+    pub fn remove_process(&self, id: u32) {
+        self.processes.lock().retain(|process| process.id != id);
+    }
+
+    /// Every process.
+    pub fn processes(&self) -> Vec<Arc<Process>> {
+        self.processes.lock().clone()
+    }
+
+    /// The process of this number.
+    pub fn process(&self, id: u32) -> Option<Arc<Process>> {
+        self.processes.lock().iter().find(|process| process.id == id).cloned()
+    }
+}

@@ -1,0 +1,30 @@
+//! State that components attach to the kernel or to a process, found by its type.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::any::{Any, TypeId};
+
+/// A handful of values, one per type. Filled while its owner is built, read-only after that.
+#[derive(Default)]
+pub struct Parts(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
+
+impl Parts {
+    /// Adds a part, in place of one of the same type.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, part: Arc<T>) {
+        let id = TypeId::of::<T>();
+        self.0.retain(|(other, _)| *other != id);
+        self.0.push((id, part));
+    }
+
+    /// The part of this type, if its component is registered.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        let id = TypeId::of::<T>();
+        self.0.iter().find(|(other, _)| *other == id).and_then(|(_, part)| part.downcast_ref())
+    }
+
+    /// A new owner of the part of this type.
+    pub fn share<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let id = TypeId::of::<T>();
+        let (_, part) = self.0.iter().find(|(other, _)| *other == id)?;
+        part.clone().downcast().ok()
+    }
+}

@@ -1,0 +1,190 @@
+//! Processes: what the threads of a program share.
+
+use crate::{
+    fd::DescriptorTable,
+    kernel::Kernel,
+    parts::Parts,
+    signal::{self, Disposition, Pending, SignalSet},
+    thread::Thread,
+    wait::{Events, WaitQueue},
+};
+use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicBool, Ordering};
+use rumpkin_abi::{ResourceLimit, SignalAction};
+use rumpkin_mm::Mm;
+use rumpuser::{clock, sync::Mutex};
+
+/// What a program was started as.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// Path of the executable (`/proc/self/exe`).
+    pub path: Vec<u8>,
+    /// Arguments.
+    pub arguments: Vec<Vec<u8>>,
+    /// Environment, as `NAME=value`.
+    pub environment: Vec<Vec<u8>>,
+    /// The auxiliary vector as it lies on the stack (`/proc/self/auxv`).
+    pub auxiliary: Vec<u8>,
+}
+
+/// A program that runs.
+pub struct Process {
+    /// Its number.
+    pub id: u32,
+    /// The kernel that it runs on.
+    pub kernel: Arc<Kernel>,
+    /// Its memory.
+    pub memory: Arc<Mm>,
+    /// Its descriptors.
+    pub descriptors: DescriptorTable,
+    /// State of components.
+    pub parts: Parts,
+    /// What it was started as.
+    pub program: Program,
+    /// When it was started (monotonic nanoseconds).
+    pub started_at: u64,
+    /// Limits (getrlimit(2)), by `RLIMIT_*`.
+    pub limits: Mutex<[ResourceLimit; 16]>,
+    /// Announces `READ` when the process has ended.
+    pub ended: WaitQueue,
+    threads: Mutex<BTreeMap<u32, Arc<Thread>>>,
+    actions: Mutex<[SignalAction; signal::COUNT]>,
+    pending: Mutex<Pending>,
+    exiting: AtomicBool,
+    /// The exit status, from the moment that it is decided.
+    status: Mutex<Option<u8>>,
+}
+
+impl Process {
+    /// A process without threads.
+    pub fn new(kernel: &Arc<Kernel>, memory: Arc<Mm>, program: Program) -> Arc<Process> {
+        let unlimited = ResourceLimit { current: u64::MAX, maximum: u64::MAX };
+        let process = Arc::new(Process {
+            id: kernel.allocate_id(),
+            kernel: kernel.clone(),
+            memory,
+            descriptors: DescriptorTable::default(),
+            parts: kernel.process_parts(),
+            program,
+            started_at: clock::monotonic(),
+            limits: Mutex::new([unlimited; 16]),
+            ended: WaitQueue::new(),
+            threads: Mutex::new(BTreeMap::new()),
+            actions: Mutex::new([SignalAction::default(); signal::COUNT]),
+            pending: Mutex::new(Pending::default()),
+            exiting: AtomicBool::new(false),
+            status: Mutex::new(None),
+        });
+        kernel.add_process(process.clone());
+        process
+    }
+
+    /// The name of the executable, without its folders.
+    pub fn name(&self) -> String {
+        let name = self.program.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+        String::from_utf8_lossy(name).into_owned()
+    }
+
+    /// Adds a thread.
+    pub fn add_thread(&self, thread: Arc<Thread>) {
+        self.threads.lock().insert(thread.id, thread);
+    }
+
+    /// Forgets a thread that has ended; true if it was the last, and the process has ended with it.
+    pub fn remove_thread(&self, id: u32) -> bool {
+        let last = {
+            let mut threads = self.threads.lock();
+            threads.remove(&id);
+            threads.is_empty()
+        };
+        if last {
+            self.status.lock().get_or_insert(0);
+            self.exiting.store(true, Ordering::SeqCst);
+            self.ended.notify(Events::READ);
+        }
+        last
+    }
+
+    /// The thread of this number.
+    pub fn thread(&self, id: u32) -> Option<Arc<Thread>> {
+        self.threads.lock().get(&id).cloned()
+    }
+
+    /// Every thread.
+    pub fn threads(&self) -> Vec<Arc<Thread>> {
+        self.threads.lock().values().cloned().collect()
+    }
+
+    /// Ends the process (exit_group(2)): every thread leaves at its next return from the kernel. The first status counts.
+    pub fn exit(&self, status: u8) {
+        self.status.lock().get_or_insert(status);
+        self.exiting.store(true, Ordering::SeqCst);
+        for thread in self.threads() {
+            thread.kick();
+        }
+    }
+
+    /// Whether the process is on its way out.
+    pub fn exiting(&self) -> bool {
+        self.exiting.load(Ordering::SeqCst)
+    }
+
+    /// The exit status, once it is decided: 0 to 255, 128 + signal for a killed program.
+    pub fn status(&self) -> Option<u8> {
+        *self.status.lock()
+    }
+
+    /// Whether every thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.exiting() && self.threads.lock().is_empty()
+    }
+
+    /// The action for a signal.
+    pub fn action(&self, number: u8) -> SignalAction {
+        self.actions.lock().get(signal::index(number)).copied().unwrap_or_default()
+    }
+
+    /// Sets the action for a signal; the old one comes back. A signal that is now ignored is no longer pending.
+    pub fn set_action(&self, number: u8, action: SignalAction) -> SignalAction {
+        let old = match self.actions.lock().get_mut(signal::index(number)) {
+            Some(slot) => core::mem::replace(slot, action),
+            None => SignalAction::default(),
+        };
+        if signal::disposition(number, &action) == Disposition::Ignore {
+            self.pending.lock().discard(number);
+            for thread in self.threads() {
+                thread.discard_signal(number);
+            }
+        }
+        old
+    }
+
+    /// Sends a signal to the process (kill(2)): whichever thread does not block it takes it.
+    pub fn send_signal(&self, number: u8, info: signal::Info) {
+        if self.ignores(number) {
+            return;
+        }
+        self.pending.lock().add(number, info);
+        let threads = self.threads();
+        let taker = threads.iter().find(|thread| !thread.blocked().contains(number)).or(threads.first());
+        if let Some(thread) = taker {
+            thread.kick();
+        }
+    }
+
+    /// Whether a signal would be dropped at once. One that some thread blocks or waits for is kept all the same.
+    pub fn ignores(&self, number: u8) -> bool {
+        signal::disposition(number, &self.action(number)) == Disposition::Ignore
+            && !self.threads().iter().any(|thread| thread.blocked().contains(number))
+    }
+
+    /// Takes the first pending signal of the process that is in `wanted`.
+    pub fn take_signal(&self, wanted: SignalSet) -> Option<signal::Info> {
+        self.pending.lock().take(wanted)
+    }
+
+    /// Signals that are pending for the process.
+    pub fn pending_signals(&self) -> SignalSet {
+        self.pending.lock().set()
+    }
+}

@@ -1,0 +1,143 @@
+//! The system-call table: who answers which number, and what is said of the numbers that nobody answers.
+
+use crate::{kernel::Kernel, process::Process, thread::Thread};
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
+use rumpkin_abi::Errno;
+use rumpuser::context::Registers;
+
+/// Numbers that the table has room for; Linux 6.12 ends at 466.
+const SIZE: usize = 512;
+
+/// One system call that is being made.
+pub struct Call<'a> {
+    /// Who calls.
+    pub thread: &'a Arc<Thread>,
+    /// The caller's registers; `rip` is behind the `syscall` instruction.
+    pub registers: &'a mut Registers,
+}
+
+impl Call<'_> {
+    /// Argument `index`, from 0 to 5.
+    pub fn argument(&self, index: usize) -> usize {
+        let registers = &self.registers;
+        let value = match index {
+            0 => registers.rdi,
+            1 => registers.rsi,
+            2 => registers.rdx,
+            3 => registers.r10,
+            4 => registers.r8,
+            _ => registers.r9,
+        };
+        value as usize
+    }
+
+    /// An argument that C declares as `int`.
+    pub fn int(&self, index: usize) -> i32 {
+        self.argument(index) as i32
+    }
+
+    /// An argument that C declares as `unsigned int`.
+    pub fn uint(&self, index: usize) -> u32 {
+        self.argument(index) as u32
+    }
+
+    /// The caller's process.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.thread.process
+    }
+
+    /// The caller's kernel.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.thread.process.kernel
+    }
+}
+
+/// Answers a system call.
+pub type Handler = fn(&mut Call<'_>) -> Result<usize, Errno>;
+
+/// A system call as a component registers it.
+pub struct SystemCall {
+    /// Its number (`__NR_*`).
+    pub number: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// Which of its flags and modes are supported, for the documentation; empty if all.
+    pub support: &'static str,
+    /// Who answers.
+    pub handler: Handler,
+}
+
+/// Declares a component's system calls: `name => handler "what is supported",` lines.
+#[macro_export]
+macro_rules! system_calls {
+    ($($name:ident => $handler:path $(, $support:literal)?;)*) => {
+        &[$($crate::SystemCall {
+            number: const { $crate::abi::system_call_number(stringify!($name)) },
+            name: stringify!($name),
+            support: concat!($($support)?),
+            handler: $handler,
+        }),*]
+    };
+}
+
+/// Every system call that is registered.
+pub struct SystemCallTable {
+    calls: Box<[Option<&'static SystemCall>]>,
+    /// One bit per number: it has been logged as missing.
+    logged: Vec<AtomicU64>,
+    trace: bool,
+}
+
+impl SystemCallTable {
+    pub(crate) fn new(trace: bool) -> Self {
+        SystemCallTable {
+            calls: vec![None; SIZE].into_boxed_slice(),
+            logged: (0..SIZE.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            trace,
+        }
+    }
+
+    /// Adds calls, in place of others of the same numbers.
+    pub fn add(&mut self, calls: &'static [SystemCall]) {
+        for call in calls {
+            if let Some(slot) = self.calls.get_mut(call.number as usize) {
+                *slot = Some(call);
+            }
+        }
+    }
+
+    /// The calls, by number.
+    pub fn calls(&self) -> impl Iterator<Item = &'static SystemCall> + '_ {
+        self.calls.iter().flatten().copied()
+    }
+
+    /// Answers the call whose number is in `rax`. The caller stores the result.
+    pub fn dispatch(&self, call: &mut Call<'_>) -> Result<usize, Errno> {
+        let number = call.registers.rax;
+        let Some(Some(entry)) = self.calls.get(number as usize) else {
+            self.log_missing(number, call);
+            return Err(Errno::ENOSYS);
+        };
+        if !self.trace {
+            return (entry.handler)(call);
+        }
+        let arguments: [usize; 6] = core::array::from_fn(|index| call.argument(index));
+        let result = (entry.handler)(call);
+        log::info!("[{}] {}({:x?}) = {:x?}", call.thread.id, entry.name, arguments, result);
+        result
+    }
+
+    /// Logs a missing call once, by name.
+    fn log_missing(&self, number: u64, call: &Call<'_>) {
+        let bit = 1u64.wrapping_shl(number as u32 & 63);
+        let first = match self.logged.get(number as usize / 64) {
+            Some(word) => word.fetch_or(bit, Ordering::Relaxed) & bit == 0,
+            None => true,
+        };
+        if first {
+            let name = rumpkin_abi::system_call_name(number).unwrap_or("unknown");
+            log::warn!("{}: system call {name} ({number}) is not in this image: ENOSYS", call.process().name());
+        }
+    }
+}
