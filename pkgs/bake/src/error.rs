@@ -46,9 +46,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::AlreadyBaked => f.write_str(
-                "already has a payload; bake the kernel itself, not an image made of it",
-            ),
+            Error::AlreadyBaked => {
+                f.write_str("already has a payload; bake the kernel itself, not an image made of it")
+            }
             Error::ConfigurationTooLarge => {
                 write!(
                     f,
@@ -56,21 +56,12 @@ impl fmt::Display for Error {
                     rumpkin_format::CONFIGURATION_LIMIT
                 )
             }
-            Error::Kernel(error) => write!(
-                f,
-                "{error}; --kernel takes the ELF file that the image crate links to"
-            ),
+            Error::Kernel(error) => write!(f, "{error}; --kernel takes the ELF file that the image crate links to"),
             Error::NotErofs => f.write_str("not an EROFS file system; make one with mkfs.erofs"),
             Error::NotJson(error) => write!(f, "{error}; the configuration is one JSON object"),
-            Error::RootfsBlockSize => {
-                f.write_str("its blocks are not 4096 bytes; make it with mkfs.erofs -b 4096")
-            }
+            Error::RootfsBlockSize => f.write_str("its blocks are not 4096 bytes; make it with mkfs.erofs -b 4096"),
             Error::TooLarge => {
-                write!(
-                    f,
-                    "too large: kernel and payload must end below {} MiB",
-                    rumpkin_format::MEMORY_LIMIT >> 20
-                )
+                write!(f, "too large: kernel and payload must end below {} MiB", rumpkin_format::MEMORY_LIMIT >> 20)
             }
         }
     }

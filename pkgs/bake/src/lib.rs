@@ -9,8 +9,8 @@ mod error;
 
 pub use error::{Error, Input};
 use rumpkin_format::{
-    CONFIGURATION_LIMIT, Header, Image, KERNEL_BASE, MEMORY_LIMIT, PAGE_SIZE, Segment, SegmentKind,
-    is_erofs, page_align,
+    CONFIGURATION_LIMIT, Header, Image, KERNEL_BASE, MEMORY_LIMIT, PAGE_SIZE, Segment, SegmentKind, is_erofs,
+    page_align,
 };
 
 /// `PF_R`: the payload is only ever read.
@@ -43,21 +43,15 @@ pub fn bake(kernel: &[u8], parts: &Parts<'_>) -> Result<Vec<u8>, Error> {
     }
     let configuration = parts.configuration.map(compact).transpose()?;
 
-    let mut joined = Joined {
-        file: kernel.to_vec(),
-        end: image.memory_end(),
-        segments: image.segments,
-    };
+    let mut joined = Joined { file: kernel.to_vec(), end: image.memory_end(), segments: image.segments };
     let mut payload = image.payload;
     if let Some(rootfs) = parts.rootfs {
         (payload.rootfs_address, payload.rootfs_size) = joined.add(rootfs)?;
     }
     if let Some(configuration) = &configuration {
-        (payload.configuration_address, payload.configuration_size) =
-            joined.add(configuration.as_bytes())?;
+        (payload.configuration_address, payload.configuration_size) = joined.add(configuration.as_bytes())?;
     }
-    joined.file[image.payload_offset..][..rumpkin_format::PAYLOAD_SIZE]
-        .copy_from_slice(&payload.encode());
+    joined.file[image.payload_offset..][..rumpkin_format::PAYLOAD_SIZE].copy_from_slice(&payload.encode());
     let baked = joined.finish()?;
     Image::read(&baked).map_err(Error::Kernel)?;
     Ok(baked)
@@ -75,8 +69,7 @@ fn check_rootfs(rootfs: &[u8]) -> Result<(), Error> {
 
 /// The JSON object `text`, without white space and with sorted keys, so that its spelling does not change the image.
 fn compact(text: &str) -> Result<String, Error> {
-    let value: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| Error::NotJson(error.to_string()))?;
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| Error::NotJson(error.to_string()))?;
     if !value.is_object() {
         return Err(Error::NotJson("not an object".into()));
     }
@@ -101,10 +94,7 @@ impl Joined {
         let size = bytes.len() as u64;
         let address = page_align(self.end).ok_or(Error::TooLarge)?;
         let memory_size = page_align(size).ok_or(Error::TooLarge)?;
-        self.end = address
-            .checked_add(memory_size)
-            .filter(|end| *end <= MEMORY_LIMIT)
-            .ok_or(Error::TooLarge)?;
+        self.end = address.checked_add(memory_size).filter(|end| *end <= MEMORY_LIMIT).ok_or(Error::TooLarge)?;
         self.pad();
         self.segments.push(Segment {
             kind: SegmentKind::Load,
@@ -122,8 +112,7 @@ impl Joined {
 
     /// Fills the file up to a whole page.
     fn pad(&mut self) {
-        self.file
-            .resize(self.file.len().next_multiple_of(PAGE_SIZE as usize), 0);
+        self.file.resize(self.file.len().next_multiple_of(PAGE_SIZE as usize), 0);
     }
 
     /// Appends the program header table and points the ELF header at it.

@@ -32,15 +32,11 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 /// Writes `bytes` to a temporary file beside `path` and renames it, so that no half image is ever seen.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = (|| {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(bytes)?;
-        file.as_file()
-            .set_permissions(Permissions::from_mode(0o644))?;
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
         file.persist(path)?;
         std::io::Result::Ok(())
     })();
@@ -56,10 +52,7 @@ fn run(options: &Options) -> Result<(), String> {
         .map(String::from_utf8)
         .transpose()
         .map_err(|_| format!("{}: not UTF-8", name(options.config.as_deref())))?;
-    let parts = Parts {
-        rootfs: rootfs.as_deref(),
-        configuration: config.as_deref(),
-    };
+    let parts = Parts { rootfs: rootfs.as_deref(), configuration: config.as_deref() };
     let image = bake(&kernel, &parts).map_err(|error| {
         let file = match error.input() {
             Input::Configuration => name(options.config.as_deref()),

@@ -7,36 +7,20 @@ use rumpkin_bake::{Error, Parts, bake};
 use rumpkin_format::{HEADER_SIZE, Image, KERNEL_BASE, PAGE_SIZE, PAYLOAD_SIZE};
 
 fn parts<'a>(rootfs: &'a [u8], configuration: &'a str) -> Parts<'a> {
-    Parts {
-        rootfs: Some(rootfs),
-        configuration: Some(configuration),
-    }
+    Parts { rootfs: Some(rootfs), configuration: Some(configuration) }
 }
 
 #[test]
 fn the_payload_comes_back_out_of_the_image() {
     let (kernel, rootfs) = (kernel(), rootfs(8192));
-    let file = bake(
-        &kernel,
-        &parts(&rootfs, r#"{ "hostname": "a", "disks": [] }"#),
-    )
-    .unwrap();
+    let file = bake(&kernel, &parts(&rootfs, r#"{ "hostname": "a", "disks": [] }"#)).unwrap();
     let image = Image::read(&file).unwrap();
     assert_eq!(image.rootfs, Some(&rootfs[..]));
     assert_eq!(image.configuration, Some(r#"{"disks":[],"hostname":"a"}"#));
     assert_eq!(image.entry, 0x10_0000);
     for segment in &image.segments[4..] {
-        assert_eq!(
-            segment.virtual_address,
-            KERNEL_BASE + segment.physical_address
-        );
-        assert_eq!(
-            (
-                segment.offset % PAGE_SIZE,
-                segment.physical_address % PAGE_SIZE
-            ),
-            (0, 0)
-        );
+        assert_eq!(segment.virtual_address, KERNEL_BASE + segment.physical_address);
+        assert_eq!((segment.offset % PAGE_SIZE, segment.physical_address % PAGE_SIZE), (0, 0));
     }
     // bss ends at 0x103234.
     assert_eq!(image.payload.rootfs_address, 0x10_4000);
@@ -49,38 +33,19 @@ fn the_kernel_stays_as_it_is() {
     let (kernel, rootfs) = (kernel(), rootfs(4096));
     let before = Image::read(&kernel).unwrap();
     let file = bake(&kernel, &parts(&rootfs, "{}")).unwrap();
-    let changed: Vec<usize> = (0..kernel.len())
-        .filter(|&i| kernel[i] != file[i])
-        .filter(|&i| i >= HEADER_SIZE)
-        .collect();
+    let changed: Vec<usize> =
+        (0..kernel.len()).filter(|&i| kernel[i] != file[i]).filter(|&i| i >= HEADER_SIZE).collect();
     let note = before.payload_offset..before.payload_offset + PAYLOAD_SIZE;
-    assert!(
-        changed.iter().all(|offset| note.contains(offset)),
-        "{changed:x?}"
-    );
+    assert!(changed.iter().all(|offset| note.contains(offset)), "{changed:x?}");
     assert_eq!(Image::read(&file).unwrap().segments[..4], before.segments);
 }
 
 #[test]
 fn each_part_can_be_left_out() {
     let (kernel, rootfs) = (kernel(), rootfs(4096));
-    let only_rootfs = bake(
-        &kernel,
-        &Parts {
-            rootfs: Some(&rootfs),
-            ..Parts::default()
-        },
-    )
-    .unwrap();
+    let only_rootfs = bake(&kernel, &Parts { rootfs: Some(&rootfs), ..Parts::default() }).unwrap();
     assert_eq!(Image::read(&only_rootfs).unwrap().configuration, None);
-    let only_configuration = bake(
-        &kernel,
-        &Parts {
-            configuration: Some("{}"),
-            ..Parts::default()
-        },
-    )
-    .unwrap();
+    let only_configuration = bake(&kernel, &Parts { configuration: Some("{}"), ..Parts::default() }).unwrap();
     assert_eq!(Image::read(&only_configuration).unwrap().rootfs, None);
 }
 
@@ -90,29 +55,14 @@ fn bad_inputs_are_named() {
     let elf = rumpkin_format::Error::NotElf;
     assert_eq!(bake(b"no", &parts(&rootfs, "{}")), Err(Error::Kernel(elf)));
     assert_eq!(bake(&kernel, &parts(b"no", "{}")), Err(Error::NotErofs));
-    assert_eq!(
-        bake(
-            &kernel,
-            &parts(&[rootfs.clone(), vec![]].concat()[..1030], "{}")
-        ),
-        Err(Error::RootfsBlockSize)
-    );
+    assert_eq!(bake(&kernel, &parts(&[rootfs.clone(), vec![]].concat()[..1030], "{}")), Err(Error::RootfsBlockSize));
     for text in ["", "{", "[]", "3", "{} {}"] {
-        assert!(
-            matches!(bake(&kernel, &parts(&rootfs, text)), Err(Error::NotJson(_))),
-            "{text}"
-        );
+        assert!(matches!(bake(&kernel, &parts(&rootfs, text)), Err(Error::NotJson(_))), "{text}");
     }
     let long = format!(r#"{{"hostname":"{}"}}"#, "x".repeat(1 << 20));
-    assert_eq!(
-        bake(&kernel, &parts(&rootfs, &long)),
-        Err(Error::ConfigurationTooLarge)
-    );
+    assert_eq!(bake(&kernel, &parts(&rootfs, &long)), Err(Error::ConfigurationTooLarge));
     let baked = bake(&kernel, &parts(&rootfs, "{}")).unwrap();
-    assert_eq!(
-        bake(&baked, &parts(&rootfs, "{}")),
-        Err(Error::AlreadyBaked)
-    );
+    assert_eq!(bake(&baked, &parts(&rootfs, "{}")), Err(Error::AlreadyBaked));
 }
 
 #[test]
@@ -121,26 +71,8 @@ fn an_image_that_would_not_fit_is_refused() {
     // The third program header is bss; give it all but one page of the 2 GiB window.
     let memory_size = (0x8000_0000_u64 - 0x10_2000 - PAGE_SIZE).to_le_bytes();
     kernel[64 + 2 * 56 + 40..][..8].copy_from_slice(&memory_size);
-    assert!(
-        bake(
-            &kernel,
-            &Parts {
-                rootfs: Some(&rootfs(4096)),
-                ..Parts::default()
-            }
-        )
-        .is_ok()
-    );
-    assert_eq!(
-        bake(
-            &kernel,
-            &Parts {
-                rootfs: Some(&rootfs(4097)),
-                ..Parts::default()
-            }
-        ),
-        Err(Error::TooLarge)
-    );
+    assert!(bake(&kernel, &Parts { rootfs: Some(&rootfs(4096)), ..Parts::default() }).is_ok());
+    assert_eq!(bake(&kernel, &Parts { rootfs: Some(&rootfs(4097)), ..Parts::default() }), Err(Error::TooLarge));
 }
 
 proptest! {

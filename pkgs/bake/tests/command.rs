@@ -24,9 +24,7 @@ impl Folder {
     fn bake(&self, kernel: &str) -> Output {
         Command::new(env!("CARGO_BIN_EXE_rumpkin-bake"))
             .current_dir(self.0.path())
-            .args([
-                "--kernel", kernel, "--rootfs", "rootfs", "--config", "config", "-o", "image",
-            ])
+            .args(["--kernel", kernel, "--rootfs", "rootfs", "--config", "config", "-o", "image"])
             .output()
             .unwrap()
     }
@@ -42,10 +40,7 @@ fn equal_inputs_give_equal_files() {
     let (one, two) = (Folder::new(), Folder::new());
     assert!(one.bake("kernel").status.success());
     assert!(two.bake("kernel").status.success());
-    assert_eq!(
-        fs::read(one.path("image")).unwrap(),
-        fs::read(two.path("image")).unwrap()
-    );
+    assert_eq!(fs::read(one.path("image")).unwrap(), fs::read(two.path("image")).unwrap());
 }
 
 #[test]
@@ -58,20 +53,14 @@ fn messages_name_the_file_and_the_remedy() {
     fs::write(folder.path("config"), "{").unwrap();
     assert!(message(&folder.bake("kernel")).starts_with("rumpkin-bake: config: EOF"));
     fs::write(folder.path("rootfs"), "").unwrap();
-    assert!(
-        message(&folder.bake("kernel"))
-            .contains("rootfs: not an EROFS file system; make one with mkfs.erofs")
-    );
+    assert!(message(&folder.bake("kernel")).contains("rootfs: not an EROFS file system; make one with mkfs.erofs"));
 }
 
 #[test]
 fn a_refused_input_leaves_no_image_behind() {
     let folder = Folder::new();
     folder.bake("config");
-    let mut names: Vec<_> = fs::read_dir(folder.0.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let mut names: Vec<_> = fs::read_dir(folder.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["config", "kernel", "rootfs"]);
 }
@@ -87,33 +76,12 @@ fn qemu_loads_what_was_baked() {
     assert!(folder.bake("kernel").status.success());
     for machine in ["pc", "q35", "microvm"] {
         let output = Command::new(qemu)
-            .args([
-                "-M",
-                machine,
-                "-accel",
-                "tcg",
-                "-m",
-                "16",
-                "-nodefaults",
-                "-display",
-                "none",
-                "-serial",
-                "stdio",
-            ])
-            .args([
-                "-no-reboot",
-                "-device",
-                "isa-debug-exit,iobase=0xf4,iosize=4",
-                "-kernel",
-            ])
+            .args(["-M", machine, "-accel", "tcg", "-m", "16", "-nodefaults", "-display", "none", "-serial", "stdio"])
+            .args(["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel"])
             .arg(folder.path("image"))
             .output()
             .unwrap();
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout),
-            r#"HEAD{"hostname":"baked"}"#,
-            "{machine}"
-        );
+        assert_eq!(String::from_utf8_lossy(&output.stdout), r#"HEAD{"hostname":"baked"}"#, "{machine}");
         assert_eq!(output.status.code(), Some(5 << 1 | 1), "{machine}");
     }
 }

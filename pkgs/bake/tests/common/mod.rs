@@ -1,7 +1,6 @@
 //! A kernel made by hand: 32-bit PVH code that prints its payload on the serial port and ends the machine.
 use rumpkin_format::{
-    Header, KERNEL_BASE, NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, PAGE_SIZE, Payload,
-    Segment,
+    Header, KERNEL_BASE, NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, PAGE_SIZE, Payload, Segment,
 };
 use rumpkin_format::{SEGMENT_SIZE, SegmentKind};
 
@@ -37,23 +36,28 @@ fn print(address: u32, size: u32) -> Vec<u8> {
 /// The kernel's ELF file. Run, it prints the first 4 bytes of the root file system and the whole configuration,
 /// writes `exit 5` to the status port, and ends QEMU through `isa-debug-exit`.
 pub fn kernel() -> Vec<u8> {
+    let mut code = vec![];
+    for byte in *b"exit 5\n" {
+        code.extend([0xb0, byte, 0xe6, 0xe9]);
+    }
+    // mov al, 5; out 0xf4, al
+    code.extend([0xb0, 5, 0xe6, 0xf4]);
+    kernel_that_ends(&code)
+}
+
+/// A kernel that prints the same, then runs `ending`, and then stands still.
+pub fn kernel_that_ends(ending: &[u8]) -> Vec<u8> {
     let mut code = print(DESCRIPTOR, DESCRIPTOR + 8);
     // Of the root file system only four bytes: mov ecx, 4 (padded with a nop) instead of mov ecx, [size].
     code[6..12].copy_from_slice(&[0xb9, 4, 0, 0, 0, 0x90]);
     code.extend(print(DESCRIPTOR + 16, DESCRIPTOR + 24));
-    for byte in *b"exit 5\n" {
-        code.extend([0xb0, byte, 0xe6, 0xe9]);
-    }
-    // mov al, 5; out 0xf4, al; cli; hlt
-    code.extend([0xb0, 5, 0xe6, 0xf4, 0xfa, 0xf4]);
+    code.extend(ending);
+    // stand: cli; hlt; jmp stand
+    code.extend([0xfa, 0xf4, 0xeb, 0xfc]);
     let notes = [
         note(b"Xen\0", 18, &ENTRY.to_le_bytes()),
         note(NOTE_NAME, NOTE_TYPE_PAYLOAD, &Payload::default().encode()),
-        note(
-            NOTE_NAME,
-            NOTE_TYPE_MANIFEST,
-            br#"{"version":"test","platforms":["hw"],"components":[]}"#,
-        ),
+        note(NOTE_NAME, NOTE_TYPE_MANIFEST, br#"{"version":"test","platforms":["hw"],"components":[]}"#),
     ]
     .concat();
 
@@ -67,41 +71,17 @@ pub fn kernel() -> Vec<u8> {
         memory_size: size as u64,
         align: PAGE_SIZE,
     };
-    let bss = Segment {
-        file_size: 0,
-        memory_size: 0x1234,
-        ..load(0x3000, ENTRY + 0x2000, 0, 6)
-    };
-    let note_segment = Segment {
-        kind: SegmentKind::Note,
-        align: 4,
-        ..load(0x2000, NOTES, notes.len(), 4)
-    };
-    let segments = [
-        load(0x1000, ENTRY, code.len(), 5),
-        load(0x2000, NOTES, notes.len(), 4),
-        bss,
-        note_segment,
-    ];
+    let bss = Segment { file_size: 0, memory_size: 0x1234, ..load(0x3000, ENTRY + 0x2000, 0, 6) };
+    let note_segment = Segment { kind: SegmentKind::Note, align: 4, ..load(0x2000, NOTES, notes.len(), 4) };
+    let segments = [load(0x1000, ENTRY, code.len(), 5), load(0x2000, NOTES, notes.len(), 4), bss, note_segment];
 
     let mut file = vec![0; 0x3000];
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
-    for (offset, value) in [
-        (16, 2),
-        (18, 62),
-        (20, 1),
-        (52, 64),
-        (54, SEGMENT_SIZE as u8),
-    ] {
+    for (offset, value) in [(16, 2), (18, 62), (20, 1), (52, 64), (54, SEGMENT_SIZE as u8)] {
         file[offset] = value;
     }
     file[24..32].copy_from_slice(&(KERNEL_BASE + ENTRY).to_le_bytes());
-    Header {
-        segments_offset: 64,
-        segments_count: segments.len() as u16,
-    }
-    .patch(&mut file)
-    .unwrap();
+    Header { segments_offset: 64, segments_count: segments.len() as u16 }.patch(&mut file).unwrap();
     for (slot, segment) in file[64..].chunks_exact_mut(SEGMENT_SIZE).zip(&segments) {
         slot.copy_from_slice(&segment.encode());
     }

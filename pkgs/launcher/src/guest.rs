@@ -1,0 +1,146 @@
+//! What a guest has, in words that no monitor owns.
+use clap::ValueEnum;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Type of the machine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Machine {
+    /// A minimal machine with virtio over MMIO: boots fastest.
+    Microvm,
+    /// PCI Express, Intel Q35.
+    Q35,
+    /// PCI, Intel 440FX.
+    Pc,
+}
+
+/// How the guest's instructions are run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Accelerator {
+    /// KVM where it can be used, else software emulation.
+    Auto,
+    /// Hardware virtualisation.
+    Kvm,
+    /// Software emulation.
+    Tcg,
+}
+
+/// A port of the host that leads into the guest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Forward {
+    pub protocol: &'static str,
+    pub address: Ipv4Addr,
+    pub host: u16,
+    pub guest: u16,
+}
+
+/// A disk of the guest, kept in a raw file or block device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Disk {
+    pub path: PathBuf,
+    pub read_only: bool,
+}
+
+/// What the guest's network interface is attached to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Network {
+    /// Nothing: there is no interface.
+    None,
+    /// The monitor's own network with address translation.
+    User(Vec<Forward>),
+    /// An existing tap interface.
+    Tap { interface: String },
+}
+
+/// A guest to be started.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    pub image: PathBuf,
+    pub machine: Machine,
+    /// Use KVM, which has been found to be there.
+    pub kvm: bool,
+    pub memory_mib: u32,
+    pub cpus: u32,
+    pub network: Network,
+    /// Hardware address of the interface; the monitor chooses if there is none.
+    pub mac: Option<String>,
+    pub disks: Vec<Disk>,
+}
+
+impl FromStr for Forward {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Forward, String> {
+        let malformed = || "not of the form [tcp:|udp:][ADDRESS:]HOST:GUEST, with ports from 1 to 65535".to_owned();
+        let (protocol, rest) = match text.split_once(':') {
+            Some(("udp", rest)) => ("udp", rest),
+            Some(("tcp", rest)) => ("tcp", rest),
+            _ => ("tcp", text),
+        };
+        let port = |text: &str| text.parse().ok().filter(|port| *port != 0).ok_or_else(malformed);
+        let (rest, guest) = rest.rsplit_once(':').ok_or_else(malformed)?;
+        let (address, host) = match rest.rsplit_once(':') {
+            Some((address, host)) => (address.parse().map_err(|_| malformed())?, host),
+            None => (Ipv4Addr::LOCALHOST, rest),
+        };
+        Ok(Forward { protocol, address, host: port(host)?, guest: port(guest)? })
+    }
+}
+
+impl FromStr for Disk {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Disk, String> {
+        let (path, read_only) = text.strip_suffix(":ro").map_or((text, false), |path| (path, true));
+        if path.is_empty() {
+            return Err("no file".into());
+        }
+        Ok(Disk { path: path.into(), read_only })
+    }
+}
+
+/// A stable, locally administered hardware address for a guest on tap `interface`, so that guests on one bridge differ.
+pub fn mac_for(interface: &str) -> String {
+    // FNV-1a: any well-spread hash will do, as long as it never changes.
+    let hash = interface.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let [_, a, b, c] = hash.to_be_bytes();
+    format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forward(text: &str) -> Result<(String, u16, u16), String> {
+        text.parse().map(|f: Forward| (format!("{}:{}", f.protocol, f.address), f.host, f.guest))
+    }
+
+    #[test]
+    fn forwards_have_defaults() {
+        assert_eq!(forward("8080:80"), Ok(("tcp:127.0.0.1".into(), 8080, 80)));
+        assert_eq!(forward("udp:53:53"), Ok(("udp:127.0.0.1".into(), 53, 53)));
+        assert_eq!(forward("0.0.0.0:80:8000"), Ok(("tcp:0.0.0.0".into(), 80, 8000)));
+        assert_eq!(forward("tcp:10.0.0.1:1:2"), Ok(("tcp:10.0.0.1".into(), 1, 2)));
+    }
+
+    #[test]
+    fn malformed_forwards_are_refused() {
+        for text in ["", "80", "80:", ":80", "0:80", "80:65536", "a:80:80", "tcp:80", "sctp:1:2", "1:2:3:4"] {
+            assert!(forward(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn disks_can_be_read_only() {
+        assert_eq!("a:b:ro".parse(), Ok(Disk { path: "a:b".into(), read_only: true }));
+        assert_eq!("a".parse(), Ok(Disk { path: "a".into(), read_only: false }));
+        assert!(":ro".parse::<Disk>().is_err());
+    }
+
+    #[test]
+    fn hardware_addresses_differ_by_tap() {
+        assert_ne!(mac_for("tap0"), mac_for("tap1"));
+        assert_eq!(mac_for("tap0"), mac_for("tap0"));
+    }
+}

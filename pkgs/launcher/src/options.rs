@@ -1,0 +1,146 @@
+//! The command line.
+use crate::guest::{Accelerator, Disk, Forward, Machine};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Runs unikernel images.
+#[derive(Debug, Parser)]
+#[command(name = "rumpkin", version)]
+pub struct Options {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Boot an image and wait for its program to end.
+    Run(Box<RunOptions>),
+    /// Say what an image consists of.
+    Inspect(InspectOptions),
+}
+
+#[derive(Args, Debug)]
+pub struct RunOptions {
+    /// The image.
+    pub image: PathBuf,
+
+    /// Memory of the guest, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    pub memory: u32,
+    /// Processors of the guest.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub cpus: u32,
+    /// Type of the machine.
+    #[arg(long, value_enum, default_value_t = Machine::Microvm)]
+    pub machine: Machine,
+    /// How instructions are run; auto means KVM where /dev/kvm can be opened.
+    #[arg(long, value_enum, default_value_t = Accelerator::Auto)]
+    pub accel: Accelerator,
+    /// QEMU's executable.
+    #[arg(long, value_name = "PATH", default_value = "qemu-system-x86_64")]
+    pub qemu: PathBuf,
+
+    /// Forward a port of the host, on 127.0.0.1 unless an address is given. Repeatable.
+    #[arg(long, value_name = "[tcp:|udp:][ADDRESS:]HOST:GUEST", conflicts_with = "tap")]
+    pub forward: Vec<Forward>,
+    /// Attach the guest to this tap interface instead of a private user-mode network.
+    #[arg(long, value_name = "INTERFACE")]
+    pub tap: Option<String>,
+    /// Hardware address of the guest's interface [default: made from the tap's name].
+    #[arg(long, value_name = "MAC", value_parser = parse_mac)]
+    pub mac: Option<String>,
+    /// A disk: a raw image or block device, /dev/vda and so on in the guest. Repeatable.
+    #[arg(long, value_name = "FILE[:ro]")]
+    pub disk: Vec<Disk>,
+
+    /// Configuration that overrides the image's, key by key (docs/configuration.md).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set a variable in the program's environment. Repeatable.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub env: Vec<(String, String)>,
+    /// The guest's host name.
+    #[arg(long)]
+    pub hostname: Option<String>,
+    /// The guest's address: dhcp, none, or an IPv4 address with its prefix, such as 10.0.2.15/24.
+    #[arg(long)]
+    pub address: Option<String>,
+    /// The guest's default router.
+    #[arg(long)]
+    pub gateway: Option<String>,
+    /// A name server for the guest. Repeatable.
+    #[arg(long)]
+    pub nameserver: Vec<String>,
+
+    /// Seconds that the program has to end after SIGINT or SIGTERM, before the guest is killed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub grace: u64,
+    /// Print the monitor's command line instead of running it.
+    #[arg(long)]
+    pub print_command: bool,
+
+    /// Arguments for the program, in place of those in the configuration.
+    #[arg(last = true)]
+    pub arguments: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct InspectOptions {
+    /// The image.
+    pub image: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("not of the form NAME=VALUE".into()),
+    }
+}
+
+fn parse_mac(text: &str) -> Result<String, String> {
+    let octets: Vec<&str> = text.split(':').collect();
+    let right = |octet: &&str| octet.len() == 2 && octet.chars().all(|digit| digit.is_ascii_hexdigit());
+    if octets.len() == 6 && octets.iter().all(right) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("not six hexadecimal octets such as 52:54:00:00:00:01".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_the_programs() {
+        let options = Options::parse_from(["rumpkin", "run", "image", "--env", "A=b=c", "--", "--memory", "1"]);
+        let Command::Run(run) = options.command else { panic!("not run") };
+        assert_eq!(run.arguments, ["--memory", "1"]);
+        assert_eq!(run.env, [("A".to_owned(), "b=c".to_owned())]);
+        assert_eq!(run.memory, 64);
+    }
+
+    #[test]
+    fn malformed_values_are_refused() {
+        for (option, value) in [
+            ("--env", "A"),
+            ("--env", "=b"),
+            ("--mac", "52:54:00:00:00"),
+            ("--mac", "52:54:00:00:00:0g"),
+            ("--memory", "0"),
+            ("--forward", "80"),
+            ("--machine", "isapc"),
+        ] {
+            assert!(Options::try_parse_from(["rumpkin", "run", "image", option, value]).is_err(), "{option} {value}");
+        }
+    }
+}

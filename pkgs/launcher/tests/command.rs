@@ -1,0 +1,144 @@
+//! The command with images of a kernel made by hand: its messages, and guests under QEMU where it is installed.
+#[path = "../../bake/tests/common/mod.rs"]
+mod common;
+
+use rumpkin_bake::{Parts, bake};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const QEMU: &str = "/usr/bin/qemu-system-x86_64";
+const CONFIGURATION: &str = r#"{"network":{"address":"none"},"programs":[{"argv":["/bin/a"]}]}"#;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(kernel: &[u8]) -> Folder {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        let rootfs = common::rootfs(4096);
+        let image = bake(kernel, &Parts { rootfs: Some(&rootfs), configuration: Some(CONFIGURATION) }).unwrap();
+        fs::write(folder.path("image"), image).unwrap();
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rumpkin"));
+        command.current_dir(self.0.path()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn rumpkin(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn has_qemu() -> bool {
+    let found = Path::new(QEMU).exists();
+    if !found {
+        eprintln!("skipped: no {QEMU}");
+    }
+    found
+}
+
+#[test]
+fn images_are_described() {
+    let folder = Folder::new(&common::kernel());
+    let output = folder.rumpkin(&["inspect", "image"]);
+    let description = text(&output.stdout);
+    for part in ["root           4 KiB", "entered at 0x100000", r#""version":"test""#, CONFIGURATION] {
+        assert!(description.contains(part), "{part} in {description}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_slice(&folder.rumpkin(&["inspect", "--json", "image"]).stdout).unwrap();
+    assert_eq!(json["rootfs"], 4096);
+    assert_eq!(json["manifest"]["platforms"][0], "hw");
+}
+
+#[test]
+fn failures_before_the_guest_have_a_status_of_their_own() {
+    let folder = Folder::new(&common::kernel());
+    fs::write(folder.path("text"), "no image").unwrap();
+    for (arguments, message) in [
+        (&["run", "absent"][..], "rumpkin: absent: No such file"),
+        (&["run", "text"], "rumpkin: text: not an ELF file"),
+        (&["inspect", "text"], "rumpkin: text: not an ELF file"),
+        (&["run", "image", "--memory", "1"], "give --memory 6 or more"),
+        (&["run", "image", "--config", "text"], "rumpkin: text: expected"),
+        (&["run", "image", "--forward", "8080:80"], "there is no network"),
+        (&["run", "image", "--accel", "tcg", "--qemu", "/absent/qemu"], "/absent/qemu not found; install QEMU"),
+    ] {
+        let output = folder.rumpkin(arguments);
+        assert_eq!(output.status.code(), Some(125), "{arguments:?}");
+        assert!(text(&output.stderr).contains(message), "{arguments:?}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn configuration_never_shows_on_the_command_line() {
+    let folder = Folder::new(&common::kernel());
+    let output = folder.rumpkin(&["run", "image", "--print-command", "--env", "SECRET=word", "--", "argument"]);
+    let line = text(&output.stdout);
+    assert!(line.starts_with("qemu-system-x86_64 -nodefaults "), "{line}");
+    assert!(!line.contains("word") && !line.contains("argument"), "{line}");
+}
+
+#[test]
+fn the_guests_status_and_console_come_through_on_every_machine() {
+    if !has_qemu() {
+        return;
+    }
+    let folder = Folder::new(&common::kernel());
+    for machine in ["microvm", "q35", "pc"] {
+        let arguments = ["run", "image", "--machine", machine, "--accel", "tcg", "--memory", "16", "--qemu", QEMU];
+        let output = folder.rumpkin(&arguments);
+        assert_eq!(output.status.code(), Some(5), "{machine}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), format!("HEAD{CONFIGURATION}"), "{machine}");
+        assert_eq!(text(&output.stderr), "", "{machine}");
+    }
+}
+
+#[test]
+fn a_panic_and_a_silent_end_are_told_apart() {
+    if !has_qemu() {
+        return;
+    }
+    let panic: Vec<u8> = b"panic\n".iter().flat_map(|byte| [0xb0, *byte, 0xe6, 0xe9]).chain([0xe6, 0xf4]).collect();
+    for (ending, status, message) in [(&panic[..], 70, "the kernel panicked"), (&[0xe6, 0xf4], 71, "without a status")]
+    {
+        let folder = Folder::new(&common::kernel_that_ends(ending));
+        let output = folder.rumpkin(&["run", "image", "--accel", "tcg", "--qemu", QEMU]);
+        assert_eq!(output.status.code(), Some(status));
+        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_guest_that_does_not_stop_is_killed() {
+    if !has_qemu() {
+        return;
+    }
+    let folder = Folder::new(&common::kernel_that_ends(b"\xb0\n\xba\xf8\x03\0\0\xee"));
+    let mut child = folder
+        .command(&["run", "image", "--accel", "tcg", "--grace", "0", "--qemu", QEMU])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, format!("HEAD{CONFIGURATION}\n"));
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(137));
+    assert!(text(&output.stderr).contains("was killed"), "{}", text(&output.stderr));
+}
