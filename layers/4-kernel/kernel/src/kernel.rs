@@ -8,6 +8,8 @@ use rumpuser::{
     sync::Mutex,
 };
 
+/// Makes the content of a [`GeneratedFile`].
+pub type Content = Box<dyn Fn(&Kernel) -> Vec<u8> + Send + Sync>;
 type Hook = Box<dyn Fn(&Arc<Kernel>) + Send + Sync>;
 type ProcessHook = Box<dyn Fn(&Kernel, &mut Parts) + Send + Sync>;
 
@@ -17,7 +19,9 @@ pub struct GeneratedFile {
     /// Absolute path, e.g. `/etc/hosts`; folders on the way are made up where the root file system has none.
     pub path: String,
     /// Makes the content.
-    pub content: Box<dyn Fn(&Kernel) -> Vec<u8> + Send + Sync>,
+    pub content: Content,
+    /// Only a stand-in: a file of that path in the root file system goes first.
+    pub stand_in: bool,
 }
 
 /// A kernel. Made with [`Kernel::new`], filled by each component's `register`, then shared and started.
@@ -69,8 +73,17 @@ impl Kernel {
 
     /// Adds a file whose content is made at each open; an earlier one of the same path is replaced.
     pub fn add_generated_file(&mut self, path: &str, content: impl Fn(&Kernel) -> Vec<u8> + Send + Sync + 'static) {
+        self.generate_file(path, false, Box::new(content));
+    }
+
+    /// As [`Kernel::add_generated_file`], but a file of that path in the root file system goes first.
+    pub fn add_stand_in_file(&mut self, path: &str, content: impl Fn(&Kernel) -> Vec<u8> + Send + Sync + 'static) {
+        self.generate_file(path, true, Box::new(content));
+    }
+
+    fn generate_file(&mut self, path: &str, stand_in: bool, content: Content) {
         self.generated_files.retain(|file| file.path != path);
-        self.generated_files.push(GeneratedFile { path: String::from(path), content: Box::new(content) });
+        self.generated_files.push(GeneratedFile { path: String::from(path), content, stand_in });
     }
 
     /// Has `hook` called by [`Kernel::start`]; it may start threads.
