@@ -1,0 +1,91 @@
+//! The rest of the machine: clocks, chance, console, boot data, the end.
+
+use rumpuser::{
+    boot::BootData,
+    device::{Console, Devices, Notify},
+    memory::{Frame, Vdso},
+    power::Exit,
+};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    sync::{Arc, LazyLock, Mutex, OnceLock},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+static BOOT_DATA: OnceLock<BootData> = OnceLock::new();
+static ON_STOP: Mutex<Option<StopHandler>> = Mutex::new(None);
+
+type StopHandler = Arc<dyn Fn() + Send + Sync>;
+
+pub fn monotonic() -> u64 {
+    STARTED.elapsed().as_nanos() as u64
+}
+
+pub fn realtime() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
+}
+
+pub fn random(buffer: &mut [u8]) {
+    static SOURCE: LazyLock<File> = LazyLock::new(|| File::open("/dev/urandom").expect("/dev/urandom opens"));
+    (&*SOURCE).read_exact(buffer).expect("/dev/urandom can be read");
+}
+
+/// Sets what the kernel finds at boot. False if it has been set, or looked at, before.
+pub fn set_boot_data(data: BootData) -> bool {
+    BOOT_DATA.set(data).is_ok()
+}
+
+pub fn boot_data() -> &'static BootData {
+    BOOT_DATA.get_or_init(BootData::default)
+}
+
+/// A clock page of zeroes, and no code.
+pub fn vdso() -> Vdso {
+    Vdso { clock: Frame::allocate().expect("memory for one frame"), code: Vec::new() }
+}
+
+/// The process's standard output; nothing can be read.
+struct StandardOutput;
+
+impl Console for StandardOutput {
+    fn write(&self, data: &[u8]) {
+        let mut output = std::io::stdout().lock();
+        // A console has nobody to report errors to.
+        let _ = output.write_all(data).and_then(|()| output.flush());
+    }
+
+    fn read(&self, _buffer: &mut [u8]) -> usize {
+        0
+    }
+
+    fn readable(&self) -> bool {
+        false
+    }
+
+    fn set_notify(&self, _notify: Notify) {}
+}
+
+pub fn devices() -> Devices {
+    Devices { links: Vec::new(), disks: Vec::new(), console: Arc::new(StandardOutput) }
+}
+
+pub fn exit(exit: Exit) -> ! {
+    match exit {
+        Exit::Status(status) => std::process::exit(i32::from(status)),
+        Exit::Reboot => std::process::exit(0),
+    }
+}
+
+pub fn on_stop(handler: Box<dyn Fn() + Send + Sync>) {
+    *ON_STOP.lock().unwrap() = Some(Arc::from(handler));
+}
+
+/// Asks the kernel for a clean stop, as the power button would.
+pub fn request_stop() {
+    let handler = ON_STOP.lock().unwrap().clone();
+    if let Some(handler) = handler {
+        handler();
+    }
+}

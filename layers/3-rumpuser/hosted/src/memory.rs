@@ -1,0 +1,89 @@
+//! Frames: pages on the heap of the process, each with its number of owners.
+
+use rumpuser::memory::{FrameNumber, PAGE_SIZE};
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex},
+};
+
+/// Frames that user memory may take: 256 MiB.
+const LIMIT: usize = 65536;
+
+type Page = [u8; PAGE_SIZE];
+
+struct OwnedPage {
+    owners: usize,
+    bytes: Box<Page>,
+}
+
+#[derive(Default)]
+struct Frames {
+    pages: HashMap<FrameNumber, OwnedPage>,
+    /// Frames of the payload, by the address of what they are a copy of.
+    payload: HashMap<usize, FrameNumber>,
+    next: FrameNumber,
+}
+
+impl Frames {
+    fn add(&mut self, bytes: Box<Page>) -> FrameNumber {
+        self.next += 1;
+        self.pages.insert(self.next, OwnedPage { owners: 1, bytes });
+        self.next
+    }
+
+    fn page(&mut self, frame: FrameNumber) -> &mut OwnedPage {
+        self.pages.get_mut(&frame).expect("a frame that somebody owns")
+    }
+}
+
+static FRAMES: LazyLock<Mutex<Frames>> = LazyLock::new(Mutex::default);
+
+pub fn allocate() -> Option<FrameNumber> {
+    let mut frames = FRAMES.lock().unwrap();
+    (frames.pages.len() < LIMIT).then(|| frames.add(Box::new([0; PAGE_SIZE])))
+}
+
+/// The frame of a page of the payload. The payload itself is one of its owners, so it is never freed.
+pub fn of_payload(page: &'static [u8]) -> FrameNumber {
+    let mut frames = FRAMES.lock().unwrap();
+    let key = page.as_ptr().addr();
+    let frame = match frames.payload.get(&key) {
+        Some(&frame) => frame,
+        None => {
+            let mut bytes = Box::new([0; PAGE_SIZE]);
+            let length = page.len().min(PAGE_SIZE);
+            bytes[..length].copy_from_slice(&page[..length]);
+            let frame = frames.add(bytes);
+            frames.payload.insert(key, frame);
+            frame
+        }
+    };
+    frames.page(frame).owners += 1;
+    frame
+}
+
+pub fn retain(frame: FrameNumber) {
+    FRAMES.lock().unwrap().page(frame).owners += 1;
+}
+
+pub fn release(frame: FrameNumber) {
+    let mut frames = FRAMES.lock().unwrap();
+    let page = frames.page(frame);
+    page.owners -= 1;
+    if page.owners == 0 {
+        frames.pages.remove(&frame);
+    }
+}
+
+pub fn is_unique(frame: FrameNumber) -> bool {
+    FRAMES.lock().unwrap().page(frame).owners == 1
+}
+
+/// Shows a frame's bytes; accesses to frames exclude each other.
+pub fn with_page<T>(frame: FrameNumber, f: impl FnOnce(&mut Page) -> T) -> T {
+    f(&mut FRAMES.lock().unwrap().page(frame).bytes)
+}
+
+pub fn counts() -> (usize, usize) {
+    (LIMIT, LIMIT.saturating_sub(FRAMES.lock().unwrap().pages.len()))
+}
