@@ -1,2 +1,25 @@
-//! Layer 5: configuration, the program loader and the start of programs
+//! Layer 5: what userland needs before `main`: configuration, the program loader, `/etc`, the start of programs.
+//!
+//! Depends on layer 4 and on `rumpuser`. It has no state of its own: [`configuration`] reads the documents, [`prepare`]
+//! adds `/etc` to a kernel that is being made, [`run`] starts the program on a kernel that has been started and waits
+//! for its end. Every way to fail has a message that names the thing and an exit status.
 #![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)
+)]
+
+extern crate alloc;
+
+mod configuration;
+mod etc;
+mod loader;
+mod stack;
+mod start;
+
+pub use configuration::{Document, Program, configuration};
+pub use etc::prepare;
+pub use loader::LoadError;
+pub use start::{StartError, run};

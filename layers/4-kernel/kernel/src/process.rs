@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use rumpkin_abi::{ResourceLimit, SignalAction};
 use rumpkin_mm::Mm;
 use rumpuser::{clock, sync::Mutex};
+use spin::Once;
 
 /// What a program was started as.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +24,6 @@ pub struct Program {
     pub arguments: Vec<Vec<u8>>,
     /// Environment, as `NAME=value`.
     pub environment: Vec<Vec<u8>>,
-    /// The auxiliary vector as it lies on the stack (`/proc/self/auxv`).
-    pub auxiliary: Vec<u8>,
 }
 
 /// A program that runs.
@@ -47,6 +46,7 @@ pub struct Process {
     pub limits: Mutex<[ResourceLimit; 16]>,
     /// Announces `READ` when the process has ended.
     pub ended: WaitQueue,
+    auxiliary: Once<Vec<u8>>,
     threads: Mutex<BTreeMap<u32, Arc<Thread>>>,
     actions: Mutex<[SignalAction; signal::COUNT]>,
     pending: Mutex<Pending>,
@@ -69,6 +69,7 @@ impl Process {
             started_at: clock::monotonic(),
             limits: Mutex::new([unlimited; 16]),
             ended: WaitQueue::new(),
+            auxiliary: Once::new(),
             threads: Mutex::new(BTreeMap::new()),
             actions: Mutex::new([SignalAction::default(); signal::COUNT]),
             pending: Mutex::new(Pending::default()),
@@ -83,6 +84,16 @@ impl Process {
     pub fn name(&self) -> String {
         let name = self.program.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
         String::from_utf8_lossy(name).into_owned()
+    }
+
+    /// Says what auxiliary vector lies on the first stack; only the first call counts.
+    pub fn set_auxiliary(&self, vector: Vec<u8>) {
+        self.auxiliary.call_once(|| vector);
+    }
+
+    /// The auxiliary vector (`/proc/self/auxv`).
+    pub fn auxiliary(&self) -> &[u8] {
+        self.auxiliary.get().map_or(&[], Vec::as_slice)
     }
 
     /// Adds a thread.
