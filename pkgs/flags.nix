@@ -17,7 +17,7 @@ in
   kernelLink = "-Clinker=rust-lld -Clinker-flavor=ld.lld -Ctarget-feature=+crt-static";
 
   # Programs for the guest: static, at any address.
-  program = "-Ctarget-feature=+crt-static ${remap}";
+  program = "-Ctarget-feature=+crt-static -Cstrip=symbols ${remap}";
 
   # Programs for the machine that builds.
   host = remap;

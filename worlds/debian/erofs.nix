@@ -6,6 +6,6 @@ unpack {
   script = ''
     mkdir bin
     ln -s ../usr/bin/mkfs.erofs bin/
-    bin/mkfs.erofs --help 2>&1 | head -n 1
+    bin/mkfs.erofs --help >&2
   '';
 }

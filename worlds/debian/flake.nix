@@ -3,8 +3,12 @@
 
   outputs =
     { self }:
-    import ../../distribution.nix self.world
-    // {
+    let
       world = import ./. { };
+    in
+    import ../../distribution.nix world
+    // {
+      inherit world;
+      inherit (world) seeds;
     };
 }

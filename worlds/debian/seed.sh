@@ -1,10 +1,11 @@
 #!/bin/sh
 # Puts what the Debian world is made of into the Nix store, by hash: Debian packages from this machine's own mirror,
 # crates through Cargo, and the installed Rust. Skips what is there already.
-# Usage: seed.sh CHECKOUT ROOT, where ROOT is the symbolic link that keeps the seeds from the garbage collector.
+# Usage: seed.sh FLAKE ROOT, at the top of the checkout. FLAKE is worlds/debian as a flake; ROOT is the symbolic link
+# that keeps the seeds from the garbage collector.
 set -eu
 
-checkout=$1
+flake=$1
 root=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -83,16 +84,16 @@ seed_crates() {
   [ -s "$scratch/crates" ] || return 0
   command -v cargo >/dev/null || die "cargo is needed to fetch $(wc -l <"$scratch/crates") crates"
   say "fetching $(wc -l <"$scratch/crates") crates"
-  (cd "$checkout" && cargo fetch --locked --quiet)
+  cargo fetch --locked --quiet
   while read -r _ name version; do
-    ls "${CARGO_HOME:-$HOME/.cargo}"/registry/cache/*/"$name-$version.crate" | head -n 1
+    find "${CARGO_HOME:-$HOME/.cargo}/registry/cache" -name "$name-$version.crate" | head -n 1
   done <"$scratch/crates" | xargs nix-store --add-fixed sha256 >/dev/null
 }
 
 seed_rust() {
   missing rust | while read -r path version; do
     sysroot=$(rustc "+$version" --print sysroot 2>/dev/null || rustc --print sysroot 2>/dev/null) || sysroot=
-    [ -n "$sysroot" ] && "$sysroot/bin/rustc" --version | grep -q "^rustc $version " ||
+    "${sysroot:-/nowhere}/bin/rustc" --version 2>/dev/null | grep -q "^rustc $version " ||
       die "Rust $version is not installed here. Get it by 'rustup toolchain install $version -c clippy -c rustfmt' (https://rustup.rs)."
     say "adding Rust $version from $sysroot"
     mkdir "$scratch/rust-$version"
@@ -104,9 +105,9 @@ seed_rust() {
   done
 }
 
-nix eval --raw "$checkout/worlds/debian#seeds.list" >"$scratch/list"
+nix eval --raw "$flake#seeds.list" >"$scratch/list"
 seed_busybox
 seed_rust
 seed_debs
 seed_crates
-nix build "$checkout/worlds/debian#seeds.all" --out-link "$root"
+nix build "$flake#seeds.all" --out-link "$root"
