@@ -61,12 +61,7 @@ pub trait Link: Send {
 
     /// Queues a frame of `length` bytes (Ethernet header included) that `fill` writes. False, and `fill` not called, if the
     /// queue is full; the notification comes when there is room again. Nothing is sent before [`Link::flush`].
-    fn transmit(
-        &mut self,
-        length: usize,
-        checksum: Checksum,
-        fill: &mut dyn FnMut(&mut [u8]),
-    ) -> bool;
+    fn transmit(&mut self, length: usize, checksum: Checksum, fill: &mut dyn FnMut(&mut [u8])) -> bool;
 
     /// Rings the doorbell for what was queued.
     fn flush(&mut self);

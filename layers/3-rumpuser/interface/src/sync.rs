@@ -30,11 +30,7 @@ unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 impl<T> Mutex<T> {
     /// An unlocked mutex.
     pub const fn new(value: T) -> Self {
-        Mutex {
-            state: AtomicU8::new(FREE),
-            waiters: spin::Mutex::new(VecDeque::new()),
-            value: UnsafeCell::new(value),
-        }
+        Mutex { state: AtomicU8::new(FREE), waiters: spin::Mutex::new(VecDeque::new()), value: UnsafeCell::new(value) }
     }
 
     /// The value, when nobody else can hold the lock.
@@ -46,11 +42,7 @@ impl<T> Mutex<T> {
 impl<T: ?Sized> Mutex<T> {
     /// Locks, sleeping until the holder lets go. Not reentrant: a thread that locks twice sleeps for ever.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        if self
-            .state
-            .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
-            .is_err()
-        {
+        if self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_err() {
             self.lock_contended();
         }
         MutexGuard { mutex: self }

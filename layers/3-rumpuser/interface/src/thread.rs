@@ -51,10 +51,7 @@ impl fmt::Debug for Thread {
 }
 
 /// Starts a kernel thread. It ends when `entry` returns.
-pub fn spawn(
-    name: &'static str,
-    entry: impl FnOnce() + Send + 'static,
-) -> Result<Thread, OutOfMemory> {
+pub fn spawn(name: &'static str, entry: impl FnOnce() + Send + 'static) -> Result<Thread, OutOfMemory> {
     rumpuser_thread_spawn(name, Box::new(entry)).map(Thread)
 }
 
