@@ -1,0 +1,179 @@
+//! The kernel's framework on the hosted hypercalls: descriptors, waiting, signals.
+
+use rumpkin_abi::{Errno, SignalAction, Stat, linux::general};
+use rumpkin_kernel::{
+    Kernel,
+    config::Config,
+    file::{File, OpenFile},
+    io::{Sink, Source},
+    process::{Process, Program},
+    signal::{self, Info, Pending, SignalSet},
+    thread::Thread,
+    wait::{Events, WaitQueue, block_on, sleep_until},
+};
+use rumpkin_mm::Mm;
+use rumpuser::{clock, device, sync::Mutex};
+use rumpuser_hosted as _;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+/// A stream whose other end is the test.
+#[derive(Default)]
+struct Stream {
+    bytes: Mutex<VecDeque<u8>>,
+    queue: WaitQueue,
+}
+
+impl Stream {
+    fn feed(&self, bytes: &[u8]) {
+        self.bytes.lock().extend(bytes);
+        self.queue.notify(Events::READ);
+    }
+}
+
+impl File for Stream {
+    fn read(&self, _position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        let mut bytes = self.bytes.lock();
+        if bytes.is_empty() {
+            return Err(Errno::EAGAIN);
+        }
+        let taken = destination.put(bytes.make_contiguous())?;
+        bytes.drain(..taken);
+        Ok(taken)
+    }
+
+    fn write(&self, _position: u64, _source: &mut dyn Source) -> Result<usize, Errno> {
+        Err(Errno::EPIPE)
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        Ok(Stat::default())
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.queue)
+    }
+}
+
+fn process() -> Arc<Process> {
+    let kernel = Arc::new(Kernel::new(Config::default(), device::take()));
+    Process::new(&kernel, Mm::new().unwrap(), Program::default())
+}
+
+fn thread(process: &Arc<Process>) -> Arc<Thread> {
+    let thread = Thread::new(process.kernel.allocate_id(), process.clone(), SignalSet::default());
+    process.add_thread(thread.clone());
+    thread
+}
+
+#[test]
+fn lowest_free_descriptor_is_taken() {
+    let process = process();
+    let file = OpenFile::new(Arc::new(Stream::default()), general::O_RDWR);
+    let table = &process.descriptors;
+    for expected in 0..4 {
+        assert_eq!(table.insert(file.clone(), false, 0), Ok(expected));
+    }
+    table.remove(1).unwrap();
+    assert_eq!(table.get(1).err(), Some(Errno::EBADF));
+    assert_eq!(table.insert(file.clone(), false, 2), Ok(4));
+    assert_eq!(table.insert(file.clone(), true, 0), Ok(1));
+    assert_eq!(table.close_on_exec(1), Ok(true));
+    assert_eq!(table.get(-1).err(), Some(Errno::EBADF));
+    assert_eq!(table.insert(file.clone(), false, usize::MAX), Err(Errno::EINVAL));
+    assert!(table.replace(100, file, false).unwrap().is_none());
+    assert_eq!(table.descriptors(), [0, 1, 2, 3, 4, 100]);
+}
+
+#[test]
+fn blocking_read_wakes_when_data_comes() {
+    let process = process();
+    let stream = Arc::new(Stream::default());
+    let feeder = std::thread::spawn({
+        let stream = stream.clone();
+        move || {
+            std::thread::sleep(Duration::from_millis(20));
+            stream.feed(b"abc");
+        }
+    });
+    let thread = thread(&process);
+    thread.attach();
+    let file = OpenFile::new(stream, general::O_RDWR);
+    let mut buffer = [0; 8];
+    assert_eq!(file.read(&thread, None, &mut &mut buffer[..]), Ok(3));
+    assert_eq!(&buffer[..3], b"abc");
+    file.set_flags(general::O_NONBLOCK);
+    assert_eq!(file.read(&thread, None, &mut &mut buffer[..]), Err(Errno::EAGAIN));
+    assert_eq!(file.read(&thread, Some(0), &mut &mut buffer[..]), Err(Errno::ESPIPE));
+    feeder.join().unwrap();
+}
+
+#[test]
+fn signal_interrupts_a_wait() {
+    let process = process();
+    let thread = thread(&process);
+    let sender = std::thread::spawn({
+        let process = process.clone();
+        move || {
+            std::thread::sleep(Duration::from_millis(20));
+            process.send_signal(signal::SIGTERM, Info::from_kernel(signal::SIGTERM));
+        }
+    });
+    thread.attach();
+    let queue = WaitQueue::new();
+    assert_eq!(block_on::<()>(&thread, &[(&queue, Events::READ)], None, || Ok(None)), Err(Errno::ERESTARTSYS));
+    assert!(thread.pending_signals().contains(signal::SIGTERM));
+    sender.join().unwrap();
+}
+
+#[test]
+fn deadline_ends_a_wait() {
+    let process = process();
+    let thread = thread(&process);
+    thread.attach();
+    let deadline = clock::monotonic() + 5_000_000;
+    assert_eq!(sleep_until(&thread, deadline), Ok(()));
+    assert!(clock::monotonic() >= deadline);
+}
+
+#[test]
+fn write_to_a_closed_stream_raises_sigpipe() {
+    let process = process();
+    let thread = thread(&process);
+    thread.attach();
+    let file = OpenFile::new(Arc::new(Stream::default()), general::O_RDWR);
+    assert_eq!(file.write(&thread, None, &mut &b"x"[..]), Err(Errno::EPIPE));
+    assert!(thread.pending_signals().contains(signal::SIGPIPE));
+
+    process.set_action(signal::SIGPIPE, SignalAction { handler: 1, ..SignalAction::default() });
+    assert!(!thread.pending_signals().contains(signal::SIGPIPE), "an ignored signal is no longer pending");
+    assert_eq!(file.write(&thread, None, &mut &b"x"[..]), Err(Errno::EPIPE));
+    assert!(thread.pending_signals().is_empty());
+}
+
+#[test]
+fn standard_signals_are_pending_once_and_realtime_ones_queue() {
+    let mut pending = Pending::default();
+    for _ in 0..3 {
+        pending.add(signal::SIGUSR1, Info::from_kernel(signal::SIGUSR1));
+        pending.add(40, Info::from_kernel(40));
+    }
+    assert!(pending.take(SignalSet::of(signal::SIGUSR2)).is_none());
+    assert_eq!(pending.take(SignalSet(!0)).map(Info::number), Some(signal::SIGUSR1));
+    for _ in 0..3 {
+        assert_eq!(pending.take(SignalSet(!0)).map(Info::number), Some(40));
+    }
+    assert!(pending.take(SignalSet(!0)).is_none());
+}
+
+#[test]
+fn last_thread_ends_the_process() {
+    let process = process();
+    let (one, other) = (thread(&process), thread(&process));
+    process.exit(3);
+    process.exit(4);
+    assert!(one.interrupted() && process.exiting() && !process.has_ended());
+    assert!(!process.remove_thread(one.id));
+    assert!(process.remove_thread(other.id));
+    assert!(process.has_ended());
+    assert_eq!(process.status(), Some(3), "the first status counts");
+}
