@@ -9,7 +9,18 @@ let
   mkUnikernel = import ./pkgs/mkUnikernel.nix { inherit world layers tools; };
   apps = import ./apps { inherit mkUnikernel mkProgram; };
 
-  mapAttrs = function: set: builtins.mapAttrs function set;
+  # The checks, as a list of parts with a name each.
+  parts = import ./tests {
+    inherit
+      world
+      layers
+      apps
+      tools
+      mkUnikernel
+      mkProgram
+      ;
+  };
+  checks = builtins.foldl' (all: part: all // part.checks) { } parts;
 in
 {
   legacyPackages.${system} = {
@@ -23,10 +34,20 @@ in
   };
 
   # `nix run .#hello`: the launcher with the image.
-  apps.${system} = mapAttrs (name: app: {
+  apps.${system} = builtins.mapAttrs (name: app: {
     type = "app";
     program = "${app.runner}/bin/run-${name}";
   }) apps;
+
+  checks.${system} = checks // world.checks;
+
+  # For `./x check`: a line for each check, "PART NAME RESULT".
+  checkPlan = builtins.concatStringsSep "" (
+    builtins.concatMap (
+      { part, checks }:
+      map (name: builtins.unsafeDiscardStringContext "${part} ${name} ${checks.${name}}\n") (builtins.attrNames checks)
+    ) parts
+  );
 
   lib.mkUnikernel = mkUnikernel;
 }

@@ -14,6 +14,7 @@
   tools,
 }:
 let
+  mkRootfs = import ./mkRootfs.nix { inherit world; };
   bootTest = import ./bootTest.nix { inherit world tools; };
 in
 {
@@ -62,33 +63,11 @@ let
     )
     // config;
 
-  everything = (if program == null then { } else { ${inside} = program; }) // files;
-
-  root =
-    world.run
-      {
-        name = "${name}.erofs";
-        tools = [ world.erofs ];
-      }
-      ''
-        mkdir root
-        cd root
-        mkdir bin dev etc proc tmp
-        ${if rootfs == null then "" else "cp -R ${rootfs}/. ."}
-        chmod -R u+w .
-        ${builtins.concatStringsSep "\n" (
-          map (place: ''
-            mkdir -p ".${dirOf place}"
-            cp -R ${everything.${place}} ".${place}"
-          '') (builtins.attrNames everything)
-        )}
-        # What the store does to modes, undone.
-        chmod -R u+w,go-w .
-        cd ..
-        # One UUID, time and owner for all, and data in whole pages: the same files are always the same bytes, and
-        # can be mapped in place.
-        mkfs.erofs --quiet -T0 -U 00000000-0000-0000-0000-000000000000 --all-root -x-1 -E noinline_data $out root >&2
-      '';
+  root = mkRootfs {
+    inherit name;
+    base = rootfs;
+    files = (if program == null then { } else { ${inside} = program; }) // files;
+  };
 
   configFile = world.run {
     name = "${name}.json";

@@ -1,0 +1,30 @@
+# Runs a Cargo command over the whole workspace, for its success alone.
+{ world }:
+let
+  workspace = import ../pkgs/workspace.nix;
+in
+{
+  name,
+  command,
+  rustflags ? "",
+  tools ? [ ],
+}:
+world.cargo {
+  inherit name tools;
+  source = workspace.source {
+    name = "workspace";
+    only = workspace.members;
+    extra = [
+      "docs"
+      "rustfmt.toml"
+    ];
+  };
+  env = {
+    RUSTFLAGS = rustflags;
+    CARGO_INCREMENTAL = "0";
+  };
+  script = ''
+    ${command}
+    touch $out
+  '';
+}

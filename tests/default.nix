@@ -1,0 +1,81 @@
+# Every check, in the parts that `./x check` reports, in that order. To add one is a line here.
+{
+  world,
+  layers,
+  apps,
+  tools,
+  mkUnikernel,
+  mkProgram,
+}:
+let
+  workspace = import ../pkgs/workspace.nix;
+  flags = import ../pkgs/flags.nix;
+  cargoCheck = import ./cargoCheck.nix { inherit world; };
+
+  packages = paths: toString (map (path: "-p ${workspace.packageName path}") paths);
+  kernelSide = layers.image.members;
+in
+[
+  {
+    part = "style";
+    checks = {
+      rust-format = cargoCheck {
+        name = "rust-format";
+        command = "cargo fmt --all --check";
+      };
+      shell-scripts = world.run {
+        name = "shell-scripts";
+        tools = [ world.shellcheck ];
+      } "shellcheck ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./boot.sh}; touch $out";
+    };
+  }
+  {
+    part = "lints";
+    checks = {
+      kernel-lints = cargoCheck {
+        name = "kernel-lints";
+        rustflags = flags.kernel;
+        command = "cargo clippy --offline --target ${flags.target} ${packages kernelSide} -- -D warnings";
+      };
+      host-lints = cargoCheck {
+        name = "host-lints";
+        command = "cargo clippy --offline --workspace --exclude rumpkin-image --all-targets -- -D warnings";
+      };
+    };
+  }
+  {
+    part = "units";
+    checks = {
+      unit-tests = cargoCheck {
+        name = "unit-tests";
+        command = "cargo test --offline --workspace --exclude rumpkin-image";
+      };
+    };
+  }
+  {
+    part = "layers";
+    checks = import ./layers.nix { inherit world layers cargoCheck; };
+  }
+  {
+    part = "image";
+    checks = {
+      kernel-code = world.run {
+        name = "kernel-code";
+        tools = [ world.gcc ];
+      } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel | awk -f ${./kernel-code.awk} | tee $out";
+      reproducible = import ./reproducible.nix { inherit world layers apps; };
+    };
+  }
+  {
+    part = "boots";
+    checks = import ./boots.nix {
+      inherit
+        world
+        apps
+        tools
+        mkUnikernel
+        mkProgram
+        ;
+    };
+  }
+]

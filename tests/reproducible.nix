@@ -1,0 +1,45 @@
+# The same sources are always the same bytes: the kernel is built again, all layers at once and in another place, and
+# an image is baked again from files that were made in another order.
+{
+  world,
+  layers,
+  apps,
+}:
+let
+  workspace = import ../pkgs/workspace.nix;
+  flags = import ../pkgs/flags.nix;
+in
+world.cargo {
+  name = "reproducible";
+  source = workspace.source {
+    name = "layer-image";
+    only = layers.image.members;
+  };
+  tools = [
+    world.erofs
+  ];
+  env = {
+    CARGO_INCREMENTAL = "0";
+    SOURCE_DATE_EPOCH = "1";
+  };
+  script = ''
+    cd ..
+    mkdir -p another/place
+    mv ws another/place/workspace
+    cd another/place/workspace
+    export RUSTFLAGS="${flags.kernel} --remap-path-prefix=$PWD=/rumpkin"
+    cargo rustc -p rumpkin-image --offline --release --target ${flags.target} -- ${flags.kernelLink}
+    cmp target/${flags.target}/release/rumpkin-image ${layers.image}/boot/kernel
+
+    mkdir files again
+    cp -R ${apps.hello.rootfs.tree}/. files
+    chmod -R u+w files
+    find files | sort -r | while read -r file; do
+      [ ! -d $file ] || mkdir -p again/''${file#files}
+      [ ! -f $file ] || cp $file again/''${file#files}
+    done
+    ${apps.hello.rootfs.pack "again" "again.erofs"}
+    cmp again.erofs ${apps.hello.rootfs}
+    touch $out
+  '';
+}
