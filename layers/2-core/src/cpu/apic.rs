@@ -1,0 +1,158 @@
+//! The local APIC and its timer (Intel SDM vol. 3, chapter 10): x2APIC where offered, else memory-mapped.
+
+use super::cpuid;
+use crate::{clock, mmio};
+
+use spin::Once;
+use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
+
+/// Vector of the timer: above all devices.
+pub(crate) const TIMER_VECTOR: u8 = 0xef;
+/// Vector of interrupts that went away.
+pub(crate) const SPURIOUS_VECTOR: u8 = 0xff;
+
+const ID: usize = 0x20;
+const END_OF_INTERRUPT: usize = 0xb0;
+const SPURIOUS: usize = 0xf0;
+const TIMER: usize = 0x320;
+const LINT0: usize = 0x350;
+const LINT1: usize = 0x360;
+const INITIAL_COUNT: usize = 0x380;
+const CURRENT_COUNT: usize = 0x390;
+const DIVIDE: usize = 0x3e0;
+
+const ENABLE: u32 = 1 << 8;
+const MASKED: u32 = 1 << 16;
+const TSC_DEADLINE_MODE: u32 = 2 << 17;
+const DIVIDE_BY_16: u32 = 3;
+
+const TSC_DEADLINE: u32 = 0x6e0;
+
+/// How the timer is set.
+#[derive(Clone, Copy)]
+enum Timer {
+    /// By the time-stamp counter: ticks per nanosecond, as a fraction of 2^32.
+    Deadline(u64),
+    /// By counting down: ticks per nanosecond, as a fraction of 2^32.
+    Count(u64),
+}
+
+static REGISTERS: Once<Option<mmio::Region>> = Once::new();
+static TIMER_KIND: Once<Timer> = Once::new();
+
+fn x2apic(register: usize) -> Msr {
+    Msr::new(0x800 + (register >> 4) as u32)
+}
+
+fn read(register: usize) -> u32 {
+    match REGISTERS.get() {
+        Some(Some(registers)) => registers.read_u32(register),
+        // SAFETY: this register exists in x2APIC mode, and reading it has no effect.
+        _ => unsafe { x2apic(register).read() as u32 },
+    }
+}
+
+fn write(register: usize, value: u32) {
+    match REGISTERS.get() {
+        Some(Some(registers)) => registers.write_u32(register, value),
+        // SAFETY: this register exists in x2APIC mode; this module programs only what belongs to this kernel.
+        _ => unsafe { x2apic(register).write(u64::from(value)) },
+    }
+}
+
+/// Enables the calling CPU's local APIC, everything in it masked.
+///
+/// # Panics
+/// If its registers cannot be mapped.
+pub(crate) fn initialize() {
+    const X2APIC: u32 = 1 << 21;
+    let (base, flags) = ApicBase::read();
+    if cpuid(1, 0).ecx & X2APIC != 0 {
+        let flags = flags | ApicBaseFlags::LAPIC_ENABLE | ApicBaseFlags::X2APIC_ENABLE;
+        // SAFETY: only the mode changes, and `read` and `write` follow.
+        unsafe { ApicBase::write(base, flags) };
+        REGISTERS.call_once(|| None);
+    } else {
+        REGISTERS.call_once(|| {
+            let registers = mmio::map(base.start_address().as_u64(), 0x400);
+            Some(registers.expect("no memory to map the local APIC"))
+        });
+    }
+    for register in [TIMER, LINT0, LINT1] {
+        write(register, MASKED);
+    }
+    write(SPURIOUS, ENABLE | u32::from(SPURIOUS_VECTOR));
+}
+
+/// The identifier that interrupts for the calling CPU are sent to.
+pub fn id() -> u32 {
+    match REGISTERS.get() {
+        Some(Some(_)) => read(ID) >> 24,
+        _ => read(ID),
+    }
+}
+
+/// Tells the local APIC that the interrupt has been dealt with.
+pub(crate) fn end_of_interrupt() {
+    write(END_OF_INTERRUPT, 0);
+}
+
+/// Prepares the timer; the clock runs.
+pub(crate) fn initialize_timer() {
+    const DEADLINE: u32 = 1 << 24;
+    let kind = *TIMER_KIND.call_once(|| match clock::tsc_ticks_per_nanosecond() {
+        Some(ticks) if cpuid(1, 0).ecx & DEADLINE != 0 => Timer::Deadline(ticks),
+        _ => Timer::Count(measure()),
+    });
+    let mode = match kind {
+        Timer::Deadline(_) => TSC_DEADLINE_MODE,
+        Timer::Count(_) => {
+            write(DIVIDE, DIVIDE_BY_16);
+            0
+        }
+    };
+    write(TIMER, mode | u32::from(TIMER_VECTOR));
+}
+
+/// Ticks of the counter per nanosecond, as a fraction of 2^32: from the hypervisor, else against the clock.
+fn measure() -> u64 {
+    const FREQUENCIES: u32 = 0x4000_0010;
+    let bus = u64::from(cpuid(FREQUENCIES, 0).ebx);
+    if bus != 0 {
+        return (bus << 32) / 16 / 1_000_000;
+    }
+    write(DIVIDE, DIVIDE_BY_16);
+    // Twice, and the lower: whatever holds us up makes the clock run on.
+    let once = || {
+        write(INITIAL_COUNT, u32::MAX);
+        let start = clock::monotonic();
+        let end = loop {
+            let now = clock::monotonic();
+            if now - start >= 300_000 {
+                break now;
+            }
+        };
+        let ticks = u64::from(u32::MAX - read(CURRENT_COUNT));
+        write(INITIAL_COUNT, 0);
+        (ticks << 32) / (end - start)
+    };
+    let (first, second) = (once(), once());
+    first.min(second).max(1)
+}
+
+/// Makes the timer interrupt in so many nanoseconds, or somewhat earlier if that is very far.
+pub(crate) fn arm(nanoseconds: u64) {
+    match TIMER_KIND.get() {
+        Some(Timer::Deadline(ticks)) => {
+            let delta = ((u128::from(nanoseconds) * u128::from(*ticks)) >> 32) as u64;
+            let deadline = clock::tsc().saturating_add(delta.max(1));
+            // SAFETY: the register exists (CPUID), and the timer is in deadline mode.
+            unsafe { Msr::new(TSC_DEADLINE).write(deadline) };
+        }
+        Some(Timer::Count(ticks)) => {
+            let count = ((u128::from(nanoseconds) * u128::from(*ticks)) >> 32) + 1;
+            write(INITIAL_COUNT, count.min(u128::from(u32::MAX)) as u32);
+        }
+        None => {}
+    }
+}

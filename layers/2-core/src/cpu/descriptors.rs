@@ -1,0 +1,109 @@
+//! Segment, task-state and interrupt descriptors (Intel SDM vol. 3, chapters 3, 6 and 7).
+
+use super::traps;
+use crate::layout::PAGE_SIZE;
+use alloc::{alloc::alloc, boxed::Box};
+use core::{alloc::Layout, arch::asm};
+use x86_64::{
+    VirtAddr,
+    instructions::{
+        segmentation::{CS, DS, ES, FS, GS, SS, Segment},
+        tables,
+    },
+    registers::segmentation::SegmentSelector,
+    structures::{
+        DescriptorTablePointer,
+        gdt::{Descriptor, GlobalDescriptorTable},
+        tss::TaskStateSegment,
+    },
+};
+
+/// Selector of the kernel's code segment, which user code uses too.
+pub(crate) const CODE: u16 = 8;
+/// Selector of the data segment; `syscall` wants it right behind the code segment.
+pub(crate) const DATA: u16 = 16;
+
+/// Stack for handlers, one for each kind of event that can interrupt another kind.
+#[derive(Clone, Copy)]
+enum Stack {
+    Interrupt = 1,
+    NonMaskable = 2,
+    DoubleFault = 3,
+    Exception = 4,
+    MachineCheck = 5,
+}
+
+const STACK_SIZE: usize = 4 * PAGE_SIZE;
+
+/// Every vector switches stacks: user code owns the bytes below its stack pointer (the red zone).
+fn stack_of(vector: usize) -> Stack {
+    match vector {
+        2 => Stack::NonMaskable,
+        8 => Stack::DoubleFault,
+        18 => Stack::MachineCheck,
+        0..32 => Stack::Exception,
+        _ => Stack::Interrupt,
+    }
+}
+
+/// A 64-bit interrupt gate.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Gate([u64; 2]);
+
+impl Gate {
+    fn new(handler: usize, stack: Stack) -> Gate {
+        const PRESENT_INTERRUPT_GATE: u64 = 0x8e;
+        let handler = handler as u64;
+        Gate([
+            handler & 0xffff
+                | u64::from(CODE) << 16
+                | (stack as u64) << 32
+                | PRESENT_INTERRUPT_GATE << 40
+                | (handler >> 16 & 0xffff) << 48,
+            handler >> 32,
+        ])
+    }
+}
+
+/// Gives the calling CPU its tables and stacks.
+pub(crate) fn initialize() {
+    let mut task = Box::new(TaskStateSegment::new());
+    let mut stacks = [VirtAddr::zero(); 7];
+    for slot in stacks.iter_mut().take(5) {
+        // SAFETY: the size is not 0.
+        let stack = unsafe { alloc(Layout::from_size_align(STACK_SIZE, PAGE_SIZE).unwrap()) };
+        assert!(!stack.is_null(), "no memory for interrupt stacks");
+        *slot = VirtAddr::from_ptr(stack) + STACK_SIZE as u64;
+    }
+    task.interrupt_stack_table = stacks;
+    let mut table = Box::new(GlobalDescriptorTable::<8>::empty());
+    table.append(Descriptor::kernel_code_segment());
+    table.append(Descriptor::kernel_data_segment());
+    let task_selector = table.append(Descriptor::tss_segment(Box::leak(task)));
+    let gates: &[Gate; 256] =
+        Box::leak(Box::new(core::array::from_fn(|vector| Gate::new(traps::stub(vector), stack_of(vector)))));
+    Box::leak(table).load();
+    let interrupts = DescriptorTablePointer { limit: (size_of_val(gates) - 1) as u16, base: VirtAddr::from_ptr(gates) };
+    // SAFETY: the tables are complete and live for ever; selectors 8 and 16 are the flat segments just made.
+    unsafe {
+        CS::set_reg(SegmentSelector(CODE));
+        for set in [SS::set_reg, DS::set_reg, ES::set_reg] {
+            set(SegmentSelector(DATA));
+        }
+        FS::set_reg(SegmentSelector(0));
+        GS::set_reg(SegmentSelector(0));
+        tables::load_tss(task_selector);
+        tables::lidt(&interrupts);
+    }
+}
+
+/// Makes the processor reset by taking away the interrupt table: the next exception is a triple fault.
+pub fn triple_fault() -> ! {
+    let nothing = DescriptorTablePointer { limit: 0, base: VirtAddr::zero() };
+    // SAFETY: this is the end; nothing is expected to work afterwards.
+    unsafe {
+        tables::lidt(&nothing);
+        asm!("ud2", options(noreturn));
+    }
+}

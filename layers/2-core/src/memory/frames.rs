@@ -1,0 +1,227 @@
+//! The machine's frames: who owns them, and which are free.
+
+use super::{
+    buddy::{Buddy, States},
+    regions,
+};
+use crate::{
+    boot::{BootInfo, MemoryKind, PhysicalRange},
+    layout::{DIRECT_MAP, PAGE_SIZE, direct},
+    sync::IrqMutex,
+};
+use core::{slice, sync::atomic::AtomicU32};
+use spin::Once;
+
+/// Number of a frame: its physical address divided by [`PAGE_SIZE`].
+pub type FrameNumber = u64;
+
+/// Memory below this is left alone: real-mode structures, and room to start application processors in.
+const LOW_END: u64 = 0x10000;
+/// What the boot entry has mapped in the direct map.
+const BOOT_MAPPED_END: u64 = 1 << 32;
+
+static STATES: Once<States> = Once::new();
+static FRAMES: Once<IrqMutex<Frames>> = Once::new();
+
+struct Frames {
+    buddy: Buddy,
+    /// Free frames that users do not get.
+    reserve: usize,
+}
+
+fn states() -> Option<&'static States> {
+    STATES.get()
+}
+
+/// Everything that must stay as it is.
+fn taken(boot: &BootInfo, states: PhysicalRange) -> [PhysicalRange; 16] {
+    let mut taken = [PhysicalRange::default(); 16];
+    let image = PhysicalRange {
+        start: boot.image.text.start,
+        length: boot.image.data.end().saturating_sub(boot.image.text.start),
+    };
+    let fixed = [
+        PhysicalRange { start: 0, length: LOW_END },
+        image,
+        boot.payload.root_file_system,
+        boot.payload.configuration,
+        states,
+    ];
+    for (slot, range) in taken.iter_mut().zip(fixed.iter().chain(boot.modules.iter())) {
+        *slot = *range;
+    }
+    taken
+}
+
+fn free_pieces(boot: &BootInfo, taken: &[PhysicalRange], each: &mut dyn FnMut(PhysicalRange)) {
+    for region in boot.memory.iter().filter(|r| r.kind == MemoryKind::Ram) {
+        regions::without(region.range, taken, each);
+    }
+}
+
+/// Finds the free frames of the first 4 GiB, which is what the boot entry has mapped.
+///
+/// # Panics
+/// If there is not even room for the bookkeeping.
+pub(crate) fn initialize(boot: &BootInfo) {
+    let ram_end = boot
+        .memory
+        .iter()
+        .filter(|region| region.kind == MemoryKind::Ram)
+        .map(|region| region.range.end())
+        .max()
+        .unwrap_or(0);
+    let count = (ram_end as usize) / PAGE_SIZE;
+    let bytes = (count * size_of::<AtomicU32>()).next_multiple_of(PAGE_SIZE) as u64;
+    let mut place = None;
+    free_pieces(boot, &taken(boot, PhysicalRange::default()), &mut |piece| {
+        if place.is_none() && piece.length >= bytes && piece.start + bytes <= BOOT_MAPPED_END {
+            place = Some(PhysicalRange { start: piece.start, length: bytes });
+        }
+    });
+    let place = place.expect("no memory for the table of frames");
+    let table = direct(place.start) as *mut AtomicU32;
+    // SAFETY: the piece is free memory in the boot entry's direct map, and now ours for good.
+    let words = unsafe {
+        table.write_bytes(0, count);
+        slice::from_raw_parts(table, count)
+    };
+    let states = STATES.call_once(|| States::new(words));
+    // SAFETY: the direct map holds all frames that are added: here those mapped by the boot entry, later the others.
+    let mut buddy = unsafe { Buddy::new(DIRECT_MAP, states) };
+    add_pieces(&mut buddy, boot, place, 0..BOOT_MAPPED_END);
+    for kept in boot.modules.iter().chain([&boot.payload.root_file_system, &boot.payload.configuration]) {
+        let pages = kept.start / PAGE_SIZE as u64..kept.end().div_ceil(PAGE_SIZE as u64);
+        pages.for_each(|frame| {
+            states.make_permanent(frame);
+        });
+    }
+    TABLE.call_once(|| place);
+    FRAMES.call_once(|| IrqMutex::new(Frames { buddy, reserve: 0 }));
+}
+
+static TABLE: Once<PhysicalRange> = Once::new();
+
+/// Adds what lies above 4 GiB, now that the final direct map is in force, and sets the kernel's reserve.
+pub(crate) fn complete(boot: &BootInfo) {
+    let (Some(frames), Some(table)) = (FRAMES.get(), TABLE.get()) else {
+        return;
+    };
+    let mut frames = frames.lock();
+    add_pieces(&mut frames.buddy, boot, *table, BOOT_MAPPED_END..u64::MAX);
+    // A sixteenth, but not less than 512 KiB nor more than 16 MiB.
+    frames.reserve = (frames.buddy.total_frames() / 16).clamp(128, 4096);
+}
+
+fn add_pieces(buddy: &mut Buddy, boot: &BootInfo, table: PhysicalRange, within: core::ops::Range<u64>) {
+    free_pieces(boot, &taken(boot, table), &mut |piece| {
+        let start = piece.start.max(within.start);
+        let end = piece.end().min(within.end);
+        if start < end {
+            let frame = start / PAGE_SIZE as u64;
+            buddy.add(frame, ((end - start) as usize) / PAGE_SIZE);
+        }
+    });
+}
+
+/// A zeroed frame for user memory, with one owner; `None` when only the kernel's reserve is left.
+pub fn allocate_user() -> Option<FrameNumber> {
+    let mut frames = FRAMES.get()?.lock();
+    if frames.buddy.free_frames() <= frames.reserve {
+        return None;
+    }
+    let frame = frames.buddy.allocate(1)?;
+    drop(frames);
+    Some(prepare(frame))
+}
+
+/// A zeroed frame for the kernel's own tables, with one owner.
+pub(crate) fn allocate_kernel() -> Option<FrameNumber> {
+    let frame = FRAMES.get()?.lock().buddy.allocate(1)?;
+    Some(prepare(frame))
+}
+
+fn prepare(frame: FrameNumber) -> FrameNumber {
+    if let Some(states) = states() {
+        states.own(frame);
+    }
+    // SAFETY: the frame was free, so it is mapped and nobody else's.
+    unsafe { crate::memory_functions::zero_page(address(frame)) };
+    frame
+}
+
+/// A run of frames for the kernel, with arbitrary content and no owner count.
+pub(crate) fn allocate_run(count: usize) -> Option<FrameNumber> {
+    FRAMES.get()?.lock().buddy.allocate(count)
+}
+
+/// Gives back what [`allocate_run`] gave.
+pub(crate) fn release_run(frame: FrameNumber, count: usize) {
+    if let Some(frames) = FRAMES.get() {
+        frames.lock().buddy.release(frame, count);
+    }
+}
+
+/// One more owner.
+pub fn retain(frame: FrameNumber) {
+    if let Some(states) = states() {
+        states.retain(frame);
+    }
+}
+
+/// One owner less; the last frees the frame.
+pub fn release(frame: FrameNumber) {
+    if states().is_some_and(|states| states.release(frame)) {
+        release_run(frame, 1);
+    }
+}
+
+/// Whether there is exactly one owner.
+pub fn is_unique(frame: FrameNumber) -> bool {
+    states().is_some_and(|states| states.is_unique(frame))
+}
+
+/// Whether the frame belongs to what was given at boot and is never freed.
+pub fn is_permanent(frame: FrameNumber) -> bool {
+    states().is_some_and(|states| states.is_permanent(frame))
+}
+
+/// Makes frames of the kernel image ones that can be mapped and are never freed.
+pub(crate) fn make_permanent(frame: FrameNumber) {
+    if let Some(states) = states() {
+        states.make_permanent(frame);
+    }
+}
+
+/// Frames in all, and frames that users may still take.
+pub fn counts() -> (usize, usize) {
+    FRAMES.get().map_or((0, 0), |frames| {
+        let frames = frames.lock();
+        (frames.buddy.total_frames(), frames.buddy.free_frames().saturating_sub(frames.reserve))
+    })
+}
+
+/// Where the kernel sees the frame.
+pub(crate) fn address(frame: FrameNumber) -> *mut u8 {
+    direct(frame * PAGE_SIZE as u64) as *mut u8
+}
+
+/// Copies out of a frame; what lies beyond its end is not touched.
+pub fn read(frame: FrameNumber, offset: usize, buffer: &mut [u8]) {
+    let length = buffer.len().min(PAGE_SIZE.saturating_sub(offset));
+    // SAFETY: inside one frame that the caller owns; user code may write it meanwhile, which tears bytes at most.
+    unsafe { core::ptr::copy_nonoverlapping(address(frame).add(offset), buffer.as_mut_ptr(), length) }
+}
+
+/// Copies into a frame; what lies beyond its end is dropped.
+pub fn write(frame: FrameNumber, offset: usize, data: &[u8]) {
+    let length = data.len().min(PAGE_SIZE.saturating_sub(offset));
+    // SAFETY: as in `read`.
+    unsafe { core::ptr::copy_nonoverlapping(data.as_ptr(), address(frame).add(offset), length) }
+}
+
+/// Copies a whole frame.
+pub fn copy(from: FrameNumber, to: FrameNumber) {
+    // SAFETY: both are frames that the caller owns.
+    unsafe { core::ptr::copy_nonoverlapping(address(from), address(to), PAGE_SIZE) }
+}

@@ -1,0 +1,102 @@
+//! The end of a kernel that cannot go on: message, registers, return addresses, power off.
+
+use crate::{console, cpu::traps::TrapFrame, interface::Ending, layout::KERNEL_BASE, power, thread};
+use core::{
+    arch::asm,
+    fmt::{self, Write},
+    panic::PanicInfo,
+    sync::atomic::{AtomicBool, Ordering},
+};
+use x86_64::instructions::interrupts;
+
+static PANICKING: AtomicBool = AtomicBool::new(false);
+
+/// Reports past all locks.
+struct Report;
+
+impl Write for Report {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        console::write_directly(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// What an image's `#[panic_handler]` calls.
+pub fn panic(info: &PanicInfo<'_>) -> ! {
+    let stack: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rsp", out(reg) stack, options(nomem, nostack, preserves_flags)) };
+    end(stack, |report| {
+        // The report cannot fail.
+        let _ = writeln!(report, "\nkernel panic: {info}");
+    })
+}
+
+/// An exception that the kernel did not expect; `address` is the page fault's.
+pub(crate) fn exception(frame: &TrapFrame, address: u64) -> ! {
+    end(frame.rsp as usize, |report| {
+        let _ = if frame.vector == 14 && thread::is_guard(address as usize) {
+            writeln!(report, "\nkernel panic: a thread's kernel stack is full")
+        } else {
+            let vector = frame.vector;
+            writeln!(report, "\nkernel panic: exception {vector} in the kernel")
+        };
+        let _ = writeln!(
+            report,
+            "code {:#x}, address {address:#x}, rip {:#x}, rsp {:#x}, flags {:#x}\n\
+             rax {:#x} rbx {:#x} rcx {:#x} rdx {:#x} rsi {:#x} rdi {:#x} rbp {:#x}\n\
+             r8 {:#x} r9 {:#x} r10 {:#x} r11 {:#x} r12 {:#x} r13 {:#x} r14 {:#x} r15 {:#x}",
+            frame.code,
+            frame.rip,
+            frame.rsp,
+            frame.rflags,
+            frame.rax,
+            frame.rbx,
+            frame.rcx,
+            frame.rdx,
+            frame.rsi,
+            frame.rdi,
+            frame.rbp,
+            frame.r8,
+            frame.r9,
+            frame.r10,
+            frame.r11,
+            frame.r12,
+            frame.r13,
+            frame.r14,
+            frame.r15,
+        );
+    })
+}
+
+fn end(stack: usize, report: impl FnOnce(&mut Report)) -> ! {
+    interrupts::disable();
+    // A panic while reporting one ends without a word.
+    if !PANICKING.swap(true, Ordering::SeqCst) {
+        report(&mut Report);
+        backtrace(stack);
+    }
+    power::end(Ending::Panic)
+}
+
+/// Prints what on the stack looks like return addresses into the kernel's code: there are no frame pointers to follow.
+fn backtrace(stack: usize) {
+    let text = power::kernel_text();
+    let aligned = stack.next_multiple_of(8);
+    let _ = write!(Report, "return addresses:");
+    let mut shown = 0;
+    // Not beyond the page: what lies above it need not be mapped.
+    let end = (aligned | 0xfff) + 1;
+    for address in (aligned..end).step_by(8) {
+        if aligned < crate::layout::DIRECT_MAP || shown == 16 {
+            break;
+        }
+        // SAFETY: in the page of the stack that was in use.
+        let word = unsafe { (address as *const usize).read_volatile() };
+        if word >= KERNEL_BASE && text.contains(&(word - KERNEL_BASE)) {
+            let _ = write!(Report, " {word:#x}");
+            shown += 1;
+        }
+    }
+    let _ = writeln!(Report);
+}

@@ -1,0 +1,79 @@
+//! The start of the machine, from the boot entry to the first thread.
+
+use crate::{
+    boot::BootInfo,
+    clock, console, cpu,
+    cpu::{apic, descriptors, fpu, local, traps},
+    interface::{Devices, Ending, Platform},
+    interrupts, log_sink,
+    memory::{frames, kernel},
+    memory_functions, power,
+    sync::IrqMutex,
+    thread, timer,
+};
+use spin::Once;
+
+static BOOT: Once<BootInfo> = Once::new();
+static DEVICES: IrqMutex<Option<Devices>> = IrqMutex::new(None);
+
+/// Starts the machine, and `main` as its first thread; the console, the entropy and the devices are there by then. The boot
+/// entry calls it once, on the boot processor, with interrupts off and the direct map of the first 4 GiB in force.
+pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) -> ! {
+    let boot = BOOT.call_once(|| boot);
+    let Some(&platform) = platforms.iter().find(|platform| platform.detect(boot)) else { descriptors::triple_fault() };
+    console::set_early(platform);
+    power::set_early(platform, boot);
+    log_sink::initialize(boot.command_line);
+    memory_functions::initialize(cpu::is_emulated());
+
+    frames::initialize(boot);
+    kernel::initialize(boot);
+    frames::complete(boot);
+    local::initialize(0, kernel::root());
+    descriptors::initialize();
+    traps::initialize_system_calls();
+    fpu::initialize();
+    log::info!("Rumpkin on {}, started by {}", platform.name(), boot.protocol);
+
+    let machine = match platform.initialize(boot) {
+        Ok(machine) => machine,
+        Err(error) => {
+            log::error!("{}: {error}", platform.name());
+            power::end(Ending::Panic)
+        }
+    };
+    clock::initialize(machine.clock);
+    power::initialize(machine.power);
+    interrupts::initialize(machine.interrupts);
+    apic::initialize();
+    timer::initialize(machine.timer);
+    let (total, _) = frames::counts();
+    log::info!("memory: {} KiB", total * 4);
+
+    thread::initialize();
+    let first = thread::spawn("main", move || {
+        let devices = platform.discover(boot);
+        if let Some(console) = &devices.console {
+            console::set_driver(console.clone());
+        }
+        *DEVICES.lock() = Some(devices);
+        main();
+    });
+    first.expect("no memory for the first thread");
+    thread::idle()
+}
+
+/// What was found at boot.
+///
+/// # Panics
+/// Before [`start`].
+pub fn boot_info() -> &'static BootInfo {
+    BOOT.get().expect("the machine has been started")
+}
+
+/// The devices. The first call gets them; later ones get none, but the console each time.
+pub fn take_devices() -> Devices {
+    let mut devices = DEVICES.lock().take().unwrap_or_default();
+    devices.console = console::driver();
+    devices
+}

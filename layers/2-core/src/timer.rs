@@ -1,0 +1,35 @@
+//! The one-shot timer of a CPU: armed for the earliest thing that is due, and not at all when nothing is.
+
+use crate::{clock, cpu::apic, cpu::local::cpu, interface::Timer, thread};
+use spin::Once;
+
+static PLATFORM_TIMER: Once<Option<&'static dyn Timer>> = Once::new();
+
+/// Takes the platform's timer into use, or else the local APIC's.
+pub(crate) fn initialize(timer: Option<&'static dyn Timer>) {
+    PLATFORM_TIMER.call_once(|| timer);
+    if timer.is_none() {
+        apic::initialize_timer();
+    }
+}
+
+/// Makes the timer fire at `deadline` unless it fires before. With interrupts off.
+///
+/// A deadline that is no longer wanted is left in force: firing in vain once costs less than setting it anew each time.
+pub(crate) fn arm(deadline: u64) {
+    let cpu = cpu();
+    if deadline >= cpu.timer_armed.get() {
+        return;
+    }
+    cpu.timer_armed.set(deadline);
+    match PLATFORM_TIMER.get() {
+        Some(Some(timer)) => timer.arm(deadline),
+        _ => apic::arm(deadline.saturating_sub(clock::monotonic())),
+    }
+}
+
+/// The timer has fired. Called in interrupt context.
+pub fn interrupt() {
+    cpu().timer_armed.set(u64::MAX);
+    thread::timer_fired();
+}

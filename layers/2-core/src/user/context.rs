@@ -1,0 +1,350 @@
+//! Running user code, in ring 0, and coming back from it.
+//!
+//! [`enter`] saves the kernel's callee-saved registers on the thread's kernel stack and jumps to user code. A system call, an
+//! exception or an interrupt that has consequences stores the user's registers, returns to that kernel stack, and so
+//! returns from the call that went in.
+//!
+//! ```text
+//!   enter ──▶ rumpkin_user_enter ──▶ user code ──▶ syscall ──▶ rumpkin_system_call_entry ──┐
+//!     ▲                                   └──▶ vector's stack ──▶ traps::handle ─▶ store ──┤
+//!     └──────────────────────────────── rumpkin_user_leave ◀───────────────────────────────┘
+//! ```
+//!
+//! Interrupts are off from the last check for pending work to the first user instruction: `sti` takes effect only after
+//! the jump behind it.
+
+use crate::{
+    cpu::{
+        descriptors::{CODE, DATA},
+        fpu,
+        local::{Exception, KERNEL_STACK, REGISTERS, SCRATCH, cpu},
+        traps::TrapFrame,
+    },
+    layout::USER_END,
+    thread,
+};
+use core::{arch::naked_asm, mem::offset_of};
+use x86_64::{
+    VirtAddr,
+    instructions::interrupts,
+    registers::{model_specific::FsBase, rflags::RFlags},
+};
+
+/// The general registers of user code.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Registers {
+    pub rax: u64,
+    pub rbx: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    pub rbp: u64,
+    pub rsp: u64,
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+    pub rip: u64,
+    pub rflags: u64,
+    pub fs_base: u64,
+}
+
+/// How user code came to a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+impl Access {
+    /// From a page fault's error code (Intel SDM vol. 3, §4.7).
+    pub(crate) fn from_code(code: u64) -> Access {
+        const WRITE: u64 = 1 << 1;
+        const FETCH: u64 = 1 << 4;
+        if code & FETCH != 0 {
+            Access::Execute
+        } else if code & WRITE != 0 {
+            Access::Write
+        } else {
+            Access::Read
+        }
+    }
+}
+
+/// Why user code came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The `syscall` instruction.
+    SystemCall,
+    /// A page fault.
+    PageFault {
+        /// The address that was accessed.
+        address: usize,
+        /// How.
+        access: Access,
+    },
+    /// Another exception.
+    Exception {
+        /// Its vector.
+        vector: u8,
+        /// Its error code, or 0.
+        code: u64,
+    },
+    /// [`thread::Thread::interrupt`] was called.
+    Interrupted,
+}
+
+/// What the assembly returns.
+const SYSTEM_CALL: u64 = 1;
+pub(crate) const EXCEPTION: u64 = 2;
+pub(crate) const INTERRUPTED: u64 = 3;
+
+const PAGE_FAULT: u8 = 14;
+const GENERAL_PROTECTION: u8 = 13;
+
+/// What user code may change of its flags; `RF` only a debugger needs.
+const USER_FLAGS: RFlags = RFlags::CARRY_FLAG
+    .union(RFlags::PARITY_FLAG)
+    .union(RFlags::AUXILIARY_CARRY_FLAG)
+    .union(RFlags::ZERO_FLAG)
+    .union(RFlags::SIGN_FLAG)
+    .union(RFlags::TRAP_FLAG)
+    .union(RFlags::DIRECTION_FLAG)
+    .union(RFlags::OVERFLOW_FLAG)
+    .union(RFlags::ID);
+const ALWAYS_SET: u64 = 2;
+
+/// Runs user code in the calling thread's address space until something needs the kernel.
+pub fn enter(registers: &mut Registers) -> Event {
+    loop {
+        interrupts::disable();
+        let cpu = cpu();
+        if cpu.reschedule.get() {
+            thread::preempt();
+            continue;
+        }
+        let thread = thread::current_ref();
+        if thread.take_interrupted() {
+            interrupts::enable();
+            return Event::Interrupted;
+        }
+        if registers.rip >= USER_END as u64 || registers.fs_base >= 1 << 47 {
+            interrupts::enable();
+            return Event::Exception { vector: GENERAL_PROTECTION, code: 0 };
+        }
+        let flags = registers.rflags & USER_FLAGS.bits();
+        registers.rflags = flags | RFlags::INTERRUPT_FLAG.bits() | ALWAYS_SET;
+        fpu::acquire(thread);
+        if cpu.fs_base.get() != registers.fs_base {
+            cpu.fs_base.set(registers.fs_base);
+            FsBase::write(VirtAddr::new(registers.fs_base));
+        }
+        // As after a `syscall`, which has spoilt RCX and R11 already: the quick way back serves. Single-stepping must begin
+        // with the first user instruction, which only `iretq` does.
+        let quick = registers.rcx == registers.rip
+            && registers.r11 == registers.rflags
+            && flags & RFlags::TRAP_FLAG.bits() == 0;
+        // SAFETY: interrupts are off, and address, flags and FS base are ones that user code may have.
+        let code = unsafe { rumpkin_user_enter(registers, u64::from(!quick)) };
+        match code {
+            SYSTEM_CALL => {
+                interrupts::enable();
+                return Event::SystemCall;
+            }
+            EXCEPTION => {
+                let exception = cpu.exception.get();
+                interrupts::enable();
+                return event(exception);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn event(exception: Exception) -> Event {
+    match exception.vector {
+        PAGE_FAULT => {
+            Event::PageFault { address: exception.address as usize, access: Access::from_code(exception.code) }
+        }
+        vector => Event::Exception { vector, code: exception.code },
+    }
+}
+
+/// Stores the registers of interrupted user code where its kernel side looks for them.
+pub(crate) fn store(frame: &TrapFrame) {
+    // SAFETY: user code runs only inside `enter`, whose exclusive borrow this points to.
+    let registers = unsafe { &mut *cpu().registers.get() };
+    *registers = Registers {
+        rax: frame.rax,
+        rbx: frame.rbx,
+        rcx: frame.rcx,
+        rdx: frame.rdx,
+        rsi: frame.rsi,
+        rdi: frame.rdi,
+        rbp: frame.rbp,
+        rsp: frame.rsp,
+        r8: frame.r8,
+        r9: frame.r9,
+        r10: frame.r10,
+        r11: frame.r11,
+        r12: frame.r12,
+        r13: frame.r13,
+        r14: frame.r14,
+        r15: frame.r15,
+        rip: frame.rip,
+        rflags: frame.rflags,
+        fs_base: registers.fs_base,
+    };
+}
+
+macro_rules! context_asm {
+    ($($line:literal,)*) => {
+        naked_asm!(
+            $($line,)*
+            rax = const offset_of!(Registers, rax),
+            rbx = const offset_of!(Registers, rbx),
+            rcx = const offset_of!(Registers, rcx),
+            rdx = const offset_of!(Registers, rdx),
+            rsi = const offset_of!(Registers, rsi),
+            rdi = const offset_of!(Registers, rdi),
+            rbp = const offset_of!(Registers, rbp),
+            rsp = const offset_of!(Registers, rsp),
+            r8 = const offset_of!(Registers, r8),
+            r9 = const offset_of!(Registers, r9),
+            r10 = const offset_of!(Registers, r10),
+            r11 = const offset_of!(Registers, r11),
+            r12 = const offset_of!(Registers, r12),
+            r13 = const offset_of!(Registers, r13),
+            r14 = const offset_of!(Registers, r14),
+            r15 = const offset_of!(Registers, r15),
+            rip = const offset_of!(Registers, rip),
+            rflags = const offset_of!(Registers, rflags),
+            kernel_stack = const KERNEL_STACK,
+            registers = const REGISTERS,
+            scratch = const SCRATCH,
+            code = const CODE,
+            data = const DATA,
+            interrupt_flag = const 0x200,
+            system_call = const SYSTEM_CALL,
+        )
+    };
+}
+
+/// Goes to user code; RDI points to the registers, RSI is 1 if RCX and R11 matter.
+#[unsafe(naked)]
+unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) -> u64 {
+    context_asm!(
+        "/* {rcx} {r11} {scratch} {system_call} are for the others */",
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov gs:[{kernel_stack}], rsp",
+        "mov gs:[{registers}], rdi",
+        "mov rax, [rdi + {rflags}]",
+        "test rsi, rsi",
+        "jnz 2f",
+        // Quick: flags first, without IF, since what follows changes none.
+        "mov r11, rax",
+        "and eax, ~{interrupt_flag}",
+        "push rax",
+        "popfq",
+        "mov rcx, [rdi + {rip}]",
+        "mov rax, [rdi + {rax}]",
+        "mov rbx, [rdi + {rbx}]",
+        "mov rdx, [rdi + {rdx}]",
+        "mov rsi, [rdi + {rsi}]",
+        "mov rbp, [rdi + {rbp}]",
+        "mov r8, [rdi + {r8}]",
+        "mov r9, [rdi + {r9}]",
+        "mov r10, [rdi + {r10}]",
+        "mov r12, [rdi + {r12}]",
+        "mov r13, [rdi + {r13}]",
+        "mov r14, [rdi + {r14}]",
+        "mov r15, [rdi + {r15}]",
+        "mov rsp, [rdi + {rsp}]",
+        "mov rdi, [rdi + {rdi}]",
+        "sti",
+        "jmp rcx",
+        // All registers.
+        "2:",
+        "push {data}",
+        "push qword ptr [rdi + {rsp}]",
+        "push rax",
+        "push {code}",
+        "push qword ptr [rdi + {rip}]",
+        "mov rax, [rdi + {rax}]",
+        "mov rbx, [rdi + {rbx}]",
+        "mov rcx, [rdi + {rcx}]",
+        "mov rdx, [rdi + {rdx}]",
+        "mov rsi, [rdi + {rsi}]",
+        "mov rbp, [rdi + {rbp}]",
+        "mov r8, [rdi + {r8}]",
+        "mov r9, [rdi + {r9}]",
+        "mov r10, [rdi + {r10}]",
+        "mov r11, [rdi + {r11}]",
+        "mov r12, [rdi + {r12}]",
+        "mov r13, [rdi + {r13}]",
+        "mov r14, [rdi + {r14}]",
+        "mov r15, [rdi + {r15}]",
+        "mov rdi, [rdi + {rdi}]",
+        "iretq",
+    )
+}
+
+/// Where `syscall` arrives: RCX is the user's RIP, R11 its flags, interrupts are off.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn rumpkin_system_call_entry() {
+    context_asm!(
+        "/* {code} {data} {interrupt_flag} */",
+        "mov gs:[{scratch}], rsp",
+        "mov rsp, gs:[{registers}]",
+        "mov [rsp + {rax}], rax",
+        "mov [rsp + {rbx}], rbx",
+        "mov [rsp + {rcx}], rcx",
+        "mov [rsp + {rip}], rcx",
+        "mov [rsp + {rdx}], rdx",
+        "mov [rsp + {rsi}], rsi",
+        "mov [rsp + {rdi}], rdi",
+        "mov [rsp + {rbp}], rbp",
+        "mov [rsp + {r8}], r8",
+        "mov [rsp + {r9}], r9",
+        "mov [rsp + {r10}], r10",
+        "mov [rsp + {r11}], r11",
+        "mov [rsp + {rflags}], r11",
+        "mov [rsp + {r12}], r12",
+        "mov [rsp + {r13}], r13",
+        "mov [rsp + {r14}], r14",
+        "mov [rsp + {r15}], r15",
+        "mov rax, gs:[{scratch}]",
+        "mov [rsp + {rsp}], rax",
+        "mov rsp, gs:[{kernel_stack}]",
+        "mov eax, {system_call}",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Returns RAX from `rumpkin_user_enter`, RSP being what that left behind.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn rumpkin_user_leave() {
+    naked_asm!("pop r15", "pop r14", "pop r13", "pop r12", "pop rbx", "pop rbp", "ret",)
+}

@@ -1,0 +1,5 @@
+//! User code: its registers, its memory, and the kernel's access to it.
+
+pub mod access;
+pub mod context;
+pub mod space;

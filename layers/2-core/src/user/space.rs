@@ -1,0 +1,363 @@
+//! Address spaces: page tables for the user half, with the owners of the frames they map.
+
+use super::context::Access;
+use crate::{
+    cpu::local::cpu,
+    layout::{PAGE_SIZE, USER_END},
+    memory::{
+        OutOfMemory,
+        frames::{self, FrameNumber},
+        kernel::{self, entry_frame, table},
+    },
+    sync::Interrupts,
+};
+use alloc::sync::Arc;
+use x86_64::{
+    PhysAddr, VirtAddr,
+    instructions::tlb,
+    structures::paging::{PageTableFlags as Flags, page_table::PageTableEntry},
+};
+
+/// A user address that cannot be accessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// The first byte that failed.
+    pub address: usize,
+}
+
+/// Whom a fault of the kernel's accessors goes to.
+pub trait Pager: Send + Sync {
+    /// Makes the access possible by mapping a page, or refuses. Called on the faulting thread, interrupts on.
+    fn page_fault(&self, address: usize, access: Access) -> Result<(), Fault>;
+}
+
+/// What user code may do with a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Protection {
+    /// Load from it.
+    pub read: bool,
+    /// Store to it.
+    pub write: bool,
+    /// Execute it.
+    pub execute: bool,
+}
+
+/// One mapped page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// What is mapped.
+    pub frame: FrameNumber,
+    /// What user code may do with it.
+    pub protection: Protection,
+    /// Never writable, whatever the protection says.
+    pub copy_on_write: bool,
+}
+
+// The protection is kept in bits that the processor ignores, since a page that may not be read is not present.
+const READ: Flags = Flags::BIT_9;
+const WRITE: Flags = Flags::BIT_10;
+const EXECUTE: Flags = Flags::BIT_11;
+const COPY_ON_WRITE: Flags = Flags::BIT_52;
+/// There is a frame, present or not.
+const OWNED: Flags = Flags::BIT_53;
+
+impl Page {
+    /// The entry's flags. No page is a user page to the processor: user code runs in ring 0.
+    fn flags(&self) -> Flags {
+        let Protection { read, write, execute } = self.protection;
+        let mut flags = OWNED;
+        flags.set(Flags::PRESENT, read || write || execute);
+        flags.set(Flags::WRITABLE, write && !self.copy_on_write);
+        flags.set(Flags::NO_EXECUTE, !execute);
+        flags.set(READ, read);
+        flags.set(WRITE, write);
+        flags.set(EXECUTE, execute);
+        flags.set(COPY_ON_WRITE, self.copy_on_write);
+        flags
+    }
+
+    fn from_entry(entry: &PageTableEntry) -> Option<Page> {
+        let flags = entry.flags();
+        flags.contains(OWNED).then(|| Page {
+            frame: entry_frame(entry),
+            protection: Protection {
+                read: flags.contains(READ),
+                write: flags.contains(WRITE),
+                execute: flags.contains(EXECUTE),
+            },
+            copy_on_write: flags.contains(COPY_ON_WRITE),
+        })
+    }
+
+    fn store(&self, entry: &mut PageTableEntry) {
+        let address = PhysAddr::new(self.frame * PAGE_SIZE as u64);
+        entry.set_addr(address, self.flags());
+    }
+}
+
+/// An address space.
+pub struct AddressSpace {
+    root: FrameNumber,
+    pager: Arc<dyn Pager>,
+    /// Held while the tables are walked or changed; never while anything blocks.
+    lock: spin::Mutex<()>,
+}
+
+impl AddressSpace {
+    /// An empty one.
+    pub fn new(pager: Arc<dyn Pager>) -> Result<AddressSpace, OutOfMemory> {
+        let root = frames::allocate_kernel().ok_or(OutOfMemory)?;
+        // SAFETY: the frame is new and ours, and zeroes are an empty table.
+        kernel::share_upper_half(unsafe { table(root) });
+        Ok(AddressSpace { root, pager, lock: spin::Mutex::new(()) })
+    }
+
+    /// The frame of the top table.
+    pub(crate) fn root(&self) -> FrameNumber {
+        self.root
+    }
+
+    /// Whom faults go to.
+    pub(crate) fn pager(&self) -> &dyn Pager {
+        &*self.pager
+    }
+
+    /// Maps a page, in place of what was there, taking over one owner of the frame. An address that is not a user's is
+    /// treated as out of memory.
+    pub fn map(&self, address: usize, page: Page) -> Result<(), OutOfMemory> {
+        let _guard = self.lock.lock();
+        let entry = self.entry(address)?;
+        let old = Page::from_entry(entry);
+        page.store(entry);
+        if let Some(old) = old {
+            let mut flush = Flush::new(self.root);
+            flush.page(address);
+            drop(flush);
+            frames::release(old.frame);
+        }
+        Ok(())
+    }
+
+    /// What is mapped there. The frame's owners are as before.
+    pub fn query(&self, address: usize) -> Option<Page> {
+        let _guard = self.lock.lock();
+        let mut found = None;
+        self.walk(address, PAGE_SIZE, &mut |_, entry| {
+            found = Page::from_entry(entry);
+        });
+        if let Some(page) = found {
+            frames::retain(page.frame);
+        }
+        found
+    }
+
+    /// Unmaps a range and lets go of its frames.
+    pub fn unmap(&self, address: usize, length: usize) {
+        let _guard = self.lock.lock();
+        // A batch at a time: first out of the tables, then out of the translation caches, then free.
+        let end = address.saturating_add(length).min(USER_END);
+        let mut at = address;
+        while at < end {
+            let mut batch = [0; 64];
+            let mut count = 0;
+            let mut flush = Flush::new(self.root);
+            let resume = self.walk_while(at, end - at, &mut |address, entry| {
+                let Some(page) = Page::from_entry(entry) else {
+                    return true;
+                };
+                let Some(slot) = batch.get_mut(count) else {
+                    return false;
+                };
+                *slot = page.frame;
+                count += 1;
+                if entry.flags().contains(Flags::PRESENT) {
+                    flush.page(address);
+                }
+                entry.set_unused();
+                true
+            });
+            drop(flush);
+            batch.iter().take(count).copied().for_each(frames::release);
+            at = resume;
+        }
+    }
+
+    /// Changes the protection of what is mapped in a range.
+    pub fn protect(&self, address: usize, length: usize, protection: Protection) {
+        let _guard = self.lock.lock();
+        let mut flush = Flush::new(self.root);
+        self.walk(address, length, &mut |address, entry| {
+            if let Some(page) = Page::from_entry(entry) {
+                if entry.flags().contains(Flags::PRESENT) {
+                    flush.page(address);
+                }
+                Page { protection, ..page }.store(entry);
+            }
+        });
+    }
+
+    /// Moves what is mapped from one range to another, which is empty. On an error, what was moved stays moved.
+    pub fn move_range(&self, from: usize, to: usize, length: usize) -> Result<(), OutOfMemory> {
+        let _guard = self.lock.lock();
+        let mut flush = Flush::new(self.root);
+        let mut result = Ok(());
+        self.walk(from, length, &mut |address, entry| {
+            let Some(page) = Page::from_entry(entry) else {
+                return;
+            };
+            if result.is_err() {
+                return;
+            }
+            match self.entry(to + (address - from)) {
+                Ok(target) => {
+                    page.store(target);
+                    entry.set_unused();
+                    flush.page(address);
+                }
+                Err(error) => result = Err(error),
+            }
+        });
+        result
+    }
+
+    /// The last-level entry for an address, with the tables above it.
+    #[allow(clippy::mut_from_ref)]
+    fn entry(&self, address: usize) -> Result<&mut PageTableEntry, OutOfMemory> {
+        if address >= USER_END {
+            return Err(OutOfMemory);
+        }
+        let mut frame = self.root;
+        for level in (1..=3).rev() {
+            // SAFETY: the caller holds the lock; the root and what it points to are page tables of this space.
+            let entry = &mut unsafe { table(frame) }[index(address, level)];
+            if entry.is_unused() {
+                let new = frames::allocate_kernel().ok_or(OutOfMemory)?;
+                let address = PhysAddr::new(new * PAGE_SIZE as u64);
+                entry.set_addr(address, Flags::PRESENT | Flags::WRITABLE);
+            }
+            frame = entry_frame(entry);
+        }
+        // SAFETY: as above.
+        Ok(&mut unsafe { table(frame) }[index(address, 0)])
+    }
+
+    /// Calls `each` for every entry in use in a range, whose absent tables cost nothing.
+    fn walk(&self, address: usize, length: usize, each: &mut dyn FnMut(usize, &mut PageTableEntry)) {
+        self.walk_while(address, length, &mut |address, entry| {
+            each(address, entry);
+            true
+        });
+    }
+
+    /// As `walk`, until `each` says false; returns where to go on, which is that entry's address or the end.
+    fn walk_while(
+        &self,
+        address: usize,
+        length: usize,
+        each: &mut dyn FnMut(usize, &mut PageTableEntry) -> bool,
+    ) -> usize {
+        let end = address.saturating_add(length).min(USER_END);
+        let mut at = address;
+        'next: while at < end {
+            let mut frame = self.root;
+            for level in (1..=3).rev() {
+                // SAFETY: as in `entry`.
+                let entry = &unsafe { table(frame) }[index(at, level)];
+                if entry.is_unused() {
+                    let covered = 1usize << (12 + 9 * level);
+                    at = (at / covered + 1) * covered;
+                    continue 'next;
+                }
+                frame = entry_frame(entry);
+            }
+            // SAFETY: as in `entry`.
+            for entry in unsafe { table(frame) }.iter_mut().skip(index(at, 0)) {
+                if at >= end {
+                    break;
+                }
+                if !entry.is_unused() && !each(at, entry) {
+                    return at;
+                }
+                at += PAGE_SIZE;
+            }
+        }
+        end
+    }
+}
+
+fn index(address: usize, level: u32) -> usize {
+    (address >> (12 + 9 * level)) & 511
+}
+
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        let off = Interrupts::disable();
+        let cpu = cpu();
+        if cpu.page_table.get() == self.root {
+            let root = kernel::root();
+            cpu.page_table.set(root);
+            // SAFETY: the kernel's own root.
+            unsafe { kernel::load(root) };
+        }
+        drop(off);
+        // SAFETY: nobody uses the space any more, and no processor has its tables loaded.
+        unsafe { release_table(self.root, 3) };
+    }
+}
+
+/// Lets go of the user half of a table (all of it below the top level) and of the table.
+///
+/// # Safety
+/// The table belongs to a space that no longer exists.
+unsafe fn release_table(frame: FrameNumber, level: u32) {
+    let used = if level == 3 { 256 } else { 512 };
+    // SAFETY: the caller's promise.
+    for entry in unsafe { table(frame) }.iter().take(used) {
+        if level == 0 {
+            if let Some(page) = Page::from_entry(entry) {
+                frames::release(page.frame);
+            }
+        } else if !entry.is_unused() {
+            // SAFETY: the tables below belong to the same space.
+            unsafe { release_table(entry_frame(entry), level - 1) };
+        }
+    }
+    frames::release(frame);
+}
+
+/// Translations to forget: page by page while they are few, else all. Done when dropped.
+///
+/// This is the one place that invalidates user translations, so it is where the other CPUs that run the space are told.
+struct Flush {
+    root: FrameNumber,
+    pages: [usize; Flush::FEW],
+    count: usize,
+}
+
+impl Flush {
+    const FEW: usize = 32;
+
+    fn new(root: FrameNumber) -> Flush {
+        Flush { root, pages: [0; Flush::FEW], count: 0 }
+    }
+
+    fn page(&mut self, address: usize) {
+        if let Some(slot) = self.pages.get_mut(self.count) {
+            *slot = address;
+        }
+        self.count += 1;
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        if self.count == 0 || cpu().page_table.get() != self.root {
+            // Tables that are not in force have no translations: there are no address-space tags.
+            return;
+        }
+        match self.pages.get(..self.count) {
+            Some(pages) => pages.iter().for_each(|&page| tlb::flush(VirtAddr::new(page as u64))),
+            None => tlb::flush_all(),
+        }
+    }
+}
