@@ -27,6 +27,10 @@ pub struct Thread {
     pub signal_stack: Mutex<SignalStack>,
     /// The mask to go back to after a call that changed it for its time (rt_sigsuspend(2), ppoll(2)).
     pub saved_mask: Mutex<Option<SignalSet>>,
+    /// For whoever keeps the thread in a queue of sleepers of its own (futexes): where it is, or 0 for nowhere.
+    pub wait_slot: AtomicUsize,
+    /// The thread makes no further return to user code (exit(2)).
+    ending: AtomicBool,
     blocked: AtomicU64,
     pending: Mutex<Pending>,
     /// Something waits to be looked at before user code goes on: a signal, or the end of the process.
@@ -57,6 +61,8 @@ impl Thread {
             name: Mutex::new([0; 16]),
             signal_stack: Mutex::new(disabled),
             saved_mask: Mutex::new(None),
+            wait_slot: AtomicUsize::new(0),
+            ending: AtomicBool::new(false),
             blocked: AtomicU64::new(blocked.0),
             pending: Mutex::new(Pending::default()),
             work: AtomicBool::new(false),
@@ -69,9 +75,30 @@ impl Thread {
         self.runner.0.call_once(rumpuser::thread::current);
     }
 
+    /// Whether the calling kernel thread runs this thread.
+    pub fn is_current(&self) -> bool {
+        self.runner.0.get() == Some(&rumpuser::thread::current())
+    }
+
     /// Unparks the kernel thread whenever it is told of a change.
     pub fn observer(&self) -> Arc<dyn Observer> {
         self.runner.clone()
+    }
+
+    /// Wakes the thread from a wait, or has its next one look again at once.
+    pub fn unpark(&self) {
+        self.runner.changed(Events::empty());
+    }
+
+    /// Has the thread end instead of going back to user code. For the thread itself.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.work.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the thread or its process is on its way out.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst) || self.process.exiting()
     }
 
     /// Makes the thread look for work soon: it leaves user code, and wakes from waiting.

@@ -1,0 +1,156 @@
+//! Leaving: exit, exit_group, what a thread leaves behind for the others, and waiting for children that never are.
+
+use crate::{futex, state};
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+use rumpkin_kernel::{Call, Errno, Kernel, abi::linux::general, io, process::Process, system_calls, thread::Thread};
+use rumpuser::user;
+
+/// Most entries of a robust list that are looked at (Linux's `ROBUST_LIST_LIMIT`): the list may be a ring.
+const ROBUST_LIMIT: usize = 2048;
+
+pub fn register(kernel: &mut Kernel) {
+    kernel.table.add(system_calls! {
+        exit => exit;
+        exit_group => exit_group;
+        wait4 => wait, "there are no children: ECHILD";
+        waitid => wait, "there are no children: ECHILD";
+        set_tid_address => set_tid_address;
+        set_robust_list => set_robust_list;
+        get_robust_list => get_robust_list, "of the caller";
+    });
+}
+
+fn exit(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let process = call.process();
+    if let Some(state) = state(process).filter(|_| call.thread.id == process.id) {
+        state.leader_status.store(call.uint(0) & 0xff, Ordering::SeqCst);
+    }
+    call.thread.end();
+    Ok(0)
+}
+
+fn exit_group(call: &mut Call<'_>) -> Result<usize, Errno> {
+    call.process().exit(call.argument(0) as u8);
+    call.thread.end();
+    Ok(0)
+}
+
+fn wait(_: &mut Call<'_>) -> Result<usize, Errno> {
+    Err(Errno::ECHILD)
+}
+
+fn set_tid_address(call: &mut Call<'_>) -> Result<usize, Errno> {
+    call.thread.clear_child_tid.store(call.argument(0), Ordering::Relaxed);
+    Ok(call.thread.id as usize)
+}
+
+/// Bytes of `struct robust_list_head`: first entry, offset of the futex word in an entry, an entry that is being changed.
+const HEAD_SIZE: usize = 24;
+
+fn set_robust_list(call: &mut Call<'_>) -> Result<usize, Errno> {
+    if call.argument(1) != HEAD_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    call.thread.robust_list.store(call.argument(0), Ordering::Relaxed);
+    Ok(0)
+}
+
+fn get_robust_list(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let id = call.int(0);
+    let thread = match u32::try_from(id).map_err(|_| Errno::ESRCH)? {
+        0 => call.thread.clone(),
+        id => call.process().thread(id).ok_or(Errno::ESRCH)?,
+    };
+    io::write_value(call.argument(2), &HEAD_SIZE)?;
+    io::write_value(call.argument(1), &thread.robust_list.load(Ordering::Relaxed))?;
+    Ok(0)
+}
+
+/// The last accesses of a thread to user memory, and the end of what it had open if it is the last.
+pub fn leave(thread: &Arc<Thread>) {
+    let process = &thread.process;
+    release_robust_futexes(thread);
+    let clear = thread.clear_child_tid.load(Ordering::Relaxed);
+    if clear != 0 && user::write(clear, &[0; 4]).is_ok() {
+        futex::wake_address(thread, clear, 1);
+    }
+    thread.end();
+    hand_on_signals(thread);
+    let Some(state) = state(process) else { return };
+    if state.live.fetch_sub(1, Ordering::SeqCst) == 1 {
+        process.exit(state.leader_status.load(Ordering::SeqCst) as u8);
+        drop(process.descriptors.drain());
+    }
+}
+
+/// Takes the thread off its process, which has ended if it was the last.
+pub fn finish(thread: &Arc<Thread>) {
+    thread.process.remove_thread(thread.id);
+}
+
+/// Signals to the process may wait for this thread to take them: another one has to.
+fn hand_on_signals(thread: &Thread) {
+    let process: &Process = &thread.process;
+    let pending = process.pending_signals();
+    if pending.is_empty() || process.exiting() {
+        return;
+    }
+    for other in process.threads() {
+        if other.id != thread.id && !pending.without(other.blocked()).is_empty() {
+            other.kick();
+        }
+    }
+}
+
+/// Marks the robust futexes that the thread still holds as orphaned, and wakes one waiter of each (get_robust_list(2)).
+fn release_robust_futexes(thread: &Thread) {
+    let head = thread.robust_list.load(Ordering::Relaxed);
+    if head == 0 {
+        return;
+    }
+    // A list that cannot be read ends there.
+    let _ = walk_robust_list(thread, head);
+}
+
+fn walk_robust_list(thread: &Thread, head: usize) -> Result<(), Errno> {
+    let [first, offset, pending]: [u64; 3] = io::read_value(head)?;
+    let futex = |entry: u64| ((entry & !1) as usize).wrapping_add(offset as usize);
+    let mut entry = first;
+    for _ in 0..ROBUST_LIMIT {
+        if (entry & !1) as usize == head {
+            break;
+        }
+        // The next one is read first: a woken waiter may reuse the entry.
+        let next: Result<u64, Errno> = io::read_value((entry & !1) as usize);
+        if entry != pending {
+            release_robust_futex(thread, futex(entry), false)?;
+        }
+        entry = next?;
+    }
+    if pending != 0 {
+        release_robust_futex(thread, futex(pending), true)?;
+    }
+    Ok(())
+}
+
+fn release_robust_futex(thread: &Thread, address: usize, pending: bool) -> Result<(), Errno> {
+    let mut value = user::load_u32(address).map_err(|_| Errno::EFAULT)?;
+    // It was unlocked, and the thread ended before it could wake anybody.
+    if pending && value == 0 {
+        futex::wake_address(thread, address, 1);
+        return Ok(());
+    }
+    while value & general::FUTEX_TID_MASK == thread.id {
+        let orphaned = value & general::FUTEX_WAITERS | general::FUTEX_OWNER_DIED;
+        let seen = user::compare_exchange_u32(address, value, orphaned).map_err(|_| Errno::EFAULT)?;
+        if seen == value {
+            if value & general::FUTEX_WAITERS != 0 {
+                futex::wake_address(thread, address, 1);
+            }
+            break;
+        }
+        value = seen;
+    }
+    Ok(())
+}

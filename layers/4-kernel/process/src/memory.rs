@@ -1,0 +1,230 @@
+//! mmap and its family (mmap(2), mremap(2), madvise(2), brk(2), …).
+
+use alloc::vec;
+use rumpkin_kernel::{
+    Call, Errno, Kernel,
+    abi::linux::general::{
+        MADV_COLD, MADV_DODUMP, MADV_DOFORK, MADV_DONTDUMP, MADV_DONTFORK, MADV_DONTNEED, MADV_FREE, MADV_KEEPONFORK,
+        MADV_NORMAL, MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_RANDOM, MADV_SEQUENTIAL,
+        MADV_WILLNEED, MADV_WIPEONFORK, MAP_32BIT, MAP_ANONYMOUS, MAP_DENYWRITE, MAP_EXECUTABLE, MAP_FIXED,
+        MAP_FIXED_NOREPLACE, MAP_GROWSDOWN, MAP_HUGETLB, MAP_LOCKED, MAP_NONBLOCK, MAP_NORESERVE, MAP_POPULATE,
+        MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_STACK, MAP_TYPE, MREMAP_FIXED, MREMAP_MAYMOVE, MS_ASYNC,
+        MS_INVALIDATE, MS_SYNC, PROT_EXEC, PROT_READ, PROT_SEM, PROT_WRITE,
+    },
+    system_calls,
+};
+use rumpkin_mm::{Request, Source, Terms};
+use rumpuser::{
+    memory::{PAGE_SIZE, Protection},
+    user,
+};
+
+/// Flags of mmap that mean something here, or that Linux ignores too.
+const KNOWN_FLAGS: u32 = MAP_TYPE
+    | MAP_ANONYMOUS
+    | MAP_DENYWRITE
+    | MAP_EXECUTABLE
+    | MAP_FIXED
+    | MAP_FIXED_NOREPLACE
+    | MAP_LOCKED
+    | MAP_NONBLOCK
+    | MAP_NORESERVE
+    | MAP_POPULATE
+    | MAP_STACK;
+
+pub fn register(kernel: &mut Kernel) {
+    kernel.table.add(system_calls! {
+        mmap => mmap, "private, shared; ANONYMOUS, FIXED, FIXED_NOREPLACE, NORESERVE, POPULATE, LOCKED, STACK; not GROWSDOWN, HUGETLB, 32BIT";
+        munmap => munmap;
+        mprotect => mprotect, "not PROT_GROWSDOWN, PROT_GROWSUP";
+        mremap => mremap, "MAYMOVE, FIXED";
+        brk => brk;
+        madvise => madvise, "DONTNEED, FREE, WILLNEED, POPULATE_READ, POPULATE_WRITE; NORMAL, RANDOM, SEQUENTIAL, COLD, PAGEOUT and what concerns dumps and forks are hints without effect";
+        msync => msync;
+        mincore => mincore;
+        mlock => mlock;
+        mlock2 => mlock;
+        munlock => munlock;
+        mlockall => mlockall, "what is mapped is never paged out";
+        munlockall => munlockall;
+    });
+}
+
+fn protection(bits: u32) -> Result<Protection, Errno> {
+    if bits & !(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let mut protection = Protection::empty();
+    protection.set(Protection::READ, bits & PROT_READ != 0);
+    protection.set(Protection::WRITE, bits & PROT_WRITE != 0);
+    protection.set(Protection::EXECUTE, bits & PROT_EXEC != 0);
+    Ok(protection)
+}
+
+fn mmap(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (address, length, flags, offset) = (call.argument(0), call.argument(1), call.uint(3), call.argument(5));
+    // Like Linux, mmap ignores protection bits that it does not know.
+    let protection = protection(call.uint(2) & (PROT_READ | PROT_WRITE | PROT_EXEC))?;
+    if offset % PAGE_SIZE != 0 || flags & (MAP_GROWSDOWN | MAP_HUGETLB | MAP_32BIT) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let shared = match flags & MAP_TYPE {
+        MAP_PRIVATE => false,
+        MAP_SHARED => true,
+        MAP_SHARED_VALIDATE if flags & !KNOWN_FLAGS != 0 => return Err(Errno::EOPNOTSUPP),
+        MAP_SHARED_VALIDATE => true,
+        _ => return Err(Errno::EINVAL),
+    };
+    let mut terms = Terms { no_reserve: flags & MAP_NORESERVE != 0, ..Terms::default() };
+    let source = if flags & MAP_ANONYMOUS != 0 {
+        Source::Anonymous { shared }
+    } else {
+        let file = call.process().descriptors.get(call.int(4))?;
+        if !file.readable() || shared && protection.contains(Protection::WRITE) && !file.writable() {
+            return Err(Errno::EACCES);
+        }
+        if shared && !file.writable() {
+            terms.maximum = Protection::READ | Protection::EXECUTE;
+        }
+        Source::File { object: file.file().mappable()?, offset: offset as u64, shared }
+    };
+    let no_replace = flags & MAP_FIXED_NOREPLACE != 0;
+    let fixed = flags & MAP_FIXED != 0 || no_replace;
+    let request = Request { address, fixed, replace: !no_replace, length, protection, source };
+    let memory = &call.process().memory;
+    let place = memory.map_on(request, terms)?;
+    if flags & (MAP_POPULATE | MAP_LOCKED) != 0 && flags & MAP_NONBLOCK == 0 {
+        // What cannot be made present now is when it is used (mmap(2)).
+        let _ = memory.prefault(place, length);
+    }
+    Ok(place)
+}
+
+fn munmap(call: &mut Call<'_>) -> Result<usize, Errno> {
+    call.process().memory.unmap(call.argument(0), call.argument(1)).map(|()| 0)
+}
+
+fn mprotect(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let protection = protection(call.uint(2))?;
+    call.process().memory.protect(call.argument(0), call.argument(1), protection).map(|()| 0)
+}
+
+fn mremap(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let flags = call.uint(3);
+    let fixed = flags & MREMAP_FIXED != 0;
+    let may_move = flags & MREMAP_MAYMOVE != 0;
+    if flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0 || fixed && !may_move {
+        return Err(Errno::EINVAL);
+    }
+    let target = fixed.then(|| call.argument(4));
+    call.process().memory.remap(call.argument(0), call.argument(1), call.argument(2), may_move, target)
+}
+
+fn brk(call: &mut Call<'_>) -> Result<usize, Errno> {
+    Ok(call.process().memory.set_break(call.argument(0)))
+}
+
+fn madvise(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (address, length, memory) = (call.argument(0), call.argument(1), &call.process().memory);
+    let advice = call.uint(2);
+    let known = matches!(
+        advice,
+        MADV_DONTNEED
+            | MADV_FREE
+            | MADV_WILLNEED
+            | MADV_POPULATE_READ
+            | MADV_POPULATE_WRITE
+            | MADV_NORMAL
+            | MADV_RANDOM
+            | MADV_SEQUENTIAL
+            | MADV_COLD
+            | MADV_PAGEOUT
+            | MADV_DONTDUMP
+            | MADV_DODUMP
+            | MADV_DONTFORK
+            | MADV_DOFORK
+            | MADV_WIPEONFORK
+            | MADV_KEEPONFORK
+    );
+    if !known || address % PAGE_SIZE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if length == 0 {
+        return Ok(0);
+    }
+    let result = match advice {
+        MADV_DONTNEED => memory.discard(address, length),
+        MADV_FREE => memory.free(address, length),
+        MADV_POPULATE_READ | MADV_POPULATE_WRITE => memory.prefault(address, length),
+        _ if memory.is_mapped(address, length) => Ok(()),
+        _ => Err(Errno::ENOMEM),
+    };
+    result.map(|()| 0)
+}
+
+fn msync(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (address, length, flags) = (call.argument(0), call.argument(1), call.uint(2));
+    let both = MS_ASYNC | MS_SYNC;
+    if flags & !(both | MS_INVALIDATE) != 0 || flags & both == both || address % PAGE_SIZE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    // Stores to a shared mapping are stores to the object already.
+    if length == 0 || call.process().memory.is_mapped(address, length) { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+fn mincore(call: &mut Call<'_>) -> Result<usize, Errno> {
+    /// Pages that are asked about at a time.
+    const PIECE: usize = 1024;
+    let (address, length, vector, memory) =
+        (call.argument(0), call.argument(1), call.argument(2), &call.process().memory);
+    if address % PAGE_SIZE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !memory.is_mapped(address, length) && length != 0 {
+        return Err(Errno::ENOMEM);
+    }
+    let pages = length.div_ceil(PAGE_SIZE);
+    let mut bytes = vec![0; pages.min(PIECE)];
+    for first in (0..pages).step_by(PIECE) {
+        let piece = bytes.get_mut(..pages.saturating_sub(first).min(PIECE)).unwrap_or_default();
+        memory.presence(address.saturating_add(first.saturating_mul(PAGE_SIZE)), piece);
+        user::write(vector.saturating_add(first), piece).map_err(|_| Errno::EFAULT)?;
+    }
+    Ok(0)
+}
+
+/// The page-aligned range that holds a range of bytes.
+fn enclosing(address: usize, length: usize) -> Result<(usize, usize), Errno> {
+    let start = address & !PAGE_SIZE.wrapping_sub(1);
+    let length = length.checked_add(address.wrapping_sub(start)).ok_or(Errno::EINVAL)?;
+    Ok((start, length))
+}
+
+fn mlock(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (start, length) = enclosing(call.argument(0), call.argument(1))?;
+    if length == 0 {
+        return Ok(0);
+    }
+    call.process().memory.prefault(start, length).map_err(|error| match error {
+        Errno::EINVAL | Errno::EFAULT => Errno::ENOMEM,
+        error => error,
+    })?;
+    Ok(0)
+}
+
+fn munlock(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (start, length) = enclosing(call.argument(0), call.argument(1))?;
+    if length == 0 || call.process().memory.is_mapped(start, length) { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+fn mlockall(call: &mut Call<'_>) -> Result<usize, Errno> {
+    /// `MCL_CURRENT`, `MCL_FUTURE`, `MCL_ONFAULT`.
+    const KNOWN: u32 = 7;
+    const ON_FAULT: u32 = 4;
+    let flags = call.uint(0);
+    if flags == 0 || flags & !KNOWN != 0 || flags == ON_FAULT { Err(Errno::EINVAL) } else { Ok(0) }
+}
+
+fn munlockall(_: &mut Call<'_>) -> Result<usize, Errno> {
+    Ok(0)
+}

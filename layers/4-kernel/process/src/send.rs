@@ -1,0 +1,101 @@
+//! Sending signals (kill(2), tgkill(2), rt_sigqueueinfo(3)).
+
+use alloc::sync::Arc;
+use rumpkin_kernel::{
+    Call, Errno, Kernel,
+    abi::{SignalInfo, linux::general},
+    io,
+    signal::{COUNT, Info},
+    system_calls,
+    thread::Thread,
+};
+
+pub fn register(kernel: &mut Kernel) {
+    kernel.table.add(system_calls! {
+        kill => kill;
+        tkill => tkill;
+        tgkill => tgkill;
+        rt_sigqueueinfo => rt_sigqueueinfo;
+        rt_tgsigqueueinfo => rt_tgsigqueueinfo;
+    });
+}
+
+/// A signal number, or `None` for 0, which only asks whether the target is there.
+fn number(value: i32) -> Result<Option<u8>, Errno> {
+    match u8::try_from(value) {
+        Ok(0) => Ok(None),
+        Ok(number) if usize::from(number) <= COUNT => Ok(Some(number)),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn kill(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (target, number) = (call.int(0), number(call.int(1))?);
+    let own = call.process().id;
+    // A group is a process: everyone leads his own. -1 means everybody but the caller and the first process.
+    let target = match target {
+        0 => own,
+        -1 => return Err(Errno::ESRCH),
+        i32::MIN => return Err(Errno::ESRCH),
+        target => target.unsigned_abs(),
+    };
+    let process = match call.process().id == target {
+        true => call.process().clone(),
+        false => call.kernel().process(target).filter(|process| !process.has_ended()).ok_or(Errno::ESRCH)?,
+    };
+    if let Some(number) = number {
+        process.send_signal(number, Info::from_user(number, general::SI_USER as i32, own));
+    }
+    Ok(0)
+}
+
+/// The thread of a process of the caller's kernel. A process number of `None` is the caller's.
+fn target(call: &Call<'_>, process: Option<i32>, thread: i32) -> Result<Arc<Thread>, Errno> {
+    if thread <= 0 || process.is_some_and(|process| process <= 0) {
+        return Err(Errno::EINVAL);
+    }
+    if process.is_some_and(|process| process.unsigned_abs() != call.process().id) {
+        return Err(Errno::ESRCH);
+    }
+    call.process().thread(thread.unsigned_abs()).ok_or(Errno::ESRCH)
+}
+
+fn send_to_thread(call: &Call<'_>, process: Option<i32>, thread: i32, signal: i32) -> Result<usize, Errno> {
+    let thread = target(call, process, thread)?;
+    if let Some(number) = number(signal)? {
+        thread.send_signal(number, Info::from_user(number, general::SI_TKILL, call.process().id));
+    }
+    Ok(0)
+}
+
+fn tkill(call: &mut Call<'_>) -> Result<usize, Errno> {
+    send_to_thread(call, None, call.int(0), call.int(1))
+}
+
+fn tgkill(call: &mut Call<'_>) -> Result<usize, Errno> {
+    send_to_thread(call, Some(call.int(0)), call.int(1), call.int(2))
+}
+
+fn queued_info(address: usize, number: u8) -> Result<Info, Errno> {
+    let info: SignalInfo = io::read_value(address)?;
+    Ok(Info(SignalInfo { number: i32::from(number), ..info }))
+}
+
+fn rt_sigqueueinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let process = call.process();
+    if u32::try_from(call.int(0)) != Ok(process.id) {
+        return Err(Errno::ESRCH);
+    }
+    if let Some(number) = number(call.int(1))? {
+        process.send_signal(number, queued_info(call.argument(2), number)?);
+    }
+    Ok(0)
+}
+
+fn rt_tgsigqueueinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let thread = target(call, Some(call.int(0)), call.int(1))?;
+    if let Some(number) = number(call.int(2))? {
+        thread.send_signal(number, queued_info(call.argument(3), number)?);
+    }
+    Ok(0)
+}

@@ -1,0 +1,194 @@
+//! Actions, masks, waiting for signals, and the return from handlers (sigaction(2), rt_sigprocmask(2), sigwaitinfo(2)).
+
+use crate::{
+    deliver::{self, Trap},
+    frame,
+};
+use rumpkin_kernel::{
+    Call, Errno, Kernel,
+    abi::{SignalAction, SignalStack, Timespec, linux::general},
+    io,
+    signal::{COUNT, Info, SIGKILL, SIGSEGV, SIGSTOP, SignalSet},
+    system_calls,
+    wait::{block_on, sleep_until},
+};
+use rumpuser::clock;
+
+pub fn register(kernel: &mut Kernel) {
+    kernel.table.add(system_calls! {
+        rt_sigaction => rt_sigaction;
+        rt_sigprocmask => rt_sigprocmask;
+        rt_sigpending => rt_sigpending;
+        rt_sigsuspend => rt_sigsuspend;
+        rt_sigtimedwait => rt_sigtimedwait;
+        rt_sigreturn => rt_sigreturn;
+        sigaltstack => sigaltstack;
+        pause => pause;
+    });
+}
+
+/// Bytes of the kernel's `sigset_t`.
+const SET_SIZE: usize = 8;
+
+/// Flags of an action that Linux x86-64 keeps; others are cleared, so that programs can find out.
+const KNOWN_FLAGS: u64 = (general::SA_NOCLDSTOP
+    | general::SA_NOCLDWAIT
+    | general::SA_SIGINFO
+    | general::SA_ONSTACK
+    | general::SA_RESTART
+    | general::SA_NODEFER
+    | general::SA_RESETHAND
+    | general::SA_RESTORER) as u64;
+
+fn check_set_size(size: usize) -> Result<(), Errno> {
+    if size == SET_SIZE { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+fn rt_sigaction(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (number, new, old) = (call.int(0), call.argument(1), call.argument(2));
+    check_set_size(call.argument(3))?;
+    let number = u8::try_from(number).ok().filter(|&number| number > 0 && usize::from(number) <= COUNT);
+    let number = number.ok_or(Errno::EINVAL)?;
+    let process = call.process();
+    let before = if new != 0 {
+        let mut action: SignalAction = io::read_value(new)?;
+        if number == SIGKILL || number == SIGSTOP {
+            return Err(Errno::EINVAL);
+        }
+        action.flags &= KNOWN_FLAGS;
+        action.mask = SignalSet(action.mask).without(SignalSet::UNBLOCKABLE).0;
+        process.set_action(number, action)
+    } else {
+        process.action(number)
+    };
+    if old != 0 {
+        io::write_value(old, &before)?;
+    }
+    Ok(0)
+}
+
+fn rt_sigprocmask(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (how, new, old) = (call.uint(0), call.argument(1), call.argument(2));
+    check_set_size(call.argument(3))?;
+    let thread = call.thread;
+    let before = thread.blocked();
+    if new != 0 {
+        let set = SignalSet(io::read_value(new)?);
+        let now = match how {
+            general::SIG_BLOCK => before.union(set),
+            general::SIG_UNBLOCK => before.without(set),
+            general::SIG_SETMASK => set,
+            _ => return Err(Errno::EINVAL),
+        };
+        if now != before {
+            thread.set_blocked(now);
+            hand_on(call, now.without(before));
+        }
+    }
+    if old != 0 {
+        io::write_value(old, &before.0)?;
+    }
+    Ok(0)
+}
+
+/// Signals to the process that this thread was woken for and now blocks are for another one to take.
+fn hand_on(call: &Call<'_>, newly_blocked: SignalSet) {
+    let process = call.process();
+    let pending = process.pending_signals().intersection(newly_blocked);
+    if pending.is_empty() {
+        return;
+    }
+    for other in process.threads() {
+        if other.id != call.thread.id && !pending.without(other.blocked()).is_empty() {
+            other.kick();
+        }
+    }
+}
+
+fn rt_sigpending(call: &mut Call<'_>) -> Result<usize, Errno> {
+    if call.argument(1) > SET_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    let pending = call.thread.pending_signals().intersection(call.thread.blocked());
+    let bytes = pending.0.to_le_bytes();
+    let bytes = bytes.get(..call.argument(1)).unwrap_or_default();
+    rumpuser::user::write(call.argument(0), bytes).map_err(|_| Errno::EFAULT)?;
+    Ok(0)
+}
+
+fn rt_sigsuspend(call: &mut Call<'_>) -> Result<usize, Errno> {
+    check_set_size(call.argument(1))?;
+    let mask = SignalSet(io::read_value(call.argument(0))?);
+    *call.thread.saved_mask.lock() = Some(call.thread.blocked());
+    call.thread.set_blocked(mask);
+    pause(call)
+}
+
+fn pause(call: &mut Call<'_>) -> Result<usize, Errno> {
+    match block_on::<()>(call.thread, &[], None, || Ok(None)) {
+        Err(Errno::ERESTARTSYS) => Err(Errno::ERESTARTNOHAND),
+        result => result.map(|()| 0),
+    }
+}
+
+fn rt_sigtimedwait(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (set, info_at, timeout) = (call.argument(0), call.argument(1), call.argument(2));
+    check_set_size(call.argument(3))?;
+    let wanted = SignalSet(io::read_value(set)?).without(SignalSet::UNBLOCKABLE);
+    let deadline = match timeout {
+        0 => None,
+        timeout => {
+            let timeout = io::read_value::<Timespec>(timeout)?.to_nanoseconds()?;
+            Some(clock::monotonic().saturating_add(timeout))
+        }
+    };
+    let thread = call.thread;
+    let info = match thread.take_signal(wanted) {
+        Some(info) => info,
+        None => {
+            // Not blocked while it waits, so that whoever sends one of them wakes this thread; nothing is delivered before
+            // the mask is back.
+            let mask = thread.blocked();
+            thread.set_blocked(mask.without(wanted));
+            let waited = match deadline {
+                Some(deadline) => sleep_until(thread, deadline),
+                None => block_on::<()>(thread, &[], None, || Ok(None)),
+            };
+            let taken = thread.take_signal(wanted);
+            thread.set_blocked(mask);
+            match (taken, waited) {
+                (Some(info), _) => info,
+                (None, Ok(())) => return Err(Errno::EAGAIN),
+                // signal(7): never made again after a handler.
+                (None, Err(_)) => return Err(Errno::ERESTARTNOHAND),
+            }
+        }
+    };
+    if info_at != 0 {
+        io::write_value(info_at, &info.0)?;
+    }
+    Ok(usize::from(info.number()))
+}
+
+fn rt_sigreturn(call: &mut Call<'_>) -> Result<usize, Errno> {
+    if frame::pop(call.thread, call.registers).is_err() {
+        log::error!("{}: bad signal frame at {:#x}", call.process().name(), call.registers.rsp);
+        deliver::force(call.thread, call.registers, Info::from_kernel(SIGSEGV), Trap::default());
+    }
+    // The caller stores the result in `rax`, which the frame has set.
+    Ok(call.registers.rax as usize)
+}
+
+fn sigaltstack(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let (new, old, rsp) = (call.argument(0), call.argument(1), call.registers.rsp);
+    let before = *call.thread.signal_stack.lock();
+    if new != 0 {
+        let new: SignalStack = io::read_value(new)?;
+        frame::set_stack(call.thread, &new, rsp)?;
+    }
+    if old != 0 {
+        let use_flag = if frame::is_on(&before, rsp) { general::SS_ONSTACK as i32 } else { 0 };
+        io::write_value(old, &SignalStack { flags: before.flags | use_flag, ..before })?;
+    }
+    Ok(0)
+}
