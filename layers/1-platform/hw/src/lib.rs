@@ -1,2 +1,98 @@
-//! Layer 1: PC and microvm hardware
+//! Layer 1 for PC-like machines: QEMU's pc, q35 and microvm, and what resembles them (docs/platforms.md).
+//!
+//! It depends on core, whose interfaces it implements, and on the virtio drivers. It finds the hardware in this order:
+//! ACPI tables where there are some, the command line, then what such machines have by custom.
+//!
+//! Invariants:
+//! 1. Firmware tables and registers are input: a table is copied, its length and checksum checked, before anything in it
+//!    is used, and what does not fit means "not there", not a panic.
+//! 2. Nothing polls once the machine runs: console input, devices and the power button interrupt.
 #![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod acpi;
+mod clock;
+mod command_line;
+mod discover;
+mod ioapic;
+mod on_core;
+mod pci;
+mod pit;
+mod power;
+mod pvclock;
+mod rtc;
+mod serial;
+
+use acpi::Acpi;
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicU64, Ordering};
+use rumpkin_core::{
+    boot::BootInfo,
+    interface::{Devices, Ending, Machine, Platform, PlatformError},
+};
+
+/// A PC, or a virtual machine that looks like one from far enough.
+pub struct Pc {
+    hardware: spin::Once<Hardware>,
+}
+
+/// What [`Platform::initialize`] found and [`Platform::discover`] needs.
+struct Hardware {
+    acpi: Acpi,
+}
+
+/// The platform, to be handed to core.
+pub static PLATFORM: Pc = Pc { hardware: spin::Once::new() };
+
+impl Platform for Pc {
+    fn name(&self) -> &'static str {
+        "PC"
+    }
+
+    fn detect(&self, _boot: &BootInfo) -> bool {
+        // The image asks the more particular platforms first.
+        true
+    }
+
+    fn early_write(&self, data: &[u8]) {
+        serial::early_write(data);
+    }
+
+    fn early_end(&self, ending: Ending) -> ! {
+        power::end(ending, None)
+    }
+
+    fn initialize(&self, boot: &'static BootInfo) -> Result<Machine, PlatformError> {
+        // The measurement runs while the rest is set up.
+        let calibration = clock::Calibration::begin();
+        let acpi = Acpi::find(boot);
+        let interrupts = Box::leak(Box::new(ioapic::IoApics::new(&acpi)?));
+        let power = Box::leak(Box::new(power::PcPower::new(&acpi)));
+        let clock = Box::leak(clock::start(calibration, boot.entered_at, &acpi)?);
+        self.hardware.call_once(|| Hardware { acpi });
+        Ok(Machine { clock, interrupts, power, timer: None })
+    }
+
+    fn discover(&self, boot: &'static BootInfo) -> Devices {
+        match self.hardware.get() {
+            Some(hardware) => discover::devices(boot, &hardware.acpi),
+            None => Devices::default(),
+        }
+    }
+}
+
+/// A counter of things found, for names like eth0.
+struct Counter(AtomicU64);
+
+impl Counter {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}

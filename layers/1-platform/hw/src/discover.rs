@@ -1,0 +1,208 @@
+//! Finds devices, starts their drivers, and wires their interrupts.
+
+use crate::{
+    Counter,
+    acpi::{Acpi, Line, MmioSlot},
+    command_line,
+    on_core::OnCore,
+    pci, power, serial,
+};
+use alloc::{boxed::Box, collections::BTreeSet, format, string::String, sync::Arc, vec::Vec};
+use rumpkin_core::{
+    boot::{BootInfo, MemoryKind},
+    interface::{Devices, Disk, Link, PlatformError, Polarity, Trigger},
+    interrupts, mmio,
+};
+use rumpkin_virtio::{Block, Error, Handler, Mmio, Net, Pci, Rng, Sizes, Terminal, Transport, Window, device_type};
+
+static MACHINE: OnCore = OnCore;
+static NETWORKS: Counter = Counter::new();
+static DISKS: Counter = Counter::new();
+
+/// Below this much memory the rings are small.
+const SMALL_MEMORY: u64 = 48 << 20;
+
+/// A device with registers and a line, not yet driven.
+struct Found {
+    name: String,
+    transport: Arc<dyn Transport>,
+    line: Line,
+}
+
+/// Everything there is.
+pub fn devices(boot: &BootInfo, acpi: &Acpi) -> Devices {
+    let mut devices = Devices::default();
+    power::listen(acpi);
+    if serial::present() {
+        start_serial(acpi, &mut devices);
+    }
+    let sizes = ring_sizes(boot);
+    for found in on_pci(acpi).into_iter().chain(on_mmio(boot, acpi)) {
+        if let Err(reason) = start(&found, sizes, &mut devices) {
+            log::warn!("{}: not used: {reason}", found.name);
+        }
+    }
+    devices
+}
+
+fn ring_sizes(boot: &BootInfo) -> Sizes {
+    let ram: u64 =
+        boot.memory.iter().filter(|region| region.kind == MemoryKind::Ram).map(|region| region.range.length).sum();
+    let count = if ram < SMALL_MEMORY { 64 } else { 256 };
+    Sizes { receive: count, transmit: count }
+}
+
+fn start_serial(acpi: &Acpi, devices: &mut Devices) {
+    let console = Arc::new(serial::Serial::new());
+    let line = acpi.isa_line(serial::ISA_INTERRUPT);
+    let handler = console.clone();
+    match interrupts::register(line.number, line.trigger, line.polarity, move || {
+        handler.interrupt();
+    }) {
+        Ok(()) => {
+            console.enable_input();
+            log::info!("ttyS0: 16550 on line {}", line.number);
+        }
+        Err(error) => log::warn!("ttyS0: no input: {error}"),
+    }
+    devices.console = Some(console);
+}
+
+/// Maps device memory for a transport.
+fn window(address: u64, length: usize) -> Option<Window> {
+    let region = mmio::map(address, length).ok()?;
+    // SAFETY: The mapping is for good and uncached, and what lies there are a device's registers.
+    Some(unsafe { Window::new(region.as_ptr(), region.len()) })
+}
+
+fn on_pci(acpi: &Acpi) -> Vec<Found> {
+    let mut found = Vec::new();
+    for function in pci::functions(acpi) {
+        let Some(kind) = Pci::identify(&function.info, function.subsystem) else {
+            log::debug!("pci {}: {}: no driver", function.at, function.info);
+            continue;
+        };
+        let name = format!("pci {}", function.at);
+        let Some(line) = function.line else {
+            log::warn!("{name}: not used: the firmware gave it no interrupt line");
+            continue;
+        };
+        match Pci::new(function.configuration, function.at, kind, &window) {
+            Ok(transport) => found.push(Found { name, transport: Arc::new(transport), line: acpi.pci_line(line) }),
+            Err(error) => log::warn!("{name}: not used: {error}"),
+        }
+    }
+    found
+}
+
+/// The slots that the DSDT or the command line declares.
+fn on_mmio(boot: &BootInfo, acpi: &Acpi) -> Vec<Found> {
+    let mut slots: Vec<MmioSlot> = acpi.mmio_slots.clone();
+    slots.extend(command_line::mmio_slots(boot.command_line));
+    let mut seen = BTreeSet::new();
+    slots.retain(|slot| seen.insert(slot.address));
+    // QEMU plugs its devices from the last slot down, so this is the order of its command line.
+    slots.sort_by_key(|slot| core::cmp::Reverse(slot.address));
+    slots.iter().filter_map(probe).collect()
+}
+
+fn probe(slot: &MmioSlot) -> Option<Found> {
+    let name = format!("virtio-mmio {:#x}", slot.address);
+    let Some(window) = window(slot.address, slot.length as usize) else {
+        log::warn!("{name}: not used: no memory to map it");
+        return None;
+    };
+    match Mmio::probe(window) {
+        Ok(Some(transport)) => Some(Found {
+            name,
+            transport: Arc::new(transport),
+            line: Line { number: slot.line, trigger: Trigger::Level, polarity: Polarity::High },
+        }),
+        Ok(None) => None,
+        Err(error) => {
+            log::warn!("{name}: not used: {error}");
+            None
+        }
+    }
+}
+
+/// Why a device is left out.
+enum Reason {
+    Device(Error),
+    Line(PlatformError),
+    NoDriver(u32),
+}
+
+impl core::fmt::Display for Reason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Device(error) => error.fmt(f),
+            Self::Line(error) => error.fmt(f),
+            Self::NoDriver(kind) => write!(f, "no driver for virtio devices of type {kind}"),
+        }
+    }
+}
+
+impl From<Error> for Reason {
+    fn from(error: Error) -> Self {
+        Self::Device(error)
+    }
+}
+
+fn wire(found: &Found, handler: Arc<dyn Handler>) -> Result<(), Reason> {
+    let line = found.line;
+    interrupts::register(line.number, line.trigger, line.polarity, move || {
+        handler.interrupt();
+    })
+    .map_err(Reason::Line)
+}
+
+fn start(found: &Found, sizes: Sizes, devices: &mut Devices) -> Result<(), Reason> {
+    let Found { name, transport, line } = found;
+    let at = line.number;
+    match transport.device_type() {
+        device_type::NETWORK => {
+            let net = Net::new(&MACHINE, transport.clone(), sizes)?;
+            wire(found, net.handler())?;
+            let info = net.info();
+            let [a, b, c, d, e, f] = info.mac;
+            log::info!(
+                "eth{}: virtio-net at {name}, line {at}, {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}, MTU {}{}",
+                NETWORKS.next(),
+                info.mtu,
+                if info.transmit_checksum { ", checksums" } else { "" }
+            );
+            devices.links.push(Box::new(net));
+        }
+        device_type::BLOCK => {
+            let block = Block::new(&MACHINE, transport.clone())?;
+            wire(found, block.handler())?;
+            block.identify();
+            let info = block.info();
+            let letter = char::from(b'a' + (DISKS.next() % 26) as u8);
+            log::info!(
+                "vd{letter}: virtio-blk at {name}, line {at}, {} sectors{}{}{}",
+                info.sectors,
+                if info.read_only { ", read-only" } else { "" },
+                if info.serial.is_empty() { "" } else { ", serial " },
+                info.serial
+            );
+            devices.disks.push(Arc::new(block));
+        }
+        device_type::ENTROPY => {
+            let rng = Rng::new(&MACHINE, transport.clone())?;
+            wire(found, rng.handler())?;
+            log::info!("virtio-rng at {name}, line {at}");
+            devices.entropy.push(Arc::new(rng));
+        }
+        device_type::CONSOLE => {
+            let console = Terminal::new(&MACHINE, transport.clone())?;
+            wire(found, console.handler())?;
+            log::info!("hvc0: virtio-console at {name}, line {at}");
+            // It is faster than a serial port, and who plugs it in means it.
+            devices.console = Some(Arc::new(console));
+        }
+        kind => return Err(Reason::NoDriver(kind)),
+    }
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! Network device (VIRTIO 1.2 §5.1): a receive and a transmit queue over preallocated buffers.
+//!
+//! Each buffer belongs to one descriptor for good, so giving it back is one store into the available ring. Receiving is
+//! interrupt-driven only while the kernel sleeps ([`Link::arm`]); transmitted buffers are reclaimed when new ones are
+//! needed, and interrupt only when someone waits for room.
+
+use crate::{
+    Error, Handler, Machine, Queue, Region, Result,
+    queue::Segment,
+    transport::{self, Transport, queue_size, read_configuration},
+};
+use alloc::{sync::Arc, vec::Vec};
+use rumpkin_core::interface::{Checksum, Link, LinkInfo, Notify};
+
+/// Feature bits (§5.1.3).
+mod feature {
+    pub const CSUM: u64 = 1 << 0;
+    pub const GUEST_CSUM: u64 = 1 << 1;
+    pub const MTU: u64 = 1 << 3;
+    pub const MAC: u64 = 1 << 5;
+    pub const GUEST_TSO4: u64 = 1 << 7;
+    pub const MRG_RXBUF: u64 = 1 << 15;
+}
+
+const RECEIVE: u16 = 0;
+const TRANSMIT: u16 = 1;
+/// `struct virtio_net_hdr`, whose last field is the number of buffers (§5.1.6).
+const HEADER: usize = 12;
+const NEEDS_CSUM: u8 = 1;
+const DATA_VALID: u8 = 2;
+const ETHERNET_HEADER: usize = 14;
+const SMALLEST_MTU: usize = 68;
+const LARGEST_MTU: usize = 9000;
+/// The longest frame that joining can give: an IPv4 datagram and its Ethernet header.
+const LARGEST_FRAME: usize = 65535 + ETHERNET_HEADER;
+/// Bytes of one buffer: a header, and a frame of the usual MTU with room for a tag.
+const BUFFER: usize = 2048;
+
+/// How much memory a link may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Buffers for receiving.
+    pub receive: u16,
+    /// Buffers for transmitting.
+    pub transmit: u16,
+}
+
+/// A network card.
+pub struct Net {
+    transport: Arc<dyn Transport>,
+    info: LinkInfo,
+    merging: bool,
+    receive: Ring,
+    transmit: Ring,
+    /// The frame that is being joined from several buffers.
+    joined: Vec<u8>,
+    /// A frame did not fit, and nobody has been told of room since.
+    full: bool,
+    /// The device broke the rules and was put out of service.
+    down: bool,
+    notify: Arc<spin::Once<Notify>>,
+}
+
+/// A queue and the buffers of its descriptors: id `i` is the buffer at `i * stride`.
+struct Ring {
+    queue: Queue,
+    buffers: Region,
+    stride: usize,
+}
+
+impl Ring {
+    fn new(
+        machine: &dyn Machine,
+        transport: &dyn Transport,
+        index: u16,
+        size: u16,
+        stride: usize,
+        event_index: bool,
+    ) -> Result<Self> {
+        let size = queue_size(transport, index, size, 2)?;
+        let buffers = Region::new(machine, usize::from(size) * stride).ok_or(Error::Memory)?;
+        let queue = Queue::new(machine, size, event_index, |addresses| transport.enable_queue(index, size, addresses))?;
+        Ok(Self { queue, buffers, stride })
+    }
+
+    fn offset(&self, id: u16) -> usize {
+        usize::from(id) * self.stride
+    }
+}
+
+/// The link's interrupt handler: it acknowledges, and wakes whoever serves the link.
+struct Interrupt {
+    transport: Arc<dyn Transport>,
+    notify: Arc<spin::Once<Notify>>,
+}
+
+impl Handler for Interrupt {
+    fn interrupt(&self) -> bool {
+        let ours = self.transport.acknowledge();
+        if ours && let Some(notify) = self.notify.get() {
+            notify();
+        }
+        ours
+    }
+}
+
+impl Net {
+    /// Sets the device up and gives it all receive buffers.
+    pub fn new(machine: &dyn Machine, transport: Arc<dyn Transport>, sizes: Sizes) -> Result<Self> {
+        use feature::{CSUM, GUEST_CSUM, GUEST_TSO4, MAC, MRG_RXBUF, MTU};
+        let device = &*transport;
+        let offered = device.device_features();
+        let mut wanted = CSUM | GUEST_CSUM | MAC | MTU | MRG_RXBUF;
+        // Joined segments come in many buffers or need buffers of 64 KiB, which we don't give.
+        if offered & MRG_RXBUF != 0 && offered & GUEST_CSUM != 0 {
+            wanted |= GUEST_TSO4;
+        }
+        let chosen = transport::negotiate(device, wanted)?;
+        let event_index = chosen & transport::EVENT_INDEX != 0;
+        let mac = if chosen & MAC != 0 {
+            read_configuration(device, 0)?
+        } else {
+            return Err(Error::Broken("a network card without an address"));
+        };
+        let mut mtu = 1500;
+        if chosen & MTU != 0 {
+            mtu = usize::from(u16::from_le_bytes(read_configuration(device, 10)?)).min(LARGEST_MTU);
+            if mtu < SMALLEST_MTU {
+                return Err(Error::Broken("an MTU below 68"));
+            }
+        }
+        let merging = chosen & MRG_RXBUF != 0;
+        let whole = (HEADER + ETHERNET_HEADER + 4 + mtu).next_multiple_of(BUFFER);
+        let stride = if merging { BUFFER } else { whole };
+        let mut receive = Ring::new(machine, device, RECEIVE, sizes.receive, stride, event_index)?;
+        let mut transmit = Ring::new(machine, device, TRANSMIT, sizes.transmit, whole, event_index)?;
+        receive.queue.disarm();
+        transmit.queue.disarm();
+        let mut order = 0;
+        while order < receive.queue.size() {
+            // Ids come in ascending order from a new queue, so id and buffer agree.
+            let id = receive.queue.add(&[Segment {
+                physical: receive.buffers.physical(usize::from(order) * stride),
+                length: stride as u32,
+                writable: true,
+            }]);
+            if id != Some(order) {
+                return Err(Error::Memory);
+            }
+            order += 1;
+        }
+        transport::start(device);
+        receive.queue.publish();
+        Ok(Self {
+            info: LinkInfo { mac, mtu, transmit_checksum: chosen & CSUM != 0 },
+            transport,
+            merging,
+            receive,
+            transmit,
+            joined: Vec::new(),
+            full: false,
+            down: false,
+            notify: Arc::new(spin::Once::new()),
+        })
+    }
+
+    /// What is to be called when the device interrupts.
+    pub fn handler(&self) -> Arc<dyn Handler> {
+        Arc::new(Interrupt { transport: self.transport.clone(), notify: self.notify.clone() })
+    }
+
+    /// Takes back what the device has sent.
+    fn reclaim(&mut self) {
+        loop {
+            match self.transmit.queue.take() {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => return self.stop(error),
+            }
+        }
+        self.transmit.queue.disarm();
+    }
+
+    /// Puts a device that breaks the rules out of service: it is reset, so that it writes no memory any more.
+    fn stop(&mut self, error: Error) {
+        if !self.down {
+            self.down = true;
+            log::error!("virtio-net: {error}; the link is down");
+            let _ = transport::reset(&*self.transport);
+        }
+    }
+
+    /// Takes one frame, which lies in one buffer or in several. False if there is none.
+    fn take_frame(&mut self, sink: &mut dyn FnMut(&[u8], Checksum)) -> Result<bool> {
+        let ring = &mut self.receive;
+        let Some((id, length)) = ring.queue.take_keeping()? else {
+            return Ok(false);
+        };
+        let length = length as usize;
+        let offset = ring.offset(id);
+        let flags: u8 = ring.buffers.load(offset);
+        let count: u16 = if self.merging { ring.buffers.load(offset + 10) } else { 1 };
+        let checksum = if flags & (NEEDS_CSUM | DATA_VALID) != 0 { Checksum::Verified } else { Checksum::Unknown };
+        if length < HEADER + ETHERNET_HEADER || count == 0 {
+            ring.queue.requeue(id);
+            return Ok(true);
+        }
+        // SAFETY: The device has given this buffer back, and it is requeued only below.
+        let first = unsafe { ring.buffers.bytes(offset + HEADER..offset + length) };
+        if count == 1 {
+            sink(first, checksum);
+            ring.queue.requeue(id);
+            return Ok(true);
+        }
+        self.joined.clear();
+        let mut whole = self.joined.try_reserve(LARGEST_FRAME).is_ok();
+        if whole {
+            self.joined.extend_from_slice(first);
+        }
+        ring.queue.requeue(id);
+        for _ in 1..count {
+            // The device writes the used index of a frame once, behind its last buffer (§5.1.6.4).
+            let Some((id, length)) = ring.queue.take_keeping()? else {
+                return Err(Error::Broken("a frame without its end"));
+            };
+            let offset = ring.offset(id);
+            // SAFETY: As above.
+            let part = unsafe { ring.buffers.bytes(offset..offset + length as usize) };
+            whole &= self.joined.len() + part.len() <= LARGEST_FRAME;
+            if whole {
+                self.joined.extend_from_slice(part);
+            }
+            ring.queue.requeue(id);
+        }
+        if whole {
+            sink(&self.joined, checksum);
+        }
+        Ok(true)
+    }
+}
+
+impl Link for Net {
+    fn info(&self) -> LinkInfo {
+        self.info.clone()
+    }
+
+    fn receive(&mut self, budget: usize, sink: &mut dyn FnMut(&[u8], Checksum)) -> usize {
+        let mut count = 0;
+        self.receive.queue.disarm();
+        while count < budget && !self.down {
+            match self.take_frame(sink) {
+                Ok(true) => count += 1,
+                Ok(false) => break,
+                Err(error) => {
+                    self.stop(error);
+                    break;
+                }
+            }
+            // Half of the buffers: early enough that the device does not run dry, late enough to be a batch.
+            if count.is_multiple_of(usize::from(self.receive.queue.size() / 2)) {
+                self.receive.queue.publish();
+            }
+        }
+        self.receive.queue.publish();
+        count
+    }
+
+    fn transmit(&mut self, length: usize, checksum: Checksum, fill: &mut dyn FnMut(&mut [u8])) -> bool {
+        if self.transmit.queue.next_id().is_none() {
+            self.reclaim();
+        }
+        if length > self.transmit.stride - HEADER || self.down {
+            // It can never be sent; the frame is lost, as on any link.
+            return true;
+        }
+        let Some(id) = self.transmit.queue.next_id() else {
+            self.full = true;
+            return false;
+        };
+        self.full = false;
+        let offset = self.transmit.offset(id);
+        let physical = self.transmit.buffers.physical(offset);
+        // SAFETY: The id is free: the device does not have this buffer.
+        let buffer = unsafe { self.transmit.buffers.bytes_mut(offset..offset + HEADER + length) };
+        let (header, frame) = buffer.split_at_mut(HEADER);
+        header.fill(0);
+        if let Checksum::Partial { start, offset } = checksum {
+            header[0] = NEEDS_CSUM;
+            header[6..8].copy_from_slice(&start.to_le_bytes());
+            header[8..10].copy_from_slice(&offset.to_le_bytes());
+        }
+        fill(frame);
+        let chain = self.transmit.queue.add(&[Segment { physical, length: (HEADER + length) as u32, writable: false }]);
+        debug_assert_eq!(chain, Some(id));
+        true
+    }
+
+    fn flush(&mut self) {
+        self.transmit.queue.publish();
+    }
+
+    fn arm(&mut self) -> bool {
+        let mut ready = false;
+        if self.full {
+            self.transmit.queue.publish();
+            // Room for half a ring is worth an interrupt; room for one frame is not.
+            let enough = self.transmit.queue.in_flight() / 2;
+            if self.transmit.queue.next_id().is_some() || self.transmit.queue.arm(enough) {
+                self.full = false;
+                ready = true;
+            }
+        }
+        ready | self.receive.queue.arm(0)
+    }
+
+    fn set_notify(&mut self, notify: Notify) {
+        self.notify.call_once(|| notify);
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        let _ = transport::reset(&*self.transport);
+    }
+}

@@ -1,0 +1,5 @@
+//! The drivers against a simulated device that obeys the specification, and against ones that do not.
+
+mod block;
+mod net;
+mod queue;
