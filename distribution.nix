@@ -25,19 +25,28 @@ in
 {
   legacyPackages.${system} = {
     inherit layers apps tools;
-    inherit (world) qemu erofs;
+    inherit (world)
+      rust
+      gcc
+      qemu
+      erofs
+      ;
   };
 
-  packages.${system} = {
-    default = apps.hello;
+  packages.${system} = apps // {
     inherit tools;
+    default = apps.httpd;
   };
 
   # `nix run .#hello`: the launcher with the image.
-  apps.${system} = builtins.mapAttrs (name: app: {
-    type = "app";
-    program = "${app.runner}/bin/run-${name}";
-  }) apps;
+  apps.${system} =
+    let
+      runners = builtins.mapAttrs (name: app: {
+        type = "app";
+        program = "${app.runner}/bin/run-${name}";
+      }) apps;
+    in
+    runners // { default = runners.httpd; };
 
   checks.${system} = checks // world.checks;
 
@@ -49,5 +58,26 @@ in
     ) parts
   );
 
-  lib.mkUnikernel = mkUnikernel;
+  devShells.${system}.default = world.devShell;
+
+  # `nix fmt`: all Rust sources.
+  formatter.${system} = world.run { name = "format"; } ''
+    mkdir -p $out/bin
+    printf '%s\n' '#!/bin/sh' 'PATH=${world.rust}/bin:$PATH exec cargo fmt --all "$@"' > $out/bin/format
+    chmod +x $out/bin/format
+  '';
+
+  # How to make an image of one's own program: `mkUnikernel { name = "mine"; program = …; }`.
+  lib = { inherit mkUnikernel; };
+
+  overlays.default = _: _: {
+    rumpkin = {
+      inherit
+        apps
+        layers
+        mkUnikernel
+        tools
+        ;
+    };
+  };
 }

@@ -1,13 +1,28 @@
 # The applications that come with the distribution, as images.
 { mkUnikernel, mkProgram }:
+let
+  # A Rust program of this workspace.
+  program =
+    name:
+    "${
+      mkProgram {
+        name = "${name}-program";
+        members = [ "apps/${name}" ];
+      }
+    }/bin/${name}";
+in
 {
+  # One line, and the end.
   hello = mkUnikernel {
     name = "hello";
-    program = "${
-      mkProgram {
-        name = "hello-program";
-        members = [ "apps/hello" ];
-      }
-    }/bin/hello";
+    program = program "hello";
+  };
+
+  # A web server for the files in httpd/www.
+  httpd = mkUnikernel {
+    name = "httpd";
+    program = program "httpd";
+    files."/srv/www" = ./httpd/www;
+    forward = [ "8080:80" ];
   };
 }

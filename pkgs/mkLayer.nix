@@ -31,12 +31,9 @@ let
       name = "layer-${name}";
       only = all;
     };
-    env = {
-      inherit below;
-      RUSTFLAGS = flags.kernel;
-      CARGO_INCREMENTAL = "0";
-      SOURCE_DATE_EPOCH = "1";
-    };
+    inherit below;
+    keepTarget = true;
+    env.RUSTFLAGS = flags.kernel;
     script = ''
       # Tests are not built here, and what they alone need is not here.
       for manifest in $(find . -mindepth 2 -name Cargo.toml); do
@@ -45,12 +42,7 @@ let
         touch -d @1 $manifest
       done
 
-      mkdir -p target
-      for lower in $below; do
-        cp -a $lower/target/. target/
-        chmod -R u+w target
-        cat $lower/compiled
-      done | sort -u > lower
+      cat /dev/null ${toString (map (layer: "${layer}/compiled") below)} | sort -u > lower
 
       cargo ${command} --offline --release --target ${flags.target} ${
         if finalArguments == "" then "" else "-- ${finalArguments}"
@@ -65,11 +57,9 @@ let
       fi
 
       ${install}
-      rm -f target/.rustc_info.json
       mkdir -p $out
       cp here $out/compiled-here
       sort -u lower here > $out/compiled
-      cp -a target $out/target
     '';
   };
 in

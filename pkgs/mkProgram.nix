@@ -25,11 +25,7 @@ world.cargo {
     inherit name;
     only = members;
   };
-  env = {
-    RUSTFLAGS = rustflags;
-    CARGO_INCREMENTAL = "0";
-    SOURCE_DATE_EPOCH = "1";
-  };
+  env.RUSTFLAGS = rustflags;
   script = ''
     cargo build ${select} --bins --offline --release --target ${flags.target}
     mkdir -p $out/bin

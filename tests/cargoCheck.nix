@@ -19,10 +19,7 @@ world.cargo {
       "rustfmt.toml"
     ];
   };
-  env = {
-    RUSTFLAGS = rustflags;
-    CARGO_INCREMENTAL = "0";
-  };
+  env.RUSTFLAGS = rustflags;
   script = ''
     ${command}
     touch $out

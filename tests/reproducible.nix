@@ -18,10 +18,6 @@ world.cargo {
   tools = [
     world.erofs
   ];
-  env = {
-    CARGO_INCREMENTAL = "0";
-    SOURCE_DATE_EPOCH = "1";
-  };
   script = ''
     cd ..
     mkdir -p another/place

@@ -1,4 +1,4 @@
-# Runs Cargo over a source tree, offline, with the crates that Cargo.lock names.
+# Runs a script with Cargo over a source tree, offline, with the crates that Cargo.lock names.
 {
   run,
   seeds,
@@ -33,6 +33,10 @@ in
   script,
   tools ? [ ],
   env ? { },
+  # Results of this function whose compiled crates are taken over.
+  below ? [ ],
+  # Whether the result keeps Cargo's target folder, for others to stand on.
+  keepTarget ? false,
 }:
 run
   {
@@ -40,6 +44,9 @@ run
     tools = [ rust ] ++ tools;
     env = env // {
       inherit (source) files workspace;
+      inherit below;
+      CARGO_INCREMENTAL = "0";
+      SOURCE_DATE_EPOCH = "1";
     };
   }
   ''
@@ -57,5 +64,22 @@ run
     directory = "$TMPDIR/vendor"
     EOF
     cd ws
+    for lower in $below; do
+      mkdir -p target
+      cp -a $lower/target/. target/
+      chmod -R u+w target
+    done
+
     ${script}
+
+    ${
+      if keepTarget then
+        ''
+          # Cargo's notes on the compiler; written in random order.
+          rm -f target/.rustc_info.json
+          cp -a target $out/
+        ''
+      else
+        ""
+    }
   ''

@@ -49,6 +49,9 @@ let
   patchelf = import ./patchelf.nix { inherit run seeds; };
   gcc = import ./gcc.nix context;
   rust = import ./rust.nix (context // { inherit gcc patchelf; });
+  qemu = import ./qemu.nix context;
+  erofs = import ./erofs.nix context;
+  shellcheck = import ./shellcheck.nix context;
 in
 {
   inherit
@@ -56,12 +59,32 @@ in
     run
     gcc
     rust
+    qemu
+    erofs
+    shellcheck
     ;
   name = "debian";
-
-  qemu = import ./qemu.nix context;
-  erofs = import ./erofs.nix context;
-  shellcheck = import ./shellcheck.nix context;
+  # Nix starts a shell for development by bash alone.
+  devShell = derivation {
+    inherit system;
+    name = "rumpkin-shell";
+    outputs = [ "out" ];
+    builder = "${import ./bash.nix context}/bin/bash";
+    args = [
+      "-c"
+      "echo > $out"
+    ];
+    PATH = builtins.concatStringsSep ":" (
+      map (tool: "${tool}/bin") [
+        rust
+        gcc
+        qemu
+        erofs
+        shellcheck
+        busyboxTools
+      ]
+    );
+  };
 
   cargo = import ./cargo.nix { inherit run seeds rust; };
 

@@ -1,14 +1,15 @@
 # Turns pins/roots and an index of Debian packages into pins/debs.json: every set's closure of dependencies,
-# and each package's file and hash. Usage: awk -v indent=… -f pin.awk roots Packages
+# and each package's file and hash. Usage: awk -f pin.awk roots Packages
 
 function fail(message) { print "pin: " message > "/dev/stderr"; failed = 1; exit 1 }
 
 # The first alternative of a dependency, without version and architecture.
 function bare(dependency) { sub(/\|.*/, "", dependency); sub(/\(.*/, "", dependency); gsub(/[ \t]/, "", dependency); sub(/:.*/, "", dependency); return dependency }
 
-function add(set, name,    names, count, i) {
+# Adds a package and what it depends on to a set; `asked` says that it is wanted for itself.
+function add(set, name, asked,    names, count, i) {
   name = bare(name)
-  if (name == "" || name in without) return
+  if (name == "" || (name in without && !asked)) return
   if (!(name in file)) {
     if (!(name in provider)) fail("no package gives " name)
     name = provider[name]
@@ -18,7 +19,7 @@ function add(set, name,    names, count, i) {
   member[set, name] = 1
   used[name] = 1
   count = split(depends[name], names, ",")
-  for (i = 1; i <= count; i++) add(set, names[i])
+  for (i = 1; i <= count; i++) add(set, names[i], 0)
 }
 
 # Sorts array[1..count] in place.
@@ -50,7 +51,7 @@ FNR == NR {
 
 END {
   if (failed) exit 1
-  for (s = 1; s <= setCount; s++) { count = split(roots[sets[s]], names, " "); for (i = 1; i <= count; i++) add(sets[s], names[i]) }
+  for (s = 1; s <= setCount; s++) { count = split(roots[sets[s]], names, " "); for (i = 1; i <= count; i++) add(sets[s], names[i], 1) }
   print "{"
   print "  \"sets\": {"
   for (s = 1; s <= setCount; s++) {

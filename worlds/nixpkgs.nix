@@ -1,0 +1,126 @@
+# The nixpkgs world: compilers and tools from nixpkgs, Rust from rust-overlay, Cargo by crane.
+# What a world has to give is said in README.md.
+inputs:
+let
+  system = "x86_64-linux";
+  pkgs = import inputs.nixpkgs {
+    inherit system;
+    overlays = [ inputs.rust-overlay.overlays.default ];
+  };
+  inherit (builtins.fromTOML (builtins.readFile ../rust-toolchain.toml)) toolchain;
+
+  rust = pkgs.rust-bin.stable.${toolchain.channel}.minimal.override {
+    extensions = toolchain.components;
+  };
+  craneLib = (inputs.crane.mkLib pkgs).overrideToolchain (_: rust);
+  vendor = craneLib.vendorCargoDeps { cargoLock = ../Cargo.lock; };
+
+  gcc = pkgs.symlinkJoin {
+    name = "gcc-and-musl-gcc";
+    paths = [
+      pkgs.stdenv.cc
+      pkgs.stdenv.cc.bintools
+      pkgs.musl.dev
+    ];
+  };
+
+  run =
+    {
+      name,
+      tools ? [ ],
+      env ? { },
+    }:
+    script:
+    pkgs.runCommand name (env // { nativeBuildInputs = tools; }) ''
+      set -e -o pipefail
+      ${script}
+    '';
+
+  cargo =
+    {
+      name,
+      source,
+      script,
+      tools ? [ ],
+      env ? { },
+      below ? [ ],
+      keepTarget ? false,
+    }:
+    craneLib.mkCargoDerivation (
+      env
+      // {
+        pname = name;
+        version = "0";
+        src = source.files;
+        nativeBuildInputs = tools;
+        # For programs that are linked statically.
+        buildInputs = [ pkgs.glibc.static ];
+        CARGO_INCREMENTAL = "0";
+
+        # The same paths as in every world: crates' paths end up in panic messages.
+        cargoVendorDir = null;
+        postUnpack = ''
+          mv $sourceRoot ws
+          sourceRoot=ws
+          ln -s $(find ${vendor}/ -mindepth 1 -maxdepth 1 -not -name config.toml) vendor
+        '';
+        postPatch = ''
+          cp ${source.workspace} Cargo.toml
+        '';
+
+        # crane takes over one folder of compiled crates; the others are added by its own function.
+        cargoArtifacts = if below == [ ] then null else builtins.head below;
+        doNotLinkInheritedArtifacts = true;
+        doInstallCargoArtifacts = keepTarget;
+        doCompressAndInstallFullArchive = true;
+
+        buildPhaseCargoCommand = ''
+          ${builtins.concatStringsSep "\n" (
+            map (lower: "inheritCargoArtifacts ${lower} target") (if below == [ ] then [ ] else builtins.tail below)
+          )}
+          export CARGO_HOME=$TMPDIR/cargo CARGO_NET_OFFLINE=true
+          mkdir -p $CARGO_HOME
+          cat > $CARGO_HOME/config.toml <<EOF
+          [source.crates-io]
+          replace-with = "vendor"
+          [source.vendor]
+          directory = "$TMPDIR/vendor"
+          EOF
+          set -o pipefail
+          ${script}
+        '';
+        installPhaseCommand = "";
+        doCheck = false;
+        # What is static or freestanding is not to be touched, and folders of crates need no inspection.
+        dontStrip = true;
+        dontPatchELF = true;
+        dontFixup = true;
+      }
+    );
+in
+{
+  name = "nixpkgs";
+  inherit
+    system
+    run
+    cargo
+    rust
+    gcc
+    ;
+  qemu = pkgs.qemu_test;
+  erofs = pkgs.erofs-utils;
+  inherit (pkgs) shellcheck;
+
+  devShell = pkgs.mkShell {
+    packages = [
+      rust
+      gcc
+      pkgs.qemu_test
+      pkgs.erofs-utils
+      pkgs.shellcheck
+    ];
+  };
+
+  # The checks that only this world can make.
+  checks = { };
+}
