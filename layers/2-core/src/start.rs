@@ -29,8 +29,9 @@ pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) ->
     frames::initialize(boot);
     kernel::initialize(boot);
     frames::complete(boot);
-    local::initialize(0, kernel::root());
+    // In this order: loading the segment registers clears the base of GS.
     descriptors::initialize();
+    local::initialize(0, kernel::root());
     traps::initialize_system_calls();
     fpu::initialize();
     log::info!("Rumpkin on {}, started by {}", platform.name(), boot.protocol);

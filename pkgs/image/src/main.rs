@@ -1,1 +1,19 @@
-fn main() {}
+//! The composition root: joins one platform family, core, the hypercalls on core and a kernel into one image.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod runtime;
+mod selftest;
+
+use rumpkin_core::{boot::BootInfo, interface::Platform};
+
+/// The platforms of this image, the more particular first.
+const PLATFORMS: &[&dyn Platform] = &[&rumpkin_hw::PLATFORM];
+
+rumpkin_pvh::entry!(main);
+
+fn main(boot: BootInfo) -> ! {
+    rumpkin_core::start(boot, PLATFORMS, selftest::run)
+}
