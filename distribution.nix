@@ -31,6 +31,14 @@ in
       qemu
       erofs
       ;
+
+    # For `./x check`: a line for each check, "PART NAME RESULT".
+    checkPlan = builtins.concatStringsSep "" (
+      builtins.concatMap (
+        { part, checks }:
+        map (name: builtins.unsafeDiscardStringContext "${part} ${name} ${checks.${name}}\n") (builtins.attrNames checks)
+      ) parts
+    );
   };
 
   packages.${system} = apps // {
@@ -49,14 +57,6 @@ in
     runners // { default = runners.httpd; };
 
   checks.${system} = checks // world.checks;
-
-  # For `./x check`: a line for each check, "PART NAME RESULT".
-  checkPlan = builtins.concatStringsSep "" (
-    builtins.concatMap (
-      { part, checks }:
-      map (name: builtins.unsafeDiscardStringContext "${part} ${name} ${checks.${name}}\n") (builtins.attrNames checks)
-    ) parts
-  );
 
   devShells.${system}.default = world.devShell;
 
