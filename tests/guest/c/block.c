@@ -1,0 +1,109 @@
+/* A disk: `block DEVICE` reads and writes a block special file of at least 1 MiB (on a host, a plain file will do). */
+#define _GNU_SOURCE
+#include "tap.h"
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* <linux/fs.h>, which musl does not come with. */
+#define BLKSSZGET 0x1268
+#define BLKGETSIZE64 0x80081272
+
+#define MIB (1L << 20)
+
+static uint8_t pattern(long offset)
+{
+	return (uint8_t)((offset * 2654435761u) >> 13);
+}
+
+static int holds(const uint8_t *bytes, long offset, long size)
+{
+	for (long i = 0; i < size; i++)
+		if (bytes[i] != pattern(offset + i))
+			return 0;
+	return 1;
+}
+
+static void sizes(int disk, int special, long size)
+{
+	uint64_t bytes = 0;
+	int sector = 0;
+
+	OK(size >= MIB && size % 512 == 0, "its end is its size");
+	if (!special)
+		return;
+	OK(ioctl(disk, BLKGETSIZE64, &bytes) == 0 && bytes == (uint64_t)size, "which it tells");
+	OK(ioctl(disk, BLKSSZGET, &sector) == 0 && (sector == 512 || sector == 4096), "it tells its sectors' size");
+}
+
+static void contents(int disk, long size)
+{
+	static uint8_t block[65536], back[65536];
+	int whole = 1;
+
+	for (long offset = 0; offset < MIB; offset += sizeof block) {
+		for (long i = 0; i < (long)sizeof block; i++)
+			block[i] = pattern(offset + i);
+		whole &= pwrite(disk, block, sizeof block, offset) == sizeof block;
+	}
+	OK(whole, "1 MiB can be written");
+	OK(fsync(disk) == 0 && fdatasync(disk) == 0, "and synced");
+	for (long offset = MIB - sizeof back; offset >= 0; offset -= sizeof back)
+		whole &= pread(disk, back, sizeof back, offset) == sizeof back && holds(back, offset, sizeof back);
+	OK(whole, "it comes back");
+	OK(pread(disk, back, 1000, 12345) == 1000 && holds(back, 12345, 1000), "so does any part");
+	OK(pwrite(disk, "hello", 5, 1021) == 5 && pread(disk, back, 11, 1018) == 11 && !memcmp(back + 3, "hello", 5) &&
+		   holds(back, 1018, 3) && holds(back + 8, 1026, 3),
+	   "a write across sectors changes no byte around it");
+	for (long i = 0; i < 5; i++)
+		block[i] = pattern(1021 + i);
+	MUST(pwrite(disk, block, 5, 1021));
+	OK(lseek(disk, 4096, SEEK_SET) == 4096 && read(disk, back, 512) == 512 && holds(back, 4096, 512) &&
+		   lseek(disk, 0, SEEK_CUR) == 4608,
+	   "it can be read on and on");
+	OK(pread(disk, back, 512, size - 100) == 100, "a read ends at the end");
+	OK(pread(disk, back, 512, size) == 0, "behind which there is nothing");
+	FAILS(pread(disk, (void *)8, 512, 0), EFAULT, "a bad buffer is refused");
+	FAILS(pread(disk, back, 512, -1), EINVAL, "so is a bad position");
+	OK(fsync(disk) == 0, "it can be synced again");
+}
+
+static void limits(const char *path, int disk, int special, long size)
+{
+	char sector[512];
+	int other = open(path, O_RDONLY);
+
+	FAILS(write(other, sector, 512), EBADF, "what is open for reading is not written");
+	close(other);
+	FAILS(open("/dev/absent", O_RDWR), ENOENT, "a disk that is not there cannot be opened");
+	if (!special)
+		return;
+	FAILS(pwrite(disk, sector, 512, size), ENOSPC, "behind the end there is no space");
+	MUST(pread(disk, sector, 512, size - 512));
+	OK(pwrite(disk, sector, 512, size - 256) == 256, "a write ends at the end");
+	MUST(pread(disk, sector, 512, size - 512));
+	FAILS(ftruncate(disk, 0), EINVAL, "a disk cannot be cut");
+}
+
+int main(int count, char **arguments)
+{
+	struct stat state;
+	int disk;
+	long size;
+
+	if (count != 2) {
+		fprintf(stderr, "usage: block DEVICE\n");
+		return 2;
+	}
+	MUST(disk = open(arguments[1], O_RDWR | O_CLOEXEC));
+	MUST(fstat(disk, &state));
+	int special = S_ISBLK(state.st_mode);
+	OK(special || S_ISREG(state.st_mode), "it is a disk or stands for one");
+	MUST(size = lseek(disk, 0, SEEK_END));
+	sizes(disk, special, size);
+	contents(disk, size);
+	limits(arguments[1], disk, special, size);
+	OK(close(disk) == 0, "it can be closed");
+	return tap_done();
+}

@@ -1,0 +1,235 @@
+/* Stream sockets on the loopback network, as the system calls show them: tcp(7), connect(2), accept(2), shutdown(2). */
+#define _GNU_SOURCE
+#include "tap.h"
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static struct sockaddr_in address;
+
+/* A listening socket; its address goes to `address`. */
+static int listening(int backlog)
+{
+	socklen_t size = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	MUST(listener);
+	address = (struct sockaddr_in){ AF_INET, 0, { htonl(INADDR_LOOPBACK) }, { 0 } };
+	MUST(bind(listener, (void *)&address, sizeof address));
+	MUST(listen(listener, backlog));
+	MUST(getsockname(listener, (void *)&address, &size));
+	return listener;
+}
+
+static int connected(void)
+{
+	int stream = socket(AF_INET, SOCK_STREAM, 0);
+
+	MUST(stream);
+	MUST(connect(stream, (void *)&address, sizeof address));
+	return stream;
+}
+
+static int events(int descriptor, int wanted, int wait)
+{
+	struct pollfd polled = { descriptor, wanted, 0 };
+
+	return poll(&polled, 1, wait) == 1 ? polled.revents : 0;
+}
+
+static void connections(void)
+{
+	struct sockaddr_in peer, self;
+	socklen_t size = sizeof peer;
+	int listener = listening(16), one, two, option;
+	char buffer[64];
+
+	OK(events(listener, POLLIN, 0) == 0, "at first nobody is there");
+	one = connected();
+	OK(events(listener, POLLIN, LATE_MS) == POLLIN, "a connection makes a listener readable");
+	two = accept4(listener, (void *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	OK(two >= 0 && size == sizeof peer, "it can be accepted");
+	OK((fcntl(two, F_GETFL) & O_NONBLOCK) && (fcntl(two, F_GETFD) & FD_CLOEXEC), "with flags");
+	MUST(getsockname(one, (void *)&self, &size));
+	OK(self.sin_port == peer.sin_port && self.sin_addr.s_addr == peer.sin_addr.s_addr, "both ends agree who is who");
+	OK(getpeername(one, (void *)&peer, &size) == 0 && peer.sin_port == address.sin_port, "in both directions");
+	FAILS(connect(one, (void *)&address, sizeof address), EISCONN, "a connection is made once");
+	FAILS(recv(two, buffer, 64, 0), EAGAIN, "without bytes a receive does not wait if it may not");
+	OK(send(one, "hello", 5, 0) == 5 && events(two, POLLIN, LATE_MS) == POLLIN, "bytes arrive");
+	OK(ioctl(two, FIONREAD, &option) == 0 && option == 5, "their number can be asked");
+	OK(recv(two, buffer, 2, MSG_PEEK) == 2 && recv(two, buffer, 64, 0) == 5 && !memcmp(buffer, "hello", 5),
+	   "they can be peeked at and received");
+	struct iovec parts[2] = { { "ab", 2 }, { "cde", 3 } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+	OK(sendmsg(two, &message, 0) == 5 && recv(one, buffer, 5, MSG_WAITALL) == 5 && !memcmp(buffer, "abcde", 5),
+	   "scattered bytes are sent in order");
+	size = sizeof option;
+	OK(setsockopt(one, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) == 0 &&
+		   getsockopt(one, IPPROTO_TCP, TCP_NODELAY, &option, &size) == 0 && option == 1,
+	   "TCP_NODELAY is kept");
+	OK(getsockopt(one, SOL_SOCKET, SO_ERROR, &option, &size) == 0 && option == 0, "there is no error");
+	OK(getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &option, &size) == 0 && option == 1, "a listener says that it listens");
+	close(one);
+	OK(events(two, POLLIN | POLLRDHUP, LATE_MS) & POLLRDHUP, "a close is told to the other end");
+	OK(recv(two, buffer, 64, 0) == 0, "as the end of the bytes");
+	close(two);
+	close(listener);
+}
+
+static void half_closed(void)
+{
+	int listener = listening(1), one = connected(), two = accept(listener, NULL, NULL);
+	char buffer[64];
+
+	OK(shutdown(one, SHUT_WR) == 0, "one direction can be ended");
+	OK(recv(two, buffer, 64, 0) == 0, "the other end sees it");
+	OK(send(two, "still", 5, 0) == 5 && recv(one, buffer, 64, 0) == 5, "the other direction goes on");
+	FAILS(send(one, "x", 1, MSG_NOSIGNAL), EPIPE, "the ended one does not");
+	OK(shutdown(one, SHUT_RD) == 0 && recv(one, buffer, 64, 0) == 0, "then both are ended");
+	close(two);
+	close(one);
+	one = connected();
+	two = accept(listener, NULL, NULL);
+	MUST(send(two, "unread", 6, 0));
+	events(one, POLLIN, LATE_MS);
+	close(one);
+	events(two, POLLHUP | POLLIN, LATE_MS);
+	FAILS(recv(two, buffer, 64, 0), ECONNRESET, "a close with bytes unread is a reset");
+	close(two);
+	close(listener);
+}
+
+static void refused(void)
+{
+	int listener = listening(1), one = socket(AF_INET, SOCK_STREAM, 0), error = 0;
+	socklen_t size = sizeof error;
+
+	close(listener);
+	FAILS(connect(one, (void *)&address, sizeof address), ECONNREFUSED, "where nobody listens nobody answers");
+	close(one);
+	MUST(one = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+	if (connect(one, (void *)&address, sizeof address) == -1 && errno == EINPROGRESS) {
+		OK(events(one, POLLOUT, LATE_MS) & (POLLERR | POLLHUP), "also when one does not wait");
+		OK(getsockopt(one, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNREFUSED, "and asks later");
+	} else {
+		OK(errno == ECONNREFUSED, "also when one does not wait");
+		OK(1, "and is told at once");
+	}
+	close(one);
+}
+
+static void not_waiting(void)
+{
+	int listener = listening(16), one = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), error = -1;
+	socklen_t size = sizeof error;
+
+	MUST(fcntl(listener, F_SETFL, O_NONBLOCK));
+	FAILS(accept(listener, NULL, NULL), EAGAIN, "nobody is there to be accepted");
+	int result = connect(one, (void *)&address, sizeof address);
+	OK(result == 0 || errno == EINPROGRESS, "connecting need not wait");
+	OK(events(one, POLLOUT, LATE_MS) == POLLOUT, "a connection makes a socket writable");
+	OK(getsockopt(one, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0, "without error");
+	events(listener, POLLIN, LATE_MS);
+	int two = accept(listener, NULL, NULL);
+	OK(two >= 0 && !(fcntl(two, F_GETFL) & O_NONBLOCK), "an accepted one waits unless told otherwise");
+	struct timeval short_time = { 0, 50000 };
+	char byte;
+	MUST(setsockopt(two, SOL_SOCKET, SO_RCVTIMEO, &short_time, sizeof short_time));
+	int64_t start = now_ms();
+	FAILS(recv(two, &byte, 1, 0), EAGAIN, "or for a limited time");
+	OK(now_ms() - start >= 49, "which it does");
+	close(one);
+	close(two);
+	close(listener);
+}
+
+static void full(void)
+{
+	static char block[65536];
+	int listener = listening(1), one = connected(), two = accept(listener, NULL, NULL);
+	long sent = 0, received = 0, size;
+
+	MUST(fcntl(one, F_SETFL, O_NONBLOCK));
+	while ((size = send(one, block, sizeof block, 0)) > 0)
+		sent += size;
+	OK(errno == EAGAIN && sent > 0, "what nobody reads fills up");
+	/* On the way there may still be room for a moment. */
+	sleep_ms(50);
+	while ((size = send(one, block, sizeof block, 0)) > 0)
+		sent += size;
+	OK(events(one, POLLOUT, 0) == 0, "then it is not writable");
+	while (received < sent && (size = recv(two, block, sizeof block, 0)) > 0)
+		received += size;
+	OK(received == sent, "all of it arrives");
+	OK(events(one, POLLOUT, LATE_MS) == POLLOUT, "and there is room again");
+	close(one);
+	close(two);
+	close(listener);
+}
+
+static void edges(void)
+{
+	int listener = listening(1), one = connected(), two = accept4(listener, NULL, NULL, SOCK_NONBLOCK), set = epoll_create1(0);
+	struct epoll_event event = { EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, { 0 } };
+	char buffer[64];
+
+	MUST(epoll_ctl(set, EPOLL_CTL_ADD, two, &event));
+	OK(epoll_wait(set, &event, 1, LATE_MS) == 1 && event.events == EPOLLOUT, "a fresh connection is an edge");
+	OK(epoll_wait(set, &event, 1, 0) == 0, "told once");
+	MUST(send(one, "a", 1, 0));
+	OK(epoll_wait(set, &event, 1, LATE_MS) == 1 && event.events & EPOLLIN, "arriving bytes are one");
+	MUST(send(one, "b", 1, 0));
+	OK(epoll_wait(set, &event, 1, LATE_MS) == 1 && event.events & EPOLLIN, "more bytes are another");
+	OK(recv(two, buffer, 64, 0) == 2, "nothing is lost by it");
+	close(one);
+	OK(epoll_wait(set, &event, 1, LATE_MS) == 1 && event.events & EPOLLRDHUP, "a close is one");
+	close(two);
+	close(set);
+	close(listener);
+}
+
+static void errors(void)
+{
+	int listener = listening(1), one = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in foreign = address;
+	char byte;
+
+	FAILS(send(one, "x", 1, MSG_NOSIGNAL), EPIPE, "what is not connected does not send");
+	FAILS(recv(one, &byte, 1, 0), ENOTCONN, "nor receive");
+	FAILS(shutdown(one, SHUT_RDWR), ENOTCONN, "nor end");
+	FAILS(accept(one, NULL, NULL), EINVAL, "what does not listen does not accept");
+	FAILS(bind(one, (void *)&address, sizeof address), EADDRINUSE, "a listener's port is taken");
+	foreign.sin_family = 77;
+	FAILS(connect(one, (void *)&foreign, sizeof foreign), EAFNOSUPPORT, "a foreign kind of address is refused");
+	FAILS(connect(one, (void *)&address, 3), EINVAL, "so is a short one");
+	FAILS(connect(one, (void *)8, sizeof address), EFAULT, "so is a bad pointer");
+	FAILS(connect(0, (void *)&address, sizeof address), ENOTSOCK, "a file does not connect");
+	FAILS(setsockopt(one, IPPROTO_TCP, 9999, &(int){ 1 }, sizeof(int)), ENOPROTOOPT, "there is no option 9999");
+	close(one);
+	close(listener);
+	MUST(one = socket(AF_INET, SOCK_STREAM, 0));
+	MUST(setsockopt(one, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)));
+	OK(bind(one, (void *)&address, sizeof address) == 0 && listen(one, 5) == 0, "a closed listener's port is free");
+	close(one);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	connections();
+	half_closed();
+	refused();
+	not_waiting();
+	full();
+	edges();
+	errors();
+	return tap_done();
+}
