@@ -19,6 +19,10 @@ static MACHINE: OnCore = OnCore;
 static NETWORKS: Counter = Counter::new();
 static DISKS: Counter = Counter::new();
 
+/// No virtio device has more registers in one block.
+const LARGEST_WINDOW: usize = 1 << 20;
+/// Where physical addresses end at the latest.
+const ADDRESSES: u64 = 1 << 52;
 /// Below this much memory the rings are small.
 const SMALL_MEMORY: u64 = 48 << 20;
 
@@ -37,7 +41,7 @@ pub fn devices(boot: &BootInfo, acpi: &Acpi) -> Devices {
         start_serial(acpi, &mut devices);
     }
     let sizes = ring_sizes(boot);
-    for found in on_pci(acpi).into_iter().chain(on_mmio(boot, acpi)) {
+    for found in on_pci(boot, acpi).into_iter().chain(on_mmio(boot, acpi)) {
         if let Err(reason) = start(&found, sizes, &mut devices) {
             log::warn!("{}: not used: {reason}", found.name);
         }
@@ -68,14 +72,23 @@ fn start_serial(acpi: &Acpi, devices: &mut Devices) {
     devices.console = Some(console);
 }
 
-/// Maps device memory for a transport.
-fn window(address: u64, length: usize) -> Option<Window> {
+/// Maps device registers for a transport; `None` if they cannot be there, or there is no memory.
+fn window(boot: &BootInfo, address: u64, length: usize) -> Option<Window> {
+    let end = address.checked_add(length as u64)?;
+    let in_memory = boot
+        .memory
+        .iter()
+        .filter(|region| region.kind != MemoryKind::Reserved)
+        .any(|region| address < region.range.end() && region.range.start < end);
+    if in_memory || length == 0 || length > LARGEST_WINDOW || end > ADDRESSES {
+        return None;
+    }
     let region = mmio::map(address, length).ok()?;
-    // SAFETY: The mapping is for good and uncached, and what lies there are a device's registers.
+    // SAFETY: The mapping is for good and uncached, and not of memory, so what lies there are a device's registers.
     Some(unsafe { Window::new(region.as_ptr(), region.len()) })
 }
 
-fn on_pci(acpi: &Acpi) -> Vec<Found> {
+fn on_pci(boot: &BootInfo, acpi: &Acpi) -> Vec<Found> {
     let mut found = Vec::new();
     for function in pci::functions(acpi) {
         let Some(kind) = Pci::identify(&function.info, function.subsystem) else {
@@ -87,7 +100,7 @@ fn on_pci(acpi: &Acpi) -> Vec<Found> {
             log::warn!("{name}: not used: the firmware gave it no interrupt line");
             continue;
         };
-        match Pci::new(function.configuration, function.at, kind, &window) {
+        match Pci::new(function.configuration, function.at, kind, &|address, length| window(boot, address, length)) {
             Ok(transport) => found.push(Found { name, transport: Arc::new(transport), line: acpi.pci_line(line) }),
             Err(error) => log::warn!("{name}: not used: {error}"),
         }
@@ -103,13 +116,13 @@ fn on_mmio(boot: &BootInfo, acpi: &Acpi) -> Vec<Found> {
     slots.retain(|slot| seen.insert(slot.address));
     // QEMU plugs its devices from the last slot down, so this is the order of its command line.
     slots.sort_by_key(|slot| core::cmp::Reverse(slot.address));
-    slots.iter().filter_map(probe).collect()
+    slots.iter().filter_map(|slot| probe(boot, slot)).collect()
 }
 
-fn probe(slot: &MmioSlot) -> Option<Found> {
+fn probe(boot: &BootInfo, slot: &MmioSlot) -> Option<Found> {
     let name = format!("virtio-mmio {:#x}", slot.address);
-    let Some(window) = window(slot.address, slot.length as usize) else {
-        log::warn!("{name}: not used: no memory to map it");
+    let Some(window) = window(boot, slot.address, slot.length as usize) else {
+        log::warn!("{name}: not used: no registers can be there");
         return None;
     };
     match Mmio::probe(window) {

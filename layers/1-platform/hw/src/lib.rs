@@ -36,6 +36,7 @@ use rumpkin_core::{
 
 /// A PC, or a virtual machine that looks like one from far enough.
 pub struct Pc {
+    calibration: spin::Once<clock::Calibration>,
     hardware: spin::Once<Hardware>,
 }
 
@@ -53,7 +54,8 @@ impl Platform for Pc {
     }
 
     fn detect(&self, _boot: &BootInfo) -> bool {
-        // The image asks the more particular platforms first.
+        // The image asks the more particular platforms first, so this is it. The measurement runs while core sets up memory.
+        self.calibration.call_once(clock::Calibration::begin);
         true
     }
 
@@ -66,8 +68,7 @@ impl Platform for Pc {
     }
 
     fn initialize(&self, boot: &'static BootInfo) -> Result<Machine, PlatformError> {
-        // The measurement runs while the rest is set up.
-        let calibration = clock::Calibration::begin();
+        let calibration = *self.calibration.call_once(clock::Calibration::begin);
         let acpi = Acpi::find(boot);
         let interrupts = Box::leak(Box::new(ioapic::IoApics::new(&acpi)?));
         let power = Box::leak(Box::new(power::PcPower::new(&acpi)));

@@ -3,9 +3,7 @@
 use crate::acpi::Acpi;
 use alloc::{collections::BTreeSet, vec::Vec};
 use rumpkin_core::mmio;
-use virtio_drivers::transport::pci::bus::{
-    ConfigurationAccess, DeviceFunction, DeviceFunctionInfo, HeaderType, PciRoot,
-};
+use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, DeviceFunctionInfo, HeaderType};
 use x86_64::instructions::port::Port;
 
 const ADDRESS: u16 = 0xcf8;
@@ -112,7 +110,16 @@ pub struct Function {
     pub configuration: Configuration,
 }
 
+/// What a bus answers where nothing is.
+const NOTHING: u32 = u32::MAX;
+const IDENTITY: u8 = 0x00;
+const CLASS: u8 = 0x08;
+const HEADER_TYPE: u8 = 0x0c;
+const SEVERAL_FUNCTIONS: u8 = 1 << 7;
+
 /// All functions, behind bridges too, in the order of their addresses.
+///
+/// Every access leaves the guest, so absent devices are asked once, and not once for each function.
 pub fn functions(acpi: &Acpi) -> Vec<Function> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
@@ -125,21 +132,54 @@ pub fn functions(acpi: &Acpi) -> Vec<Function> {
         let Some(configuration) = Configuration::to_bus(acpi, bus) else {
             continue;
         };
-        for (at, info) in PciRoot::new(configuration).enumerate_bus(bus) {
-            let word = |register| configuration.read_word(at, register);
-            if info.header_type == HeaderType::PciPciBridge {
-                buses.push((word(BUS_NUMBERS) >> 8) as u8);
+        for device in 0..32 {
+            for function in 0..8 {
+                let at = DeviceFunction { bus, device, function };
+                let several = match examine(configuration, at) {
+                    Some((found_here, several)) => {
+                        if found_here.info.header_type == HeaderType::PciPciBridge {
+                            buses.push((configuration.read_word(at, BUS_NUMBERS) >> 8) as u8);
+                        }
+                        found.push(found_here);
+                        several
+                    }
+                    None => false,
+                };
+                if function == 0 && !several {
+                    break;
+                }
             }
-            let [line, pin, ..] = word(INTERRUPT).to_le_bytes();
-            found.push(Function {
-                at,
-                subsystem: (word(SUBSYSTEM) >> 16) as u16,
-                line: (pin != 0 && line != 0 && line != 0xff).then_some(line),
-                configuration,
-                info,
-            });
         }
     }
     found.sort_by_key(|function| function.at);
     found
+}
+
+/// The function at an address, and whether its device says that it has several.
+fn examine(configuration: Configuration, at: DeviceFunction) -> Option<(Function, bool)> {
+    let word = |register| configuration.read_word(at, register);
+    let identity = word(IDENTITY);
+    if identity == NOTHING {
+        return None;
+    }
+    let [revision, prog_if, subclass, class] = word(CLASS).to_le_bytes();
+    let [_, _, header_type, _] = word(HEADER_TYPE).to_le_bytes();
+    let [line, pin, ..] = word(INTERRUPT).to_le_bytes();
+    let info = DeviceFunctionInfo {
+        vendor_id: identity as u16,
+        device_id: (identity >> 16) as u16,
+        class,
+        subclass,
+        prog_if,
+        revision,
+        header_type: HeaderType::from(header_type & !SEVERAL_FUNCTIONS),
+    };
+    let function = Function {
+        at,
+        subsystem: (word(SUBSYSTEM) >> 16) as u16,
+        line: (pin != 0 && line != 0 && line != 0xff).then_some(line),
+        configuration,
+        info,
+    };
+    Some((function, header_type & SEVERAL_FUNCTIONS != 0))
 }

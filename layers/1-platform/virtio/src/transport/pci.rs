@@ -53,7 +53,7 @@ impl Pci {
         }
     }
 
-    /// Finds the device's registers. `map` maps device memory, given by physical address and length.
+    /// Finds the device's registers. `map` maps device memory, given by physical address and length, and refuses what is not.
     ///
     /// # Errors
     /// [`Error::Legacy`] if there is no modern interface, others if the registers are not where they may be.
@@ -92,24 +92,12 @@ impl Pci {
             return Err(Error::Legacy);
         }
         let (_, command) = root.get_status_command(function);
-        let mut window = |place: Option<(u8, u32, u32)>| {
+        let window = |place: Option<(u8, u32, u32)>| {
             let (bar, offset, length) = place.ok_or(Error::Broken("a register block is missing"))?;
-            if bar > 5 {
-                return Err(Error::Unknown);
-            }
-            let (address, size) = root
-                .bar_info(function, bar)
-                .ok()
-                .flatten()
-                .and_then(|bar| bar.memory_address_size())
-                .filter(|&(address, _)| address != 0)
-                .ok_or(Error::Broken("a register block without an address"))?;
-            let end = u64::from(offset) + u64::from(length);
-            if end > size {
-                return Err(Error::Broken("a register block beyond its BAR"));
-            }
-            let at = address.checked_add(u64::from(offset)).ok_or(Error::Unknown)?;
-            map(at, length as usize).ok_or(Error::Memory)
+            let base =
+                bar_address(access, function, bar).ok_or(Error::Broken("a register block without an address"))?;
+            let at = base.checked_add(u64::from(offset)).ok_or(Error::Unknown)?;
+            map(at, length as usize).ok_or(Error::Broken("a register block where none can be"))
         };
         let common = window(common)?;
         let notify = window(notify)?;
@@ -132,6 +120,23 @@ impl Pci {
         self.common.write(offset, address as u32);
         self.common.write(offset + 4, (address >> 32) as u32);
     }
+}
+
+/// Where the firmware put a memory BAR (PCI 3.0 §6.2.5.1); `None` if it is none or has no address. Its size is not asked for:
+/// that takes the device off the bus for a moment, which costs a hypervisor milliseconds.
+fn bar_address<C: ConfigurationAccess>(access: C, function: DeviceFunction, bar: u8) -> Option<u64> {
+    const FIRST: u8 = 0x10;
+    if bar > 5 {
+        return None;
+    }
+    let low = access.read_word(function, FIRST + 4 * bar);
+    let high = match low & 0b111 {
+        0b000 => 0,
+        0b100 if bar < 5 => access.read_word(function, FIRST + 4 * (bar + 1)),
+        _ => return None,
+    };
+    let address = u64::from(high) << 32 | u64::from(low & !0b1111);
+    (address != 0).then_some(address)
 }
 
 impl Transport for Pci {
