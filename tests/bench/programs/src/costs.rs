@@ -21,7 +21,9 @@ pub fn print() -> io::Result<()> {
     report("system-call", system_call)?;
     report("switch-pipe", switch_by_pipe)?;
     report("switch-condvar", switch_by_condvar)?;
-    report("page-fault", page_fault)
+    report("page-fault", page_fault)?;
+    println!("done");
+    Ok(())
 }
 
 /// Prints the median cost of one operation; `measure` gives the picoseconds of one.

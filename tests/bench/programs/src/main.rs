@@ -1,4 +1,4 @@
-//! What a kernel's primitives cost: `probe costs` prints a line `NAME NANOSECONDS` per primitive and ends;
+//! What a kernel's primitives cost: `probe costs` prints a line `NAME NANOSECONDS` per primitive, then `done`;
 //! `probe tcp PORT` is the far end of the bulk transfers and runs until it is stopped.
 //!
 //! The same file runs in a unikernel and on Linux; nothing in it knows of us.
