@@ -1,6 +1,6 @@
 //! The kernel as a value: its devices, its components, its processes.
 
-use crate::{config::Config, parts::Parts, process::Process, table::SystemCallTable};
+use crate::{config::Config, parts::Parts, process::Process, table::SystemCallTable, timer::Timers};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU32, Ordering};
 use rumpuser::{
@@ -36,6 +36,8 @@ pub struct Kernel {
     pub table: SystemCallTable,
     /// State of components.
     pub parts: Parts,
+    /// What happens at a deadline.
+    pub timers: Timers,
     /// Files of made-up content.
     pub generated_files: Vec<GeneratedFile>,
     links: Mutex<Vec<Box<dyn Link>>>,
@@ -56,6 +58,7 @@ impl Kernel {
             disks: devices.disks,
             table: SystemCallTable::new(trace),
             parts: Parts::default(),
+            timers: Timers::default(),
             generated_files: Vec::new(),
             links: Mutex::new(devices.links),
             process_hooks: Vec::new(),

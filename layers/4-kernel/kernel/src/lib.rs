@@ -28,6 +28,7 @@ pub mod process;
 pub mod signal;
 pub mod table;
 pub mod thread;
+pub mod timer;
 pub mod wait;
 
 pub use kernel::Kernel;

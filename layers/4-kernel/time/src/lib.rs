@@ -1,2 +1,45 @@
-//! Layer 4: clocks, sleeping and the calls that read them
+//! Layer 4: clocks, sleeping, and timers that send signals.
+//!
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-kernel`. Interval and POSIX timers hang on the kernel's
+//! [`rumpkin_kernel::timer::Timers`]; a process's timers end with it.
 #![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+
+extern crate alloc;
+
+mod clocks;
+mod interval;
+mod posix;
+mod sleep;
+
+use alloc::sync::Arc;
+use rumpkin_kernel::{Kernel, system_calls};
+
+/// Adds the component.
+pub fn register(kernel: &mut Kernel) {
+    kernel.table.add(system_calls! {
+        clock_gettime => clocks::clock_gettime, "REALTIME, MONOTONIC, BOOTTIME, their RAW, COARSE and ALARM kinds, TAI; PROCESS_CPUTIME_ID and THREAD_CPUTIME_ID count time since the start";
+        clock_getres => clocks::clock_getres, "as clock_gettime";
+        gettimeofday => clocks::gettimeofday, "the time zone is UTC";
+        time => clocks::time;
+        clock_settime => clocks::not_permitted, "EPERM: the host keeps the time";
+        settimeofday => clocks::not_permitted, "EPERM: the host keeps the time";
+        clock_adjtime => clocks::not_permitted, "EPERM: the host keeps the time";
+        adjtimex => clocks::not_permitted, "EPERM: the host keeps the time";
+        nanosleep => sleep::nanosleep;
+        clock_nanosleep => sleep::clock_nanosleep, "REALTIME, MONOTONIC, BOOTTIME, TAI; TIMER_ABSTIME";
+        alarm => interval::alarm;
+        getitimer => interval::getitimer, "ITIMER_REAL";
+        setitimer => interval::setitimer, "ITIMER_REAL";
+        timer_create => posix::timer_create, "CLOCK_REALTIME, MONOTONIC, BOOTTIME; SIGEV_SIGNAL, SIGEV_THREAD_ID, SIGEV_NONE";
+        timer_settime => posix::timer_settime, "TIMER_ABSTIME";
+        timer_gettime => posix::timer_gettime;
+        timer_getoverrun => posix::timer_getoverrun;
+        timer_delete => posix::timer_delete;
+    });
+    kernel.on_process(|_, parts| {
+        parts.insert(Arc::new(interval::RealTimer::default()));
+        parts.insert(Arc::new(posix::PosixTimers::default()));
+    });
+}

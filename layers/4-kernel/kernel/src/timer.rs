@@ -1,0 +1,81 @@
+//! Timers that do something at a deadline although no thread waits for it: timerfd, alarms, POSIX timers.
+//!
+//! One kernel thread, started with the first timer, sleeps until the earliest deadline. Arming and cancelling take
+//! O(log n) of the number of armed timers.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use rumpkin_abi::Errno;
+use rumpuser::{clock, sync::Mutex, thread};
+
+/// What happens at the deadline.
+pub trait Timeout: Send + Sync {
+    /// The deadline has passed; `now` is the monotonic time in nanoseconds. Runs on the timers' thread and must not wait
+    /// for anything but locks; it may arm the timer again.
+    fn expired(self: Arc<Self>, now: u64);
+}
+
+/// An armed timer: its deadline, and a number that tells it from others of the same deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    deadline: u64,
+    serial: u64,
+}
+
+#[derive(Default)]
+struct State {
+    armed: BTreeMap<Key, Arc<dyn Timeout>>,
+    serial: u64,
+    worker: Option<thread::Thread>,
+}
+
+/// The timers of a kernel.
+#[derive(Default)]
+pub struct Timers(Arc<Mutex<State>>);
+
+impl Timers {
+    /// Has `timeout` called once at `deadline` (monotonic nanoseconds). `ENOMEM` if the first timer's thread cannot be started.
+    pub fn arm(&self, deadline: u64, timeout: Arc<dyn Timeout>) -> Result<Key, Errno> {
+        let mut state = self.0.lock();
+        if state.worker.is_none() {
+            let shared = self.0.clone();
+            state.worker = Some(thread::spawn("timers", move || run(&shared)).map_err(|_| Errno::ENOMEM)?);
+        }
+        state.serial = state.serial.wrapping_add(1);
+        let key = Key { deadline, serial: state.serial };
+        state.armed.insert(key, timeout);
+        if state.armed.first_key_value().is_some_and(|(first, _)| *first == key)
+            && let Some(worker) = &state.worker
+        {
+            worker.unpark();
+        }
+        Ok(key)
+    }
+
+    /// Forgets a timer. False if it was not armed: it may be expiring at this moment.
+    pub fn cancel(&self, key: Key) -> bool {
+        self.0.lock().armed.remove(&key).is_some()
+    }
+}
+
+/// The thread: it lives as long as the machine, as the kernel does.
+fn run(state: &Mutex<State>) {
+    let mut due = Vec::new();
+    loop {
+        let now = clock::monotonic();
+        let next = {
+            let mut state = state.lock();
+            loop {
+                match state.armed.first_entry() {
+                    Some(first) if first.key().deadline <= now => due.push(first.remove()),
+                    first => break first.map(|first| first.key().deadline),
+                }
+            }
+        };
+        if due.is_empty() {
+            thread::park(next);
+        }
+        for timeout in due.drain(..) {
+            timeout.expired(now);
+        }
+    }
+}
