@@ -27,13 +27,15 @@ mod memory_functions;
 pub mod mmio;
 mod panic;
 pub mod power;
-mod start;
+pub mod random;
+pub mod start;
 pub mod stop;
 pub mod sync;
 pub mod thread;
 pub mod timer;
 pub mod user;
+pub mod vdso;
 
 pub use memory::{OutOfMemory, heap::KernelHeap};
 pub use panic::panic;
-pub use start::{boot_info, start, take_devices};
+pub use start::start;

@@ -1,13 +1,15 @@
 //! The start of the machine, from the boot entry to the first thread.
 
 use crate::{
-    boot::BootInfo,
+    boot::{BootInfo, MemoryKind, PhysicalRange},
     clock, console, cpu,
     cpu::{apic, descriptors, fpu, local, traps},
     interface::{Devices, Ending, Platform},
-    interrupts, log_sink,
+    interrupts,
+    layout::direct,
+    log_sink,
     memory::{frames, kernel},
-    memory_functions, power,
+    memory_functions, power, random,
     sync::IrqMutex,
     thread, timer,
 };
@@ -57,6 +59,7 @@ pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) ->
         if let Some(console) = &devices.console {
             console::set_driver(console.clone());
         }
+        random::seed(&devices.entropy);
         *DEVICES.lock() = Some(devices);
         main();
     });
@@ -77,4 +80,20 @@ pub fn take_devices() -> Devices {
     let mut devices = DEVICES.lock().take().unwrap_or_default();
     devices.console = console::driver();
     devices
+}
+
+/// Memory that was given at boot and stays: a module or a part of the payload. `None` if it is not, or there is none.
+pub fn kept_memory(range: PhysicalRange) -> Option<&'static [u8]> {
+    let boot = boot_info();
+    let payload = [boot.payload.root_file_system, boot.payload.configuration];
+    let is_kept = boot.modules.iter().chain(&payload).any(|kept| *kept == range);
+    let is_ram = boot.memory.iter().any(|region| {
+        region.kind == MemoryKind::Ram && region.range.start <= range.start && range.end() <= region.range.end()
+    });
+    if !is_kept || !is_ram {
+        return None;
+    }
+    let start = direct(range.start) as *const u8;
+    // SAFETY: memory in the direct map that is never given away nor written.
+    Some(unsafe { core::slice::from_raw_parts(start, range.length as usize) })
 }

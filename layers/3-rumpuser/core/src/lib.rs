@@ -1,2 +1,282 @@
-//! Layer 3: the hypercalls on core
+//! Layer 3: the hypercalls on core, for images that run on a machine.
+//!
+//! It depends on core and on the interface, and only translates between them. An image binds it by linking this crate.
 #![no_std]
+
+extern crate alloc;
+
+mod convert;
+mod devices;
+
+use alloc::{boxed::Box, sync::Arc};
+use convert::{core_page, mapping, thread_handle, with_thread};
+use core::ptr::NonNull;
+use rumpkin_core::{clock, cpu, interface, layout, memory::frames, power, random, start, stop, thread, user};
+use rumpuser::{
+    Backend,
+    boot::BootData,
+    context::{Event, Registers},
+    device::Devices,
+    memory::{Fault, Frame, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
+    power::Exit,
+};
+use spin::Once;
+use user::space::AddressSpace;
+
+/// The back end.
+struct OnCore;
+
+rumpuser::export_backend!(OnCore);
+
+/// The kernel's pager, as core sees it.
+struct KernelPager(Arc<dyn Pager>);
+
+impl user::space::Pager for KernelPager {
+    fn page_fault(&self, address: usize, access: user::context::Access) -> Result<(), user::space::Fault> {
+        self.0
+            .page_fault(address, convert::access(access))
+            .map_err(|fault| user::space::Fault { address: fault.address })
+    }
+}
+
+/// Borrows the address space behind a handle.
+fn space(handle: &NonNull<()>) -> &AddressSpace {
+    // SAFETY: handles come from `rumpuser_space_create` and are destroyed once, when they are no longer used (`Backend`).
+    unsafe { handle.cast::<AddressSpace>().as_ref() }
+}
+
+/// Core's view of the kernel's registers: two structures of the same layout, since neither crate may name the other's.
+fn registers(registers: &mut Registers) -> &mut user::context::Registers {
+    const {
+        assert!(size_of::<Registers>() == size_of::<user::context::Registers>());
+        assert!(align_of::<Registers>() == align_of::<user::context::Registers>());
+    }
+    macro_rules! same_place {
+        ($($field:ident)*) => {
+            const { $(assert!(
+                core::mem::offset_of!(Registers, $field) == core::mem::offset_of!(user::context::Registers, $field)
+            );)* }
+        };
+    }
+    same_place! { rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags fs_base }
+    // SAFETY: both are `repr(C)` structures of u64, of the same size and with the same fields in the same places.
+    unsafe { &mut *core::ptr::from_mut(registers).cast() }
+}
+
+fn fault(result: Result<(), user::space::Fault>) -> Result<(), Fault> {
+    result.map_err(|fault| Fault { address: fault.address })
+}
+
+impl Backend for OnCore {
+    fn rumpuser_thread_spawn(name: &'static str, entry: Box<dyn FnOnce() + Send>) -> Result<NonNull<()>, OutOfMemory> {
+        thread::spawn_boxed(name, entry).map(thread_handle).map_err(|_| OutOfMemory)
+    }
+
+    fn rumpuser_thread_current() -> NonNull<()> {
+        thread_handle(thread::current())
+    }
+
+    fn rumpuser_thread_clone(thread: NonNull<()>) -> NonNull<()> {
+        with_thread(thread, |thread| thread_handle(thread.clone()))
+    }
+
+    fn rumpuser_thread_drop(thread: NonNull<()>) {
+        drop(convert::thread(thread));
+    }
+
+    fn rumpuser_thread_park(deadline: Option<u64>) -> bool {
+        thread::park(deadline)
+    }
+
+    fn rumpuser_thread_unpark(thread: NonNull<()>) {
+        with_thread(thread, |thread| thread.unpark());
+    }
+
+    fn rumpuser_thread_interrupt(thread: NonNull<()>) {
+        with_thread(thread, |thread| thread.interrupt());
+    }
+
+    fn rumpuser_thread_yield() {
+        thread::yield_now();
+    }
+
+    fn rumpuser_cpus() -> usize {
+        thread::cpus()
+    }
+
+    fn rumpuser_cpu() -> usize {
+        thread::cpu_index()
+    }
+
+    fn rumpuser_clock_monotonic() -> u64 {
+        clock::monotonic()
+    }
+
+    fn rumpuser_clock_realtime() -> u64 {
+        clock::realtime()
+    }
+
+    fn rumpuser_random_fill(buffer: &mut [u8]) {
+        random::fill(buffer);
+    }
+
+    fn rumpuser_frame_allocate() -> Option<FrameNumber> {
+        frames::allocate_user()
+    }
+
+    fn rumpuser_frame_retain(frame: FrameNumber) {
+        frames::retain(frame);
+    }
+
+    fn rumpuser_frame_release(frame: FrameNumber) {
+        frames::release(frame);
+    }
+
+    fn rumpuser_frame_is_unique(frame: FrameNumber) -> bool {
+        frames::is_unique(frame)
+    }
+
+    fn rumpuser_frame_read(frame: FrameNumber, offset: usize, buffer: &mut [u8]) {
+        frames::read(frame, offset, buffer);
+    }
+
+    fn rumpuser_frame_write(frame: FrameNumber, offset: usize, data: &[u8]) {
+        frames::write(frame, offset, data);
+    }
+
+    fn rumpuser_frame_copy(from: FrameNumber, to: FrameNumber) {
+        frames::copy(from, to);
+    }
+
+    fn rumpuser_frame_counts() -> (usize, usize) {
+        frames::counts()
+    }
+
+    fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {
+        let address = page.as_ptr() as usize;
+        let offset = address.checked_sub(layout::DIRECT_MAP)?;
+        let frame = (offset / layout::PAGE_SIZE) as FrameNumber;
+        let whole = offset.is_multiple_of(layout::PAGE_SIZE) && page.len() <= layout::PAGE_SIZE;
+        (whole && frames::is_permanent(frame)).then_some(frame)
+    }
+
+    fn rumpuser_space_create(pager: Arc<dyn Pager>) -> Result<NonNull<()>, OutOfMemory> {
+        let space = AddressSpace::new(Arc::new(KernelPager(pager))).map_err(|_| OutOfMemory)?;
+        Ok(NonNull::from(Box::leak(Box::new(space))).cast())
+    }
+
+    fn rumpuser_space_destroy(space: NonNull<()>) {
+        // SAFETY: the handle came from `rumpuser_space_create` and is destroyed once (`Backend`).
+        drop(unsafe { Box::from_raw(space.cast::<AddressSpace>().as_ptr()) });
+    }
+
+    fn rumpuser_space_activate(space: Option<NonNull<()>>) {
+        let space = space.map_or(core::ptr::null_mut(), |space| space.cast().as_ptr());
+        // SAFETY: whoever activates a space keeps it until the thread has another or none (`AddressSpace::activate`).
+        unsafe { thread::set_space(space) };
+    }
+
+    fn rumpuser_space_map(handle: NonNull<()>, address: usize, mapping: Mapping) -> Result<(), OutOfMemory> {
+        space(&handle).map(address, core_page(&mapping)).map_err(|_| OutOfMemory)?;
+        // The entry is the owner now.
+        mapping.frame.into_number();
+        Ok(())
+    }
+
+    fn rumpuser_space_query(handle: NonNull<()>, address: usize) -> Option<Mapping> {
+        space(&handle).query(address).map(mapping)
+    }
+
+    fn rumpuser_space_unmap(handle: NonNull<()>, address: usize, length: usize) {
+        space(&handle).unmap(address, length);
+    }
+
+    fn rumpuser_space_protect(handle: NonNull<()>, address: usize, length: usize, protection: Protection) {
+        space(&handle).protect(address, length, convert::core_protection(protection));
+    }
+
+    fn rumpuser_space_move(handle: NonNull<()>, from: usize, to: usize, length: usize) -> Result<(), OutOfMemory> {
+        space(&handle).move_range(from, to, length).map_err(|_| OutOfMemory)
+    }
+
+    fn rumpuser_user_read(address: usize, buffer: &mut [u8]) -> Result<(), Fault> {
+        fault(user::access::read(address, buffer))
+    }
+
+    fn rumpuser_user_write(address: usize, data: &[u8]) -> Result<(), Fault> {
+        fault(user::access::write(address, data))
+    }
+
+    fn rumpuser_user_zero(address: usize, length: usize) -> Result<(), Fault> {
+        fault(user::access::zero(address, length))
+    }
+
+    fn rumpuser_user_load_u32(address: usize) -> Result<u32, Fault> {
+        user::access::load_u32(address).map_err(|fault| Fault { address: fault.address })
+    }
+
+    fn rumpuser_user_compare_exchange_u32(address: usize, current: u32, new: u32) -> Result<u32, Fault> {
+        user::access::compare_exchange_u32(address, current, new).map_err(|fault| Fault { address: fault.address })
+    }
+
+    fn rumpuser_context_enter(state: &mut Registers) -> Event {
+        convert::event(user::context::enter(registers(state)))
+    }
+
+    fn rumpuser_fpu_size() -> usize {
+        cpu::fpu::size()
+    }
+
+    fn rumpuser_fpu_save(area: &mut [u8]) {
+        cpu::fpu::save(area);
+    }
+
+    fn rumpuser_fpu_restore(area: &[u8]) -> bool {
+        cpu::fpu::restore(area)
+    }
+
+    fn rumpuser_fpu_reset() {
+        cpu::fpu::reset();
+    }
+
+    fn rumpuser_vdso() -> Vdso {
+        // It is asked for when the program is loaded; without a page for the clock there would be none for the program.
+        let vdso = rumpkin_core::vdso::vdso().expect("no memory for the vDSO's clock page");
+        Vdso {
+            clock: Frame::from_number(vdso.clock),
+            code: (0..vdso.code_frames as u64).map(|index| Frame::from_number(vdso.code + index)).collect(),
+        }
+    }
+
+    fn rumpuser_boot_data() -> &'static BootData {
+        static DATA: Once<BootData> = Once::new();
+        DATA.call_once(|| {
+            let boot = start::boot_info();
+            let baked = |range| start::kept_memory(range).filter(|bytes| !bytes.is_empty());
+            BootData {
+                command_line: boot.command_line,
+                launch_configuration: boot.modules.first().copied().and_then(baked),
+                baked_configuration: baked(boot.payload.configuration),
+                root_file_system: baked(boot.payload.root_file_system),
+                entered_at: 0,
+            }
+        })
+    }
+
+    fn rumpuser_devices() -> Devices {
+        devices::take()
+    }
+
+    fn rumpuser_exit(exit: Exit) -> ! {
+        power::end(match exit {
+            Exit::Status(status) => interface::Ending::Exit(status),
+            Exit::Reboot => interface::Ending::Reboot,
+        })
+    }
+
+    fn rumpuser_on_stop(handler: Box<dyn Fn() + Send + Sync>) {
+        if stop::on_request(handler).is_err() {
+            log::warn!("no memory for the stop handler: the machine will not stop on request");
+        }
+    }
+}
