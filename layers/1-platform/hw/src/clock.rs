@@ -180,7 +180,6 @@ pub fn start(calibration: Calibration, entered_at: u64, acpi: &Acpi) -> Result<B
         )
     })?;
     let scale = scale(frequency, entered_at);
-    log::info!("XX {} .. {} us", scale.nanoseconds_at(begun) / 1000, scale.nanoseconds_at(tsc()) / 1000);
     let elapsed = scale.nanoseconds_at(tsc());
     let seconds = rtc::seconds(acpi.century);
     if seconds.is_none() {

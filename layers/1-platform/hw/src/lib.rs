@@ -46,7 +46,7 @@ struct Hardware {
 }
 
 /// The platform, to be handed to core.
-pub static PLATFORM: Pc = Pc { hardware: spin::Once::new() };
+pub static PLATFORM: Pc = Pc { calibration: spin::Once::new(), hardware: spin::Once::new() };
 
 impl Platform for Pc {
     fn name(&self) -> &'static str {
