@@ -9,6 +9,16 @@ let
   mkUnikernel = import ./pkgs/mkUnikernel.nix { inherit world layers tools; };
   apps = import ./apps { inherit mkUnikernel mkProgram; };
 
+  # What `./x bench` measures.
+  bench = import ./tests/bench {
+    inherit
+      world
+      layers
+      mkUnikernel
+      mkProgram
+      ;
+  };
+
   # The checks, as a list of parts with a name each.
   parts = import ./tests {
     inherit
@@ -24,7 +34,7 @@ let
 in
 {
   legacyPackages.${system} = {
-    inherit layers apps tools;
+    inherit layers apps tools bench;
     inherit (world)
       rust
       gcc
