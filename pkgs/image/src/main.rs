@@ -3,6 +3,8 @@
 #![no_main]
 
 extern crate alloc;
+// Binds the hypercalls.
+extern crate rumpuser_core;
 
 mod runtime;
 mod selftest;

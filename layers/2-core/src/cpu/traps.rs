@@ -4,7 +4,11 @@ use super::{
     apic, descriptors,
     local::{Exception, KERNEL_STACK, cpu},
 };
-use crate::{interrupts, layout::USER_END, panic, thread, timer, user};
+use crate::{
+    interrupts,
+    layout::{KERNEL_BASE, USER_END},
+    panic, thread, timer, user,
+};
 use core::arch::{asm, global_asm};
 
 /// What a stub has saved, on the vector's stack; the last five words are the processor's.
@@ -110,7 +114,8 @@ const PAGE_FAULT: u64 = 14;
 
 /// Runs on the vector's stack with interrupts off.
 extern "C" fn handle(frame: &mut TrapFrame) -> u64 {
-    let from_user = frame.rip >> 63 == 0;
+    // Wherever user code has jumped to, it is not in the kernel's image.
+    let from_user = frame.rip < KERNEL_BASE as u64;
     match frame.vector {
         0..32 if from_user => user_exception(frame),
         0..32 => {
