@@ -64,6 +64,11 @@ pub trait File: Any + Send + Sync {
         Err(Errno::ENOTTY)
     }
 
+    /// fcntl(2) commands that are the file's own: the size of a pipe, seals. `EINVAL` for one that is not known.
+    fn control(&self, _command: u32, _argument: usize) -> Result<usize, Errno> {
+        Err(Errno::EINVAL)
+    }
+
     /// Sets the length.
     fn truncate(&self, _length: u64) -> Result<(), Errno> {
         Err(Errno::EINVAL)
@@ -91,6 +96,13 @@ pub struct OpenFile {
     /// `O_*`: the access mode and the status flags.
     flags: AtomicU32,
     position: Mutex<u64>,
+    closed: WaitQueue,
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.closed.notify(Events::INVALID);
+    }
 }
 
 /// Status flags that `fcntl(F_SETFL)` may change.
@@ -100,12 +112,22 @@ impl OpenFile {
     /// Opens a file with `O_*` flags, of which the creation flags are forgotten.
     pub fn new(file: Arc<dyn File>, flags: u32) -> Arc<OpenFile> {
         let forgotten = general::O_CREAT | general::O_EXCL | general::O_TRUNC | general::O_NOCTTY | general::O_CLOEXEC;
-        Arc::new(OpenFile { file, flags: AtomicU32::new(flags & !forgotten), position: Mutex::new(0) })
+        Arc::new(OpenFile {
+            file,
+            flags: AtomicU32::new(flags & !forgotten),
+            position: Mutex::new(0),
+            closed: WaitQueue::new(),
+        })
     }
 
     /// The file.
     pub fn file(&self) -> &Arc<dyn File> {
         &self.file
+    }
+
+    /// Announces `INVALID` when the last descriptor of the description has been closed. Observers must not own it.
+    pub fn closed(&self) -> &WaitQueue {
+        &self.closed
     }
 
     /// The file as a type of a component's own, if it is one.

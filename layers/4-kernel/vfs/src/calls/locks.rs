@@ -1,0 +1,154 @@
+//! Locks: flock(2) between open file descriptions, and fcntl(2)'s record locks, which a process cannot run into itself.
+
+use crate::tree::Vfs;
+use alloc::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use rumpkin_abi::{Errno, linux::general};
+use rumpkin_kernel::{
+    Call, SystemCall,
+    file::OpenFile,
+    io, system_calls,
+    wait::{Events, Observer, WaitQueue, block_on},
+};
+use rumpuser::sync::Mutex;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+pub const CALLS: &[SystemCall] = system_calls! {
+    flock => flock;
+};
+
+/// A file: device and inode number.
+type FileId = (u64, u64);
+
+/// Who holds a lock: a description, by its address, which stays its own until it has told that it is closed.
+struct Holder {
+    description: usize,
+    exclusive: bool,
+    /// Kept with the description, to be told of its end.
+    release: Arc<dyn Observer>,
+}
+
+/// Every lock of flock(2).
+#[derive(Default)]
+pub struct Locks {
+    held: Mutex<BTreeMap<FileId, Vec<Holder>>>,
+    queue: WaitQueue,
+}
+
+/// Gives a description's lock back when the description is closed.
+struct Release {
+    locks: Weak<Locks>,
+    file: FileId,
+    description: usize,
+}
+
+impl Observer for Release {
+    fn changed(&self, _events: Events) {
+        if let Some(locks) = self.locks.upgrade() {
+            drop(locks.release(self.file, self.description));
+        }
+    }
+}
+
+impl Locks {
+    fn release(&self, file: FileId, description: usize) -> Option<Holder> {
+        let mut held = self.held.lock();
+        let holders = held.get_mut(&file)?;
+        let index = holders.iter().position(|holder| holder.description == description)?;
+        let holder = holders.swap_remove(index);
+        if holders.is_empty() {
+            held.remove(&file);
+        }
+        drop(held);
+        self.queue.notify(Events::READ);
+        Some(holder)
+    }
+
+    /// `EAGAIN` while another description's lock is in the way. A lock that is held already is converted.
+    fn acquire(self: &Arc<Self>, file: FileId, open: &Arc<OpenFile>, exclusive: bool) -> Result<(), Errno> {
+        let description = Arc::as_ptr(open) as usize;
+        let mut held = self.held.lock();
+        let holders = held.entry(file).or_default();
+        let conflict =
+            holders.iter().any(|holder| holder.description != description && (holder.exclusive || exclusive));
+        if conflict {
+            return Err(Errno::EAGAIN);
+        }
+        if let Some(holder) = holders.iter_mut().find(|holder| holder.description == description) {
+            holder.exclusive = exclusive;
+            return Ok(());
+        }
+        let release: Arc<dyn Observer> = Arc::new(Release { locks: Arc::downgrade(self), file, description });
+        holders.push(Holder { description, exclusive, release: release.clone() });
+        drop(held);
+        open.closed().add(Events::INVALID, release);
+        Ok(())
+    }
+}
+
+fn flock(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let open = call.process().descriptors.get(call.int(0))?;
+    if open.flags() & general::O_PATH != 0 {
+        return Err(Errno::EBADF);
+    }
+    let stat = open.file().stat()?;
+    let file = (stat.device, stat.inode);
+    let locks = Vfs::of(call.kernel())?.locks.clone();
+    let operation = call.uint(1);
+    let exclusive = match operation & !general::LOCK_NB {
+        general::LOCK_SH => false,
+        general::LOCK_EX => true,
+        general::LOCK_UN => {
+            if let Some(holder) = locks.release(file, Arc::as_ptr(&open) as usize) {
+                open.closed().remove(&holder.release);
+            }
+            return Ok(0);
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    if operation & general::LOCK_NB != 0 {
+        locks.acquire(file, &open, exclusive)?;
+        return Ok(0);
+    }
+    block_on(call.thread, &[(&locks.queue, Events::READ)], None, || locks.acquire(file, &open, exclusive).map(Some))?;
+    Ok(0)
+}
+
+/// `struct flock`.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct RecordLock {
+    kind: u16,
+    whence: u16,
+    padding: u32,
+    start: i64,
+    length: i64,
+    process: i32,
+    padding_end: u32,
+}
+
+/// `F_GETLK`, `F_SETLK`, `F_SETLKW`: a process owns all of its record locks, so with one process none is in the way.
+pub fn record_lock(open: &OpenFile, command: u32, argument: usize) -> Result<usize, Errno> {
+    let lock: RecordLock = io::read_value(argument)?;
+    let kind = u32::from(lock.kind);
+    let end = lock.start.checked_add(lock.length);
+    if u32::from(lock.whence) > general::SEEK_END || kind > general::F_UNLCK || end.is_none() {
+        return Err(Errno::EINVAL);
+    }
+    if command == general::F_GETLK {
+        if kind == general::F_UNLCK {
+            return Err(Errno::EINVAL);
+        }
+        io::write_value(argument, &RecordLock { kind: general::F_UNLCK as u16, ..lock })?;
+        return Ok(0);
+    }
+    let allowed = match kind {
+        general::F_RDLCK => open.readable(),
+        general::F_WRLCK => open.writable(),
+        _ => true,
+    };
+    if allowed { Ok(0) } else { Err(Errno::EBADF) }
+}

@@ -1,0 +1,194 @@
+//! Disks as block special files: any position and length, through read-modify-write where a sector is not whole.
+
+use super::device_stat;
+use alloc::{sync::Arc, vec, vec::Vec};
+use rumpkin_abi::{
+    Errno, Stat,
+    linux::{general, ioctl},
+};
+use rumpkin_kernel::{
+    Call,
+    file::File,
+    io::{Sink, Source, read_value, write_value},
+};
+use rumpuser::{
+    device::{Disk, DiskError},
+    sync::Mutex,
+};
+
+const SECTOR: u64 = 512;
+
+/// Bytes that pass through the kernel at once.
+const BUFFER: u64 = 64 * 1024;
+
+/// A disk.
+pub struct BlockDevice {
+    disk: Arc<dyn Disk>,
+    number: u64,
+    sectors: u64,
+    read_only: bool,
+    /// Held over a read-modify-write, so that two of them don't undo each other.
+    partial: Mutex<()>,
+}
+
+fn errno(error: DiskError) -> Errno {
+    match error {
+        DiskError::Io => Errno::EIO,
+        DiskError::ReadOnly => Errno::EPERM,
+        DiskError::OutOfRange => Errno::ENOSPC,
+        DiskError::Unsupported => Errno::EOPNOTSUPP,
+    }
+}
+
+/// A range of bytes and the sectors around it.
+struct Span {
+    first: u64,
+    count: u64,
+    /// Where the bytes begin in the sectors.
+    lead: usize,
+    length: usize,
+}
+
+impl Span {
+    fn new(position: u64, length: u64) -> Span {
+        let first = position / SECTOR;
+        let count = position.saturating_add(length).div_ceil(SECTOR).saturating_sub(first);
+        Span { first, count, lead: (position % SECTOR) as usize, length: length as usize }
+    }
+
+    fn whole(&self) -> bool {
+        self.lead == 0 && (self.length as u64).is_multiple_of(SECTOR)
+    }
+
+    fn buffer(&self) -> Vec<u8> {
+        vec![0; self.count.saturating_mul(SECTOR) as usize]
+    }
+
+    fn bytes<'a>(&self, buffer: &'a mut [u8]) -> &'a mut [u8] {
+        buffer.get_mut(self.lead..self.lead.saturating_add(self.length)).unwrap_or_default()
+    }
+}
+
+impl BlockDevice {
+    /// The major number that Linux gives to virtio disks.
+    pub const MAJOR: u64 = 254;
+
+    /// A disk under a device number.
+    pub fn new(disk: Arc<dyn Disk>, number: u64) -> BlockDevice {
+        let info = disk.info();
+        BlockDevice { disk, number, sectors: info.sectors, read_only: info.read_only, partial: Mutex::new(()) }
+    }
+
+    /// Bytes on the disk.
+    pub fn size(&self) -> u64 {
+        self.sectors.saturating_mul(SECTOR)
+    }
+
+    /// Whether it refuses writes.
+    pub fn read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// The next piece of a transfer at `position`, of at most `wanted` bytes; `None` at the end of the disk.
+    fn span(&self, position: u64, wanted: usize) -> Option<Span> {
+        let length = self.size().saturating_sub(position).min(wanted as u64).min(BUFFER);
+        (length > 0).then(|| Span::new(position, length))
+    }
+
+    fn write_span(&self, span: &Span, source: &mut dyn Source) -> Result<usize, Errno> {
+        let mut buffer = span.buffer();
+        // User memory is read before the lock is taken: the pager may be slow, and may need this very disk.
+        let mut data = vec![0; span.length];
+        let taken = source.take(&mut data)?;
+        let data = data.get(..taken).unwrap_or_default();
+        let whole = span.whole() && taken == span.length;
+        let _guard = (!whole).then(|| self.partial.lock());
+        if !whole {
+            self.disk.read(span.first, &mut buffer).map_err(errno)?;
+        }
+        if let Some(target) = span.bytes(&mut buffer).get_mut(..taken) {
+            target.copy_from_slice(data);
+        }
+        self.disk.write(span.first, &buffer).map_err(errno)?;
+        Ok(taken)
+    }
+
+    fn discard(&self, argument: usize) -> Result<usize, Errno> {
+        let [start, length]: [u64; 2] = read_value(argument)?;
+        let end = start.checked_add(length).ok_or(Errno::EINVAL)?;
+        if (start | length) % SECTOR != 0 || end > self.size() {
+            return Err(Errno::EINVAL);
+        }
+        if self.read_only {
+            return Err(Errno::EPERM);
+        }
+        self.disk.discard(start / SECTOR, length / SECTOR).map_err(errno)?;
+        Ok(0)
+    }
+}
+
+impl File for BlockDevice {
+    fn read(&self, position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        let mut done = 0usize;
+        while let Some(span) = self.span(position.saturating_add(done as u64), destination.room()) {
+            let mut buffer = span.buffer();
+            let result = self.disk.read(span.first, &mut buffer).map_err(errno);
+            match result.and_then(|()| destination.put(span.bytes(&mut buffer))) {
+                Ok(put) if put == span.length => done = done.saturating_add(put),
+                Ok(put) => return Ok(done.saturating_add(put)),
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    fn write(&self, position: u64, source: &mut dyn Source) -> Result<usize, Errno> {
+        if self.read_only {
+            return Err(Errno::EPERM);
+        }
+        let wanted = source.left();
+        let mut done = 0usize;
+        while let Some(span) = self.span(position.saturating_add(done as u64), source.left()) {
+            match self.write_span(&span, source) {
+                Ok(written) if written == span.length => done = done.saturating_add(written),
+                Ok(written) => return Ok(done.saturating_add(written)),
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        if done == 0 && wanted > 0 { Err(Errno::ENOSPC) } else { Ok(done) }
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        Ok(Stat { size: self.size() as i64, ..device_stat(general::S_IFBLK, self.number) })
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        match self.disk.flush() {
+            // Without a cache there is nothing to flush.
+            Ok(()) | Err(DiskError::Unsupported) => Ok(()),
+            Err(error) => Err(errno(error)),
+        }
+    }
+
+    fn ioctl(&self, _call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+        let block_size = self.disk.info().block_size.max(SECTOR as usize);
+        match command {
+            ioctl::BLKGETSIZE64 => write_value(argument, &self.size())?,
+            ioctl::BLKGETSIZE => write_value(argument, &self.sectors)?,
+            ioctl::BLKSSZGET => write_value(argument, &(SECTOR as i32))?,
+            ioctl::BLKBSZGET => write_value(argument, &4096i32)?,
+            ioctl::BLKPBSZGET | ioctl::BLKIOMIN => write_value(argument, &(block_size as u32))?,
+            ioctl::BLKROGET => write_value(argument, &i32::from(self.read_only))?,
+            ioctl::BLKFLSBUF => self.sync(false)?,
+            ioctl::BLKDISCARD => return self.discard(argument),
+            _ => return Err(Errno::ENOTTY),
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,287 @@
+//! Generated files and the directories made up for them: `/etc/hosts`, `/proc/meminfo`, mount points.
+
+use crate::inode::Inode;
+use alloc::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_kernel::{
+    Kernel,
+    file::{DirectoryEntry, File},
+    io::Sink,
+};
+use rumpuser::{clock, memory::PAGE_SIZE};
+
+/// Numbers of made-up inodes begin here; a real file system in a payload does not come so far.
+const FIRST_NUMBER: u64 = 1 << 48;
+
+/// A made-up directory, or a generated file.
+pub struct Generated {
+    /// Its inode number.
+    pub number: u64,
+    content: Content,
+    /// When it was made up (nanoseconds since 1970).
+    time: u64,
+    parent: Weak<Generated>,
+}
+
+enum Content {
+    Directory(BTreeMap<Vec<u8>, Arc<Generated>>),
+    /// Index into the kernel's generated files.
+    File {
+        index: usize,
+        stand_in: bool,
+    },
+}
+
+/// The plan of a tree, before parents and children point at each other.
+enum Plan {
+    Directory(BTreeMap<Vec<u8>, Plan>),
+    File { index: usize, stand_in: bool },
+}
+
+impl Plan {
+    /// Adds a path; a file on the way to another one is replaced by the directory that is needed there.
+    fn add(&mut self, path: &str, leaf: Plan) {
+        let mut at = self;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            if !matches!(at, Plan::Directory(_)) {
+                *at = Plan::Directory(BTreeMap::new());
+            }
+            let Plan::Directory(entries) = at else { return };
+            at = entries.entry(name.as_bytes().to_vec()).or_insert(Plan::Directory(BTreeMap::new()));
+        }
+        match (&at, &leaf) {
+            (Plan::Directory(entries), Plan::File { .. }) if !entries.is_empty() => {}
+            (_, Plan::Directory(_)) => {}
+            _ => *at = leaf,
+        }
+    }
+
+    fn build(self, parent: Weak<Generated>, next: &mut u64, time: u64) -> Arc<Generated> {
+        let number = *next;
+        *next = next.saturating_add(1);
+        Arc::new_cyclic(|this| {
+            let content = match self {
+                Plan::File { index, stand_in } => Content::File { index, stand_in },
+                Plan::Directory(entries) => Content::Directory(
+                    entries.into_iter().map(|(name, plan)| (name, plan.build(this.clone(), next, time))).collect(),
+                ),
+            };
+            Generated { number, content, time, parent }
+        })
+    }
+}
+
+impl Generated {
+    /// The directories and files of a kernel's generated files, and these directories besides.
+    pub fn new(kernel: &Kernel, directories: &[&str]) -> Arc<Generated> {
+        let mut plan = Plan::Directory(BTreeMap::new());
+        for path in directories {
+            plan.add(path, Plan::Directory(BTreeMap::new()));
+        }
+        for (index, file) in kernel.generated_files.iter().enumerate() {
+            plan.add(&file.path, Plan::File { index, stand_in: file.stand_in });
+        }
+        plan.build(Weak::new(), &mut FIRST_NUMBER.clone(), clock::realtime())
+    }
+
+    /// The entry of a directory.
+    pub fn child(&self, name: &[u8]) -> Option<&Arc<Generated>> {
+        match &self.content {
+            Content::Directory(entries) => entries.get(name),
+            Content::File { .. } => None,
+        }
+    }
+
+    /// The entries of a directory, in order.
+    pub fn children(&self) -> impl Iterator<Item = (&Vec<u8>, &Arc<Generated>)> {
+        let entries = match &self.content {
+            Content::Directory(entries) => Some(entries),
+            Content::File { .. } => None,
+        };
+        entries.into_iter().flatten()
+    }
+
+    /// Whether a real file goes first.
+    pub fn is_stand_in(&self) -> bool {
+        matches!(self.content, Content::File { stand_in: true, .. })
+    }
+
+    /// The directory above; `None` at the top.
+    pub fn above(&self) -> Option<Arc<Generated>> {
+        self.parent.upgrade()
+    }
+
+    /// What stat(2) tells, on this device.
+    pub fn attributes(&self, device: u64) -> Stat {
+        let mode = match self.content {
+            Content::Directory(_) => general::S_IFDIR | 0o755,
+            Content::File { .. } => general::S_IFREG | 0o444,
+        };
+        read_only_stat(device, self.number, mode, self.time)
+    }
+
+    /// The content of a file, made now. `EISDIR` for a directory.
+    pub fn content(&self, kernel: &Kernel) -> Result<Vec<u8>, Errno> {
+        match self.content {
+            Content::File { index, .. } => {
+                let file = kernel.generated_files.get(index).ok_or(Errno::ENOENT)?;
+                Ok((file.content)(kernel))
+            }
+            Content::Directory(_) => Err(Errno::EISDIR),
+        }
+    }
+}
+
+/// Attributes of a made-up file: root's, of unknown size, all times alike.
+pub fn read_only_stat(device: u64, number: u64, mode: u32, time: u64) -> Stat {
+    let (seconds, nanoseconds) = (time / 1_000_000_000, time % 1_000_000_000);
+    Stat {
+        device,
+        inode: number,
+        links: if mode & general::S_IFMT == general::S_IFDIR { 2 } else { 1 },
+        mode,
+        block_size: PAGE_SIZE as i64,
+        access_time: seconds,
+        access_nanoseconds: nanoseconds,
+        modify_time: seconds,
+        modify_nanoseconds: nanoseconds,
+        change_time: seconds,
+        change_nanoseconds: nanoseconds,
+        ..Stat::default()
+    }
+}
+
+/// A generated file of a file system without a lower layer (`/proc`).
+pub struct GeneratedNode {
+    node: Arc<Generated>,
+    device: u64,
+}
+
+impl GeneratedNode {
+    /// The node, on this device.
+    pub fn new(node: Arc<Generated>, device: u64) -> Arc<Self> {
+        Arc::new(GeneratedNode { node, device })
+    }
+}
+
+impl File for GeneratedNode {
+    fn stat(&self) -> Result<Stat, Errno> {
+        Ok(self.node.attributes(self.device))
+    }
+}
+
+impl Inode for GeneratedNode {
+    fn kind(&self) -> u32 {
+        self.node.attributes(self.device).mode & general::S_IFMT
+    }
+
+    fn number(&self) -> u64 {
+        self.node.number
+    }
+
+    fn lookup(&self, _kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+        let child = self.node.child(name).ok_or(Errno::ENOENT)?;
+        Ok(GeneratedNode::new(child.clone(), self.device))
+    }
+
+    fn parent(&self) -> Result<Arc<dyn Inode>, Errno> {
+        let parent = self.node.above().ok_or(Errno::ENOENT)?;
+        Ok(GeneratedNode::new(parent, self.device))
+    }
+
+    fn name_of(&self, number: u64) -> Result<Vec<u8>, Errno> {
+        let mut children = self.node.children();
+        children.find(|(_, child)| child.number == number).map(|(name, _)| name.clone()).ok_or(Errno::ENOENT)
+    }
+
+    fn open(self: Arc<Self>, kernel: &Kernel, _flags: u32) -> Result<Arc<dyn File>, Errno> {
+        if self.is_directory() {
+            let parent = self.node.above().map_or(self.node.number, |parent| parent.number);
+            let mut listing = Listing::new(self.node.number, parent);
+            for (name, child) in self.node.children() {
+                listing.add(name, child.number, child.attributes(self.device).mode);
+            }
+            return Ok(Arc::new(listing));
+        }
+        Ok(Arc::new(Snapshot(self.node.content(kernel)?)))
+    }
+}
+
+/// The content that a generated file had when it was opened.
+pub struct Snapshot(pub Vec<u8>);
+
+impl File for Snapshot {
+    fn read(&self, position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        let rest = usize::try_from(position).ok().and_then(|position| self.0.get(position..)).unwrap_or_default();
+        if rest.is_empty() { Ok(0) } else { destination.put(rest) }
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        Ok(Stat { mode: general::S_IFREG | 0o444, size: self.0.len() as i64, ..Stat::default() })
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
+/// The entries that a made-up directory had when it was opened.
+pub struct Listing(Vec<DirectoryEntry>);
+
+impl Listing {
+    /// A listing of `.` and `..`.
+    pub fn new(number: u64, parent: u64) -> Listing {
+        let mut listing = Listing(Vec::new());
+        listing.add(b".", number, general::S_IFDIR);
+        listing.add(b"..", parent, general::S_IFDIR);
+        listing
+    }
+
+    /// Adds an entry of the type in `mode`.
+    pub fn add(&mut self, name: &[u8], inode: u64, mode: u32) {
+        let next = self.0.len().saturating_add(1) as u64;
+        let kind = crate::inode::directory_type(mode & general::S_IFMT);
+        self.0.push(DirectoryEntry { inode, kind, name: name.to_vec(), next });
+    }
+
+    /// Whether a name is in it.
+    pub fn contains(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|entry| entry.name == name)
+    }
+}
+
+impl File for Listing {
+    fn read(&self, _position: u64, _destination: &mut dyn Sink) -> Result<usize, Errno> {
+        Err(Errno::EISDIR)
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        Ok(Stat { mode: general::S_IFDIR | 0o555, ..Stat::default() })
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn read_directory(&self, position: u64, each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+        let from = usize::try_from(position).unwrap_or(usize::MAX);
+        for entry in self.0.iter().skip(from) {
+            if !each(entry) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! An open inode: where it was found, and what its reads and writes go to.
+
+use crate::{inode::Inode, tree::Location};
+use alloc::{sync::Arc, vec::Vec};
+use core::any::Any;
+use rumpkin_abi::{Errno, Stat};
+use rumpkin_kernel::{
+    Call, Kernel,
+    file::{DirectoryEntry, File},
+    io::{Sink, Source},
+    wait::{Events, WaitQueue},
+};
+use rumpkin_mm::Mappable;
+use rumpuser::memory::Frame;
+
+/// The file of every description that open(2) makes.
+pub struct NodeFile {
+    /// The inode.
+    pub place: Location,
+    /// The directory that it was found in, and its name there; for a directory, itself and nothing.
+    found: (Location, Vec<u8>),
+    /// `None` for `O_PATH`.
+    content: Option<Arc<dyn File>>,
+}
+
+impl NodeFile {
+    /// An opened inode; `content` is what [`Inode::open`] gave.
+    pub fn new(place: Location, directory: Location, name: Vec<u8>, content: Option<Arc<dyn File>>) -> Self {
+        NodeFile { place, found: (directory, name), content }
+    }
+
+    /// The absolute path. One that has been removed ends in ` (deleted)`.
+    pub fn path(&self, kernel: &Kernel) -> Vec<u8> {
+        const DELETED: &[u8] = b" (deleted)";
+        if self.place.inode.is_directory() {
+            return self.place.path().unwrap_or_else(|_| DELETED.to_vec());
+        }
+        let (directory, name) = &self.found;
+        let mut path = directory.path_of(name).unwrap_or_else(|_| name.clone());
+        let there = directory.inode.lookup(kernel, name);
+        if !there.is_ok_and(|inode| inode.number() == self.place.inode.number()) {
+            path.extend_from_slice(DELETED);
+        }
+        path
+    }
+
+    /// The inode.
+    pub fn inode(&self) -> &Arc<dyn Inode> {
+        &self.place.inode
+    }
+
+    /// What reads and writes go to, if it is of this type.
+    pub fn content_as<T: File>(&self) -> Option<&T> {
+        let content: &dyn Any = self.content.as_deref()?;
+        content.downcast_ref()
+    }
+
+    /// Whether reads and writes go to a file of this type.
+    pub fn holds<T: File>(&self) -> bool {
+        self.content_as::<T>().is_some()
+    }
+
+    fn content(&self) -> Result<&dyn File, Errno> {
+        self.content.as_deref().ok_or(Errno::EBADF)
+    }
+}
+
+impl File for NodeFile {
+    fn read(&self, position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        self.content()?.read(position, destination)
+    }
+
+    fn write(&self, position: u64, source: &mut dyn Source) -> Result<usize, Errno> {
+        self.content()?.write(position, source)
+    }
+
+    fn seekable(&self) -> bool {
+        self.content.as_ref().is_some_and(|content| content.seekable())
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        self.place.inode.stat()
+    }
+
+    fn poll(&self) -> Events {
+        match &self.content {
+            Some(content) => content.poll(),
+            None => Events::INVALID,
+        }
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        self.content.as_ref()?.wait_queue()
+    }
+
+    fn ioctl(&self, call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+        self.content()?.ioctl(call, command, argument)
+    }
+
+    fn control(&self, command: u32, argument: usize) -> Result<usize, Errno> {
+        self.content()?.control(command, argument)
+    }
+
+    fn truncate(&self, length: u64) -> Result<(), Errno> {
+        self.content()?.truncate(length)
+    }
+
+    fn sync(&self, data_only: bool) -> Result<(), Errno> {
+        self.content()?.sync(data_only)
+    }
+
+    fn read_directory(&self, position: u64, each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+        self.content()?.read_directory(position, each)
+    }
+
+    fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        let pages = self.content()?.mappable()?;
+        Ok(Arc::new(Named { pages, found: self.found.clone() }))
+    }
+}
+
+/// The pages of a file, with the path that the file was found at.
+struct Named {
+    pages: Arc<dyn Mappable>,
+    found: (Location, Vec<u8>),
+}
+
+impl Mappable for Named {
+    fn frame(&self, index: u64) -> Result<Frame, Errno> {
+        self.pages.frame(index)
+    }
+
+    fn frame_at_hand(&self, index: u64) -> Option<Frame> {
+        self.pages.frame_at_hand(index)
+    }
+
+    fn name(&self) -> Vec<u8> {
+        let (directory, name) = &self.found;
+        directory.path_of(name).unwrap_or_else(|_| name.clone())
+    }
+}

@@ -1,0 +1,192 @@
+//! The root file system: the image of the payload with generated files laid over it.
+//!
+//! Directories that hold generated files are *merged*: their paths are known from the start, so the numbers of the image's
+//! directories under them are found once, and every other inode is the image's own.
+
+use crate::{
+    erofs::{Erofs, ErofsNode},
+    generated::{Generated, Listing, Snapshot},
+    inode::{Inode, Link},
+};
+use alloc::{collections::BTreeMap, sync::Arc};
+use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_kernel::{
+    Kernel,
+    file::{DirectoryEntry, File},
+    io::Sink,
+    process::Process,
+};
+use rumpkin_mm::Mappable;
+
+/// What all inodes of the root file system share.
+struct Shared {
+    lower: Option<Arc<Erofs>>,
+    top: Arc<Generated>,
+    /// Merged directories, by the number of the image's.
+    merged: BTreeMap<u64, Arc<Generated>>,
+    device: u64,
+}
+
+/// An inode of the root file system: of the image, made up, or both (a merged directory).
+pub struct Root {
+    shared: Arc<Shared>,
+    lower: Option<ErofsNode>,
+    upper: Option<Arc<Generated>>,
+}
+
+impl Root {
+    /// The top directory.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new(lower: Option<Arc<Erofs>>, top: Arc<Generated>, device: u64) -> Arc<dyn Inode> {
+        let node = lower.as_ref().and_then(|lower| ErofsNode::new(lower, lower.root()).ok());
+        let mut merged = BTreeMap::new();
+        if let Some(node) = &node {
+            find_merged(node, &top, &mut merged);
+        }
+        let shared = Arc::new(Shared { lower, top: top.clone(), merged, device });
+        Arc::new(Root { shared, lower: node, upper: Some(top) })
+    }
+
+    fn with(&self, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Arc<dyn Inode> {
+        Arc::new(Root { shared: self.shared.clone(), lower, upper })
+    }
+
+    fn of_image(&self, node: ErofsNode) -> Arc<dyn Inode> {
+        let upper = self.shared.merged.get(&node.number()).cloned();
+        self.with(Some(node), upper)
+    }
+
+    /// The made-up directory and, where the image has it too, the image's.
+    fn of_generated(&self, upper: Arc<Generated>) -> Arc<dyn Inode> {
+        let merged = self.shared.merged.iter().find(|(_, other)| Arc::ptr_eq(other, &upper));
+        let lower = merged.zip(self.shared.lower.as_ref());
+        let lower = lower.and_then(|((number, _), file_system)| ErofsNode::new(file_system, *number).ok());
+        self.with(lower, Some(upper))
+    }
+
+    fn listing(&self) -> Result<Listing, Errno> {
+        let parent = self.parent()?.number();
+        let mut listing = Listing::new(self.number(), parent);
+        if let Some(lower) = &self.lower {
+            lower.read_directory(0, &mut |entry| {
+                let shown = match self.upper.as_ref().and_then(|upper| upper.child(&entry.name)) {
+                    Some(child) => child.is_stand_in() || self.shared.merged.contains_key(&entry.inode),
+                    None => entry.name != b"." && entry.name != b"..",
+                };
+                if shown {
+                    listing.add(&entry.name, entry.inode, u32::from(entry.kind) << 12);
+                }
+                true
+            })?;
+        }
+        for (name, child) in self.upper.iter().flat_map(|upper| upper.children()) {
+            if !listing.contains(name) {
+                listing.add(name, child.number, child.attributes(0).mode);
+            }
+        }
+        Ok(listing)
+    }
+}
+
+/// Notes which of the image's directories have a made-up counterpart.
+fn find_merged(node: &ErofsNode, upper: &Arc<Generated>, merged: &mut BTreeMap<u64, Arc<Generated>>) {
+    if !node.is_directory() || merged.insert(node.number(), upper.clone()).is_some() {
+        return;
+    }
+    for (name, child) in upper.children() {
+        let is_directory = child.attributes(0).mode & general::S_IFMT == general::S_IFDIR;
+        if let (true, Ok(node)) = (is_directory, node.child(name)) {
+            find_merged(&node, child, merged);
+        }
+    }
+}
+
+impl File for Root {
+    fn read(&self, position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        self.lower.as_ref().ok_or(Errno::EISDIR)?.read(position, destination)
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        match (&self.lower, &self.upper) {
+            (Some(lower), _) => lower.stat(),
+            (None, Some(upper)) => Ok(upper.attributes(self.shared.device)),
+            (None, None) => Err(Errno::EIO),
+        }
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn read_directory(&self, position: u64, each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+        match (&self.lower, &self.upper) {
+            (Some(lower), None) => lower.read_directory(position, each),
+            _ => self.listing()?.read_directory(position, each),
+        }
+    }
+
+    fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        self.lower.as_ref().ok_or(Errno::ENODEV)?.mappable()
+    }
+}
+
+impl Inode for Root {
+    fn kind(&self) -> u32 {
+        match (&self.lower, &self.upper) {
+            (Some(lower), _) => lower.kind(),
+            (None, Some(upper)) => upper.attributes(0).mode & general::S_IFMT,
+            (None, None) => 0,
+        }
+    }
+
+    fn number(&self) -> u64 {
+        match (&self.lower, &self.upper) {
+            (Some(lower), _) => lower.number(),
+            (None, upper) => upper.as_ref().map_or(0, |upper| upper.number),
+        }
+    }
+
+    fn lookup(&self, _kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+        let upper = self.upper.as_ref().and_then(|upper| upper.child(name));
+        let lower = match &self.lower {
+            Some(lower) => lower.child(name),
+            None => Err(Errno::ENOENT),
+        };
+        match (upper, lower) {
+            (None, lower) => Ok(self.of_image(lower?)),
+            (Some(upper), Ok(lower)) if upper.is_stand_in() || self.shared.merged.contains_key(&lower.number()) => {
+                Ok(self.of_image(lower))
+            }
+            (Some(upper), _) => Ok(self.with(None, Some(upper.clone()))),
+        }
+    }
+
+    fn parent(&self) -> Result<Arc<dyn Inode>, Errno> {
+        match (&self.lower, &self.upper) {
+            (_, Some(upper)) => Ok(self.of_generated(upper.above().unwrap_or(self.shared.top.clone()))),
+            (Some(lower), None) => Ok(self.of_image(lower.above()?)),
+            (None, None) => Err(Errno::EIO),
+        }
+    }
+
+    fn follow(&self, process: &Process) -> Result<Link, Errno> {
+        self.lower.as_ref().ok_or(Errno::EINVAL)?.follow(process)
+    }
+
+    fn open(self: Arc<Self>, kernel: &Kernel, flags: u32) -> Result<Arc<dyn File>, Errno> {
+        match (&self.lower, &self.upper) {
+            _ if self.is_directory() => Ok(self),
+            (None, Some(upper)) => Ok(Arc::new(Snapshot(upper.content(kernel)?))),
+            (Some(lower), _) => Arc::new(lower.clone()).open(kernel, flags),
+            (None, None) => Err(Errno::EIO),
+        }
+    }
+
+    fn in_place(&self) -> Option<&'static [u8]> {
+        self.lower.as_ref()?.in_place()
+    }
+}

@@ -1,0 +1,279 @@
+//! The tree of mounted file systems: places in it, and the way between a place and its path.
+
+use crate::{
+    calls::Locks,
+    dev::{self, ConsoleFile},
+    erofs::Erofs,
+    generated::Generated,
+    inode::Inode,
+    node_file::NodeFile,
+    proc::ProcessDirectories,
+    root::Root,
+    tmpfs::{Limit, Tmpfs, TmpfsNode},
+};
+use alloc::{sync::Arc, vec, vec::Vec};
+use rumpkin_abi::{Errno, linux::general};
+use rumpkin_kernel::{
+    Kernel,
+    file::{File, OpenFile},
+};
+use rumpuser::memory::{PAGE_SIZE, total_frames};
+use spin::Once;
+
+/// What a mounted file system says of itself.
+#[derive(Debug, Clone)]
+pub struct MountInfo {
+    /// Type, as in `/proc/mounts`.
+    pub kind: &'static str,
+    /// Where it is mounted.
+    pub path: &'static str,
+    /// `f_type` (statfs(2)).
+    pub magic: u32,
+    /// Nothing in it can be changed.
+    pub read_only: bool,
+    /// Its device number (`st_dev`).
+    pub device: u64,
+}
+
+/// A file system in its place.
+pub struct Mount {
+    /// What it says of itself.
+    pub info: MountInfo,
+    /// Its top directory.
+    pub root: Arc<dyn Inode>,
+    /// The directory that it covers; `None` for the root file system.
+    on: Option<Location>,
+    /// How full it is, if it can be.
+    pub limit: Option<Arc<Limit>>,
+}
+
+/// An inode in the tree. Two mounts may show inodes of equal numbers, so both together make an identity.
+#[derive(Clone)]
+pub struct Location {
+    /// The file system.
+    pub mount: Arc<Mount>,
+    /// The inode in it.
+    pub inode: Arc<dyn Inode>,
+}
+
+impl PartialEq for Location {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mount, &other.mount) && self.inode.number() == other.inode.number()
+    }
+}
+
+/// The tree of a kernel; a part of it.
+pub struct Tree {
+    root: Location,
+    mounts: Vec<Arc<Mount>>,
+}
+
+/// This component's part of the kernel. The tree is built when the first process needs it: by then every component has
+/// registered its files.
+pub struct Vfs {
+    tree: Once<Tree>,
+    /// The console, the same for all who open it.
+    pub console: Arc<ConsoleFile>,
+    /// Files without a name (memfd_create(2)).
+    pub unnamed: Arc<TmpfsNode>,
+    /// Locks of flock(2).
+    pub locks: Arc<Locks>,
+    limit: Arc<Limit>,
+}
+
+impl Vfs {
+    /// Without a tree yet.
+    pub fn new(kernel: &Kernel) -> Vfs {
+        // Half of memory in all, whichever file system it goes to.
+        let limit = Arc::new(Limit::new(total_frames() / 2));
+        let unnamed = Tmpfs::new(UNNAMED_DEVICE, limit.clone(), 0o700);
+        Vfs {
+            tree: Once::new(),
+            console: ConsoleFile::new(kernel.console.clone()),
+            unnamed,
+            locks: Arc::default(),
+            limit,
+        }
+    }
+
+    /// The part of a kernel. `ENOSYS` if this component is not registered.
+    pub fn of(kernel: &Kernel) -> Result<&Vfs, Errno> {
+        kernel.parts.get().ok_or(Errno::ENOSYS)
+    }
+
+    /// The tree of this kernel.
+    pub fn tree<'a>(&'a self, kernel: &Kernel) -> &'a Tree {
+        self.tree.call_once(|| Tree::new(kernel, self))
+    }
+}
+
+/// `st_dev` of files without a name.
+const UNNAMED_DEVICE: u64 = 0x1001;
+
+/// The tree of a kernel. `ENOSYS` if this component is not registered.
+pub fn of(kernel: &Kernel) -> Result<&Tree, Errno> {
+    Ok(Vfs::of(kernel)?.tree(kernel))
+}
+
+/// Folders that are writable and lost at power-off.
+const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/run", "/dev/shm"];
+
+impl Tree {
+    fn new(kernel: &Kernel, vfs: &Vfs) -> Tree {
+        let lower = rumpuser::boot::data().root_file_system.and_then(|image| match Erofs::new(image, 1) {
+            Ok(file_system) => Some(file_system),
+            Err(error) => {
+                log::error!("root file system: {error}; starting with an empty one");
+                None
+            }
+        });
+        let generated = Generated::new(kernel, &["/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run"]);
+        let root = Root::new(lower, generated.clone(), 1);
+        let info = MountInfo { kind: "erofs", path: "/", magic: 0xe0f5_e1e2, read_only: true, device: 1 };
+        let root = Location::top(Arc::new(Mount { info, root, on: None, limit: None }));
+        let mut tree = Tree { root: root.clone(), mounts: vec![root.mount] };
+
+        tree.mount_at(kernel, "proc", "/proc", 0x9fa0, None, |device| ProcessDirectories::new(&generated, device));
+        let limit = &vfs.limit;
+        tree.mount_at(kernel, "devtmpfs", "/dev", 0x0102_1994, Some(limit.clone()), |device| {
+            dev::populate(kernel, vfs, Tmpfs::new(device, limit.clone(), 0o755))
+        });
+        for path in TEMPORARY {
+            let permissions = if path == "/run" { 0o755 } else { 0o1777 };
+            tree.mount_at(kernel, "tmpfs", path, 0x0102_1994, Some(limit.clone()), |device| {
+                Tmpfs::new(device, limit.clone(), permissions)
+            });
+        }
+        tree
+    }
+
+    fn mount_at(
+        &mut self,
+        kernel: &Kernel,
+        kind: &'static str,
+        path: &'static str,
+        magic: u32,
+        limit: Option<Arc<Limit>>,
+        root: impl FnOnce(u64) -> Arc<dyn Inode>,
+    ) {
+        let device = self.mounts.len().saturating_add(1) as u64;
+        let Ok(on) = self.find(kernel, path) else {
+            log::error!("{path}: cannot be mounted on");
+            return;
+        };
+        let info = MountInfo { kind, path, magic, read_only: false, device };
+        self.mounts.push(Arc::new(Mount { info, root: root(device), on: Some(on), limit }));
+    }
+
+    /// The top of the tree.
+    pub fn root(&self) -> Location {
+        self.root.clone()
+    }
+
+    /// Every mount, the root's first.
+    pub fn mounts(&self) -> &[Arc<Mount>] {
+        &self.mounts
+    }
+
+    /// The top of the file system that is mounted on a place, or the place itself.
+    pub fn cover(&self, mut place: Location) -> Location {
+        if !place.inode.is_directory() {
+            return place;
+        }
+        while let Some(mount) = self.mounts.iter().find(|mount| mount.on.as_ref() == Some(&place)) {
+            place = Location::top(mount.clone());
+        }
+        place
+    }
+
+    /// The directory above a directory; that of the root is the root.
+    pub fn parent(&self, place: &Location) -> Result<Location, Errno> {
+        match place.uncovered() {
+            Some(place) => Ok(self.cover(place.above()?)),
+            None => Ok(self.root()),
+        }
+    }
+
+    /// The place of an absolute path without symbolic links.
+    pub fn find(&self, kernel: &Kernel, path: &str) -> Result<Location, Errno> {
+        let mut at = self.root();
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let inode = at.inode.lookup(kernel, name.as_bytes())?;
+            at = self.cover(Location { mount: at.mount, inode });
+        }
+        Ok(at)
+    }
+}
+
+impl Location {
+    fn top(mount: Arc<Mount>) -> Location {
+        Location { inode: mount.root.clone(), mount }
+    }
+
+    /// The directory that is shown here: from the top of a file system, the one that it is mounted on. `None` for the
+    /// root.
+    fn uncovered(&self) -> Option<Location> {
+        let mut place = self.clone();
+        while place.inode.number() == place.mount.root.number() {
+            place = place.mount.on.clone()?;
+        }
+        Some(place)
+    }
+
+    /// The directory above, in the same file system, of one that is not its top.
+    fn above(&self) -> Result<Location, Errno> {
+        let inode = self.inode.parent()?;
+        // The mount knows the whole of its top directory, an inode below perhaps only its number.
+        let top = inode.number() == self.mount.root.number();
+        Ok(Location { inode: if top { self.mount.root.clone() } else { inode }, mount: self.mount.clone() })
+    }
+
+    /// The absolute path of a directory. `ENOENT` for one that has been removed.
+    pub fn path(&self) -> Result<Vec<u8>, Errno> {
+        let mut names = Vec::new();
+        let mut place = self.clone();
+        // A component takes at least two bytes, so a longer chain has no path that fits anywhere.
+        for _ in 0..PAGE_SIZE / 2 {
+            let Some(shown) = place.uncovered() else { return Ok(join(names)) };
+            place = shown.above()?;
+            names.push(place.inode.name_of(shown.inode.number())?);
+        }
+        Err(Errno::ENAMETOOLONG)
+    }
+
+    /// The path of an entry of this directory.
+    pub fn path_of(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
+        let mut path = self.path()?;
+        if !path.ends_with(b"/") {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        Ok(path)
+    }
+}
+
+fn join(names: Vec<Vec<u8>>) -> Vec<u8> {
+    let mut path = Vec::new();
+    for name in names.iter().rev() {
+        path.push(b'/');
+        path.extend_from_slice(name);
+    }
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    path
+}
+
+/// The console by its place in the tree, so that it has a name there.
+pub fn open_console(kernel: &Kernel, tree: &Tree) -> Arc<OpenFile> {
+    let opened = Vfs::of(kernel).and_then(|vfs| {
+        let directory = tree.find(kernel, "/dev")?;
+        let place = tree.find(kernel, "/dev/console")?;
+        Ok(Arc::new(NodeFile::new(place, directory, b"console".to_vec(), Some(vfs.console.clone()))))
+    });
+    let file: Arc<dyn File> = match opened {
+        Ok(file) => file,
+        Err(_) => ConsoleFile::new(kernel.console.clone()),
+    };
+    OpenFile::new(file, general::O_RDWR | general::O_LARGEFILE)
+}

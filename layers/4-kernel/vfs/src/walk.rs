@@ -1,0 +1,197 @@
+//! Path lookup (path_resolution(7)): from a place and a path to a place, or to the name that is missing there.
+
+use crate::{
+    inode::Link,
+    tree::{Location, Tree},
+};
+use alloc::vec::Vec;
+use rumpkin_abi::{Errno, linux::general};
+use rumpkin_kernel::process::Process;
+
+/// Most symbolic links on one way (`MAXSYMLINKS`).
+const MAX_LINKS: u32 = 40;
+
+/// Longest name (`NAME_MAX`).
+const MAX_NAME: usize = 255;
+
+/// Where a path led.
+pub struct Found {
+    /// The directory that the last component lies in.
+    pub directory: Location,
+    /// The last component: a name, or `.`, `..` or `/`, which are no entries that could be made or removed.
+    pub name: Vec<u8>,
+    /// What is there; `None` if only the last component is missing.
+    pub target: Option<Location>,
+    /// The path ended in a slash: only a directory will do.
+    pub trailing_slash: bool,
+}
+
+impl Found {
+    /// What is there, or `ENOENT`.
+    pub fn existing(self) -> Result<Location, Errno> {
+        self.target.ok_or(Errno::ENOENT)
+    }
+
+    /// Whether the last component is a name, not `.`, `..` or `/`.
+    pub fn is_entry(&self) -> bool {
+        !matches!(&*self.name, b"." | b".." | b"/")
+    }
+}
+
+/// Looks up paths for a process.
+pub struct Walk<'a> {
+    tree: &'a Tree,
+    process: &'a Process,
+    /// `RESOLVE_*` (openat2(2)).
+    resolve: u32,
+    /// Where the walk began, which `RESOLVE_BENEATH` and `RESOLVE_IN_ROOT` do not leave.
+    start: Location,
+    links: u32,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk from `start` under `RESOLVE_*` rules.
+    pub fn new(tree: &'a Tree, process: &'a Process, start: Location, resolve: u32) -> Self {
+        Walk { tree, process, resolve, start, links: 0 }
+    }
+
+    fn rule(&self, flag: u32) -> bool {
+        self.resolve & flag != 0
+    }
+
+    /// Where an absolute path begins.
+    fn top(&self) -> Result<Location, Errno> {
+        if self.rule(general::RESOLVE_BENEATH) {
+            return Err(Errno::EXDEV);
+        }
+        Ok(if self.rule(general::RESOLVE_IN_ROOT) { self.start.clone() } else { self.tree.root() })
+    }
+
+    fn crossed(&self, from: &Location, to: &Location) -> Result<(), Errno> {
+        let crossed = !alloc::sync::Arc::ptr_eq(&from.mount, &to.mount);
+        if crossed && self.rule(general::RESOLVE_NO_XDEV) { Err(Errno::EXDEV) } else { Ok(()) }
+    }
+
+    fn up(&self, at: &Location) -> Result<Location, Errno> {
+        if *at == self.start {
+            if self.rule(general::RESOLVE_BENEATH) {
+                return Err(Errno::EXDEV);
+            }
+            if self.rule(general::RESOLVE_IN_ROOT) {
+                return Ok(at.clone());
+            }
+        }
+        let parent = self.tree.parent(at)?;
+        self.crossed(at, &parent)?;
+        Ok(parent)
+    }
+
+    /// Walks a path; a symbolic link in its last component is followed if `follow`.
+    pub fn run(&mut self, path: &[u8], follow: bool) -> Result<Found, Errno> {
+        if path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        let mut at = if path.starts_with(b"/") { self.top()? } else { self.start.clone() };
+        let mut rest = path.to_vec();
+        let mut position = 0usize;
+        let mut last = Found { directory: at.clone(), name: b"/".to_vec(), target: None, trailing_slash: false };
+        loop {
+            let tail = rest.get(position..).unwrap_or_default();
+            let skipped = tail.iter().take_while(|&&byte| byte == b'/').count();
+            let tail = tail.get(skipped..).unwrap_or_default();
+            if tail.is_empty() {
+                last.target = Some(at);
+                last.trailing_slash = true;
+                return Ok(last);
+            }
+            let length = tail.iter().position(|&byte| byte == b'/').unwrap_or(tail.len());
+            let (name, after) = tail.split_at_checked(length).unwrap_or((tail, &[]));
+            let is_last = after.iter().all(|&byte| byte == b'/');
+            let must_be_directory = !after.is_empty();
+            position = position.saturating_add(skipped).saturating_add(length);
+            if !at.inode.is_directory() {
+                return Err(Errno::ENOTDIR);
+            }
+            if name.len() > MAX_NAME {
+                return Err(Errno::ENAMETOOLONG);
+            }
+            if name == b"." || name == b".." {
+                last = Found { directory: at.clone(), name: name.to_vec(), target: None, trailing_slash: false };
+                if name == b".." {
+                    at = self.up(&at)?;
+                }
+                continue;
+            }
+            let child = match at.inode.lookup(&self.process.kernel, name) {
+                Ok(inode) => self.tree.cover(Location { mount: at.mount.clone(), inode }),
+                Err(Errno::ENOENT) if is_last => {
+                    let name = name.to_vec();
+                    return Ok(Found { directory: at, name, target: None, trailing_slash: must_be_directory });
+                }
+                Err(error) => return Err(error),
+            };
+            self.crossed(&at, &child)?;
+            if child.inode.kind() == general::S_IFLNK && (follow || !is_last || must_be_directory) {
+                match self.follow(&child)? {
+                    Link::Path(mut target) => {
+                        if target.is_empty() {
+                            return Err(Errno::ENOENT);
+                        }
+                        if target.starts_with(b"/") {
+                            at = self.top()?;
+                        }
+                        target.extend_from_slice(after);
+                        rest = target;
+                        position = 0;
+                        continue;
+                    }
+                    Link::Place(place, _) => {
+                        self.magic(&child, &place)?;
+                        last = Found {
+                            directory: at.clone(),
+                            name: name.to_vec(),
+                            target: None,
+                            trailing_slash: must_be_directory,
+                        };
+                        at = place;
+                    }
+                }
+            } else {
+                last = Found {
+                    directory: at.clone(),
+                    name: name.to_vec(),
+                    target: None,
+                    trailing_slash: must_be_directory,
+                };
+                at = child;
+            }
+            if is_last {
+                if must_be_directory && !at.inode.is_directory() {
+                    return Err(Errno::ENOTDIR);
+                }
+                last.target = Some(at);
+                return Ok(last);
+            }
+        }
+    }
+
+    /// Where a link leads, if the rules allow it.
+    fn follow(&mut self, link: &Location) -> Result<Link, Errno> {
+        self.links = self.links.saturating_add(1);
+        if self.links > MAX_LINKS || self.rule(general::RESOLVE_NO_SYMLINKS) {
+            return Err(Errno::ELOOP);
+        }
+        link.inode.follow(self.process)
+    }
+
+    /// Whether the rules allow a link that leads to a place without a path.
+    fn magic(&self, from: &Location, to: &Location) -> Result<(), Errno> {
+        if self.rule(general::RESOLVE_NO_MAGICLINKS) {
+            return Err(Errno::ELOOP);
+        }
+        if self.rule(general::RESOLVE_BENEATH | general::RESOLVE_IN_ROOT) {
+            return Err(Errno::EXDEV);
+        }
+        self.crossed(from, to)
+    }
+}
