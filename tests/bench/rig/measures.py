@@ -55,7 +55,8 @@ def web(plan):
         for connections in (1, 10, 50):
             command = f"wrk -t1 -c{connections} -d{plan.seconds}s http://GUEST/"
             factor = 2 if connections == 50 else None
-            rate = Row(f"httpd, {connections} connections", "req/s", command, higher_is_better=True, factor=factor)
+            plural = "s" if connections > 1 else ""
+            rate = Row(f"httpd, {connections} connection{plural}", "req/s", command, higher_is_better=True, factor=factor)
             cost = Row("  QEMU's processor time", "µs/req", f"{command}; utime + stime in /proc/QEMU/stat")
             failed = Row("  errors", "", command)
             for _ in range(plan.rounds):
