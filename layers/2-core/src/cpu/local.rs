@@ -56,6 +56,7 @@ pub(crate) struct Exception {
 /// Offsets for the assembly.
 pub(crate) const KERNEL_STACK: usize = offset_of!(Cpu, kernel_stack);
 pub(crate) const REGISTERS: usize = offset_of!(Cpu, registers);
+pub(crate) const RESCHEDULE: usize = offset_of!(Cpu, reschedule);
 pub(crate) const SCRATCH: usize = offset_of!(Cpu, scratch);
 
 /// Gives the calling CPU its data.

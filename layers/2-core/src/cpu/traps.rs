@@ -124,9 +124,15 @@ extern "C" fn handle(frame: &mut TrapFrame) -> u64 {
         }
         vector => {
             interrupt(vector as u8);
-            if from_user && thread::must_leave_user_code() {
+            if !thread::must_leave_user_code() {
+                return 0;
+            }
+            if from_user {
                 user::context::store(frame);
                 return user::context::INTERRUPTED;
+            }
+            if let Some(back) = user::context::interrupted_on_the_way_in(frame.rip) {
+                frame.rip = back;
             }
             0
         }
@@ -180,7 +186,7 @@ fn kernel_exception(frame: &mut TrapFrame) {
     panic::exception(frame, address);
 }
 
-/// Prepares the `syscall` instruction (AMD64 manual vol. 2, §6.1.1): from ring 0 to ring 0.
+/// Prepares the `syscall` instruction (AMD64 manual vol. 2, §6.1.1): from ring 0 to ring 0, with interrupts on.
 pub(crate) fn initialize_system_calls() {
     use x86_64::{
         VirtAddr,
@@ -190,11 +196,11 @@ pub(crate) fn initialize_system_calls() {
         },
     };
     const STAR: u32 = 0xc000_0081;
+    user::context::initialize();
     let entry = user::context::rumpkin_system_call_entry as *const () as u64;
     LStar::write(VirtAddr::new(entry));
     SFMask::write(
-        RFlags::INTERRUPT_FLAG
-            | RFlags::TRAP_FLAG
+        RFlags::TRAP_FLAG
             | RFlags::DIRECTION_FLAG
             | RFlags::ALIGNMENT_CHECK
             | RFlags::NESTED_TASK

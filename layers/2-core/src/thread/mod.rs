@@ -146,7 +146,10 @@ impl Thread {
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         self.unpark();
-        // On another CPU a message to it would belong here; on this one the thread is not in user code now.
+        // Were it running on another CPU, that would have to be told; here only an interrupt handler can meet it running.
+        if ptr::eq(cpu().current.get(), self) {
+            cpu().reschedule.set(true);
+        }
     }
 
     pub(crate) fn take_interrupted(&self) -> bool {
@@ -428,9 +431,9 @@ pub(crate) fn timer_fired() {
     }
 }
 
-/// Whether user code that was interrupted shall be left: another thread is to run, or this one was interrupted.
+/// Whether user code that was interrupted shall be left: another thread is to run, or this one has been interrupted.
 pub(crate) fn must_leave_user_code() -> bool {
-    cpu().reschedule.get() || current_ref().interrupted.load(Ordering::Acquire)
+    cpu().reschedule.get()
 }
 
 /// Makes the caller the idle thread of its CPU; threads run from now on.

@@ -10,20 +10,26 @@
 //!     └──────────────────────────────── rumpkin_user_leave ◀───────────────────────────────┘
 //! ```
 //!
-//! Interrupts are off from the last check for pending work to the first user instruction: `sti` takes effect only after
-//! the jump behind it.
+//! Interrupts stay on all the while, since turning them off and on costs more than all the rest. On the way in, the last
+//! check for pending work and the jump must not be parted, so an interrupt between them that brings work makes the code
+//! go back ([`interrupted_on_the_way_in`]). On the way out, an interrupt uses its own stack and leaves everything as it is.
 
 use crate::{
     cpu::{
+        cpuid,
         descriptors::{CODE, DATA},
         fpu,
-        local::{Exception, KERNEL_STACK, REGISTERS, SCRATCH, cpu},
+        local::{Exception, KERNEL_STACK, REGISTERS, RESCHEDULE, SCRATCH, cpu},
         traps::TrapFrame,
     },
     layout::USER_END,
     thread,
 };
-use core::{arch::naked_asm, mem::offset_of};
+use core::{
+    arch::naked_asm,
+    mem::offset_of,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use x86_64::{
     VirtAddr,
     instructions::interrupts,
@@ -125,22 +131,37 @@ const USER_FLAGS: RFlags = RFlags::CARRY_FLAG
     .union(RFlags::ID);
 const ALWAYS_SET: u64 = 2;
 
+/// Flags that the quick way in restores.
+const ARITHMETIC_FLAGS: RFlags = RFlags::CARRY_FLAG
+    .union(RFlags::PARITY_FLAG)
+    .union(RFlags::AUXILIARY_CARRY_FLAG)
+    .union(RFlags::ZERO_FLAG)
+    .union(RFlags::SIGN_FLAG)
+    .union(RFlags::OVERFLOW_FLAG);
+
+/// Whether the processor has SAHF in long mode, which the quick way in needs.
+static HAS_SAHF: AtomicBool = AtomicBool::new(false);
+
+/// Looks at the processor.
+pub(crate) fn initialize() {
+    const LAHF_SAHF: u32 = 1;
+    let present = cpuid(0x8000_0001, 0).ecx & LAHF_SAHF != 0;
+    HAS_SAHF.store(present, Ordering::Relaxed);
+}
+
 /// Runs user code in the calling thread's address space until something needs the kernel.
 pub fn enter(registers: &mut Registers) -> Event {
     loop {
-        interrupts::disable();
         let cpu = cpu();
+        let thread = thread::current_ref();
+        if thread.take_interrupted() {
+            return Event::Interrupted;
+        }
         if cpu.reschedule.get() {
             thread::preempt();
             continue;
         }
-        let thread = thread::current_ref();
-        if thread.take_interrupted() {
-            interrupts::enable();
-            return Event::Interrupted;
-        }
         if registers.rip >= USER_END as u64 || registers.fs_base >= 1 << 47 {
-            interrupts::enable();
             return Event::Exception { vector: GENERAL_PROTECTION, code: 0 };
         }
         let flags = registers.rflags & USER_FLAGS.bits();
@@ -150,26 +171,36 @@ pub fn enter(registers: &mut Registers) -> Event {
             cpu.fs_base.set(registers.fs_base);
             FsBase::write(VirtAddr::new(registers.fs_base));
         }
-        // As after a `syscall`, which has spoilt RCX and R11 already: the quick way back serves. Single-stepping must begin
-        // with the first user instruction, which only `iretq` does.
+        // As after a `syscall`, which has spoilt RCX and R11 already, and with ordinary flags, the quick way in serves.
         let quick = registers.rcx == registers.rip
             && registers.r11 == registers.rflags
-            && flags & RFlags::TRAP_FLAG.bits() == 0;
-        // SAFETY: interrupts are off, and address, flags and FS base are ones that user code may have.
-        let code = unsafe { rumpkin_user_enter(registers, u64::from(!quick)) };
-        match code {
-            SYSTEM_CALL => {
-                interrupts::enable();
-                return Event::SystemCall;
-            }
+            && flags & !ARITHMETIC_FLAGS.bits() == 0
+            && HAS_SAHF.load(Ordering::Relaxed);
+        // SAFETY: address, flags and FS base are ones that user code may have.
+        match unsafe { rumpkin_user_enter(registers, u64::from(!quick)) } {
+            SYSTEM_CALL => return Event::SystemCall,
             EXCEPTION => {
                 let exception = cpu.exception.get();
                 interrupts::enable();
                 return event(exception);
             }
-            _ => {}
+            _ => interrupts::enable(),
         }
     }
+}
+
+/// Whether an interrupt came between the last check for work and the first user instruction; then it goes on at the
+/// address that this returns, if it brought work.
+pub(crate) fn interrupted_on_the_way_in(rip: u64) -> Option<u64> {
+    let begin = &raw const rumpkin_way_in_begin as u64;
+    let end = &raw const rumpkin_way_in_end as u64;
+    (begin..end).contains(&rip).then_some(&raw const rumpkin_way_in_abort as u64)
+}
+
+unsafe extern "C" {
+    static rumpkin_way_in_begin: u8;
+    static rumpkin_way_in_end: u8;
+    static rumpkin_way_in_abort: u8;
 }
 
 fn event(exception: Exception) -> Event {
@@ -235,8 +266,9 @@ macro_rules! context_asm {
             scratch = const SCRATCH,
             code = const CODE,
             data = const DATA,
-            interrupt_flag = const 0x200,
+            reschedule = const RESCHEDULE,
             system_call = const SYSTEM_CALL,
+            interrupted = const INTERRUPTED,
         )
     };
 }
@@ -245,7 +277,10 @@ macro_rules! context_asm {
 #[unsafe(naked)]
 unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) -> u64 {
     context_asm!(
-        "/* {rcx} {r11} {scratch} {system_call} are for the others */",
+        "/* for the other routine: {scratch} {system_call} */",
+        ".globl rumpkin_way_in_begin",
+        ".globl rumpkin_way_in_end",
+        ".globl rumpkin_way_in_abort",
         "push rbp",
         "push rbx",
         "push r12",
@@ -254,14 +289,19 @@ unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) ->
         "push r15",
         "mov gs:[{kernel_stack}], rsp",
         "mov gs:[{registers}], rdi",
+        "rumpkin_way_in_begin:",
+        "cmp byte ptr gs:[{reschedule}], 0",
+        "jne rumpkin_way_in_abort",
         "mov rax, [rdi + {rflags}]",
         "test rsi, rsi",
         "jnz 2f",
-        // Quick: flags first, without IF, since what follows changes none.
+        // Quick. Flags first, since what follows changes none: overflow by an addition, the others by SAHF.
         "mov r11, rax",
-        "and eax, ~{interrupt_flag}",
-        "push rax",
-        "popfq",
+        "bt eax, 11",
+        "setc cl",
+        "mov ah, al",
+        "add cl, 0x7f",
+        "sahf",
         "mov rcx, [rdi + {rip}]",
         "mov rax, [rdi + {rax}]",
         "mov rbx, [rdi + {rbx}]",
@@ -277,7 +317,6 @@ unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) ->
         "mov r15, [rdi + {r15}]",
         "mov rsp, [rdi + {rsp}]",
         "mov rdi, [rdi + {rdi}]",
-        "sti",
         "jmp rcx",
         // All registers.
         "2:",
@@ -302,14 +341,25 @@ unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) ->
         "mov r15, [rdi + {r15}]",
         "mov rdi, [rdi + {rdi}]",
         "iretq",
+        "rumpkin_way_in_end:",
+        "rumpkin_way_in_abort:",
+        "mov rsp, gs:[{kernel_stack}]",
+        "mov eax, {interrupted}",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
     )
 }
 
-/// Where `syscall` arrives: RCX is the user's RIP, R11 its flags, interrupts are off.
+/// Where `syscall` arrives: RCX is the user's RIP, R11 its flags.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn rumpkin_system_call_entry() {
     context_asm!(
-        "/* {code} {data} {interrupt_flag} */",
+        "/* for the other routine: {code} {data} {reschedule} {interrupted} */",
         "mov gs:[{scratch}], rsp",
         "mov rsp, gs:[{registers}]",
         "mov [rsp + {rax}], rax",
