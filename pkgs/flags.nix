@@ -13,8 +13,15 @@ in
   # toolchain is what makes it safe to use.
   kernel = "-Crelocation-model=static -Ccode-model=kernel -Cno-redzone=yes -Ctarget-feature=-sse,-sse2 ${remap}";
 
-  # The last step alone, which links the kernel into an image.
-  kernelLink = "-Clinker=rust-lld -Clinker-flavor=ld.lld -Ctarget-feature=+crt-static";
+  # The last step alone, which links the kernel. Cargo runs it in the workspace's folder.
+  kernelLink = builtins.concatStringsSep " " [
+    "-Clinker=rust-lld"
+    "-Clinker-flavor=ld.lld"
+    "-Ctarget-feature=+crt-static"
+    "-Clink-arg=-Tpkgs/image/link.ld"
+    "-Clink-arg=--build-id=none"
+    "-Clink-arg=-zmax-page-size=0x1000"
+  ];
 
   # Programs for the guest: static, at any address.
   program = "-Ctarget-feature=+crt-static -Cstrip=symbols ${remap}";

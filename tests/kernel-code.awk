@@ -12,7 +12,8 @@ function found(what) { print what " in " name ":" $0; wrong++ }
   if ($0 ~ /%[xyz]?mm[0-9]/) found("vector register")
   # Saving and resetting a thread's state is the kernel's own business.
   if (mnemonic ~ /^f/ && mnemonic !~ /^(fxsave|fxsave64|fxrstor|fxrstor64|fninit)$/) found("x87 instruction")
-  if ($0 ~ /-0x[0-9a-f]+\(%rsp/ && mnemonic !~ /^lea/) found("red zone")
+  # With an index register it is an array's element, above the stack pointer.
+  if ($0 ~ /-0x[0-9a-f]+\(%rsp\)/ && mnemonic !~ /^lea/) found("red zone")
 }
 
 END {

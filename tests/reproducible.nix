@@ -30,10 +30,8 @@ world.cargo {
     mkdir files again
     cp -R ${apps.hello.rootfs.tree}/. files
     chmod -R u+w files
-    find files | sort -r | while read -r file; do
-      [ ! -d $file ] || mkdir -p again/''${file#files}
-      [ ! -f $file ] || cp $file again/''${file#files}
-    done
+    (cd files && find . -type d | sort -r) | while read -r folder; do mkdir -p again/$folder; done
+    (cd files && find . -type f | sort -r) | while read -r file; do cp files/$file again/$file; done
     ${apps.hello.rootfs.pack "again" "again.erofs"}
     cmp again.erofs ${apps.hello.rootfs}
     touch $out

@@ -66,6 +66,8 @@ run
     cd ws
     for lower in $below; do
       mkdir -p target
+      # What two of them have in common comes from the later one; busybox's cp replaces no hard link.
+      (cd $lower/target && find . -type f) | (cd target && xargs rm -f)
       cp -a $lower/target/. target/
       chmod -R u+w target
     done
