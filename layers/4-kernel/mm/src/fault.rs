@@ -90,11 +90,13 @@ impl Mm {
             Errno::ENOMEM => FaultError::OutOfMemory,
             _ => FaultError::BeyondEnd,
         })?;
-        if access == Access::Write && !shared {
+        // A page that the object made for this call belongs to nobody else.
+        let own = !shared && frame.is_unique();
+        if access == Access::Write && !shared && !own {
             let copy = frame.duplicate().ok_or(FaultError::OutOfMemory)?;
             return self.put(page, copy, protection, false);
         }
-        self.put(page, frame, protection, !shared)?;
+        self.put(page, frame, protection, !shared && !own)?;
         if access != Access::Write {
             self.fault_around(start, area, page);
         }
