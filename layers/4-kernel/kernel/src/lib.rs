@@ -18,6 +18,7 @@
 
 extern crate alloc;
 
+pub mod clock;
 pub mod config;
 pub mod fd;
 pub mod file;

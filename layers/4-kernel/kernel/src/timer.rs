@@ -57,6 +57,12 @@ impl Timers {
     }
 }
 
+/// The first deadline after `now` of a timer that was due at `deadline`, and how many were missed in between; 0 for none.
+pub fn next_deadline(deadline: u64, interval: u64, now: u64) -> (u64, u64) {
+    let Some(missed) = now.saturating_sub(deadline).checked_div(interval) else { return (0, 0) };
+    (deadline.saturating_add(missed.saturating_add(1).saturating_mul(interval)), missed)
+}
+
 /// The thread: it lives as long as the machine, as the kernel does.
 fn run(state: &Mutex<State>) {
     let mut due = Vec::new();

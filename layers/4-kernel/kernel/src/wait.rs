@@ -35,7 +35,7 @@ bitflags::bitflags! {
     }
 }
 
-/// Is told of changes. Called with no lock of the queue's owner held that the observer could want; must not block.
+/// Is told of changes, without any lock of the queue's; perhaps once more after it has been removed. Must not block.
 pub trait Observer: Send + Sync {
     /// Some of these became true, or may have.
     fn changed(&self, events: Events);
@@ -49,7 +49,6 @@ pub struct WaitQueue {
     observers: Mutex<Vec<Entry>>,
 }
 
-#[derive(Clone)]
 struct Entry {
     interest: Events,
     observer: Arc<dyn Observer>,
@@ -77,15 +76,25 @@ impl WaitQueue {
         self.count.store(observers.len(), Ordering::SeqCst);
     }
 
+    /// Whether anybody would be told of a change.
+    pub fn has_observers(&self) -> bool {
+        self.count.load(Ordering::SeqCst) != 0
+    }
+
     /// Announces a change to those who are interested.
     pub fn notify(&self, events: Events) {
-        if self.count.load(Ordering::SeqCst) == 0 {
+        if !self.has_observers() {
             return;
         }
-        for entry in self.observers.lock().iter() {
-            if entry.interest.intersects(events) {
-                entry.observer.changed(events);
-            }
+        // Told without the lock: an observer may be the last owner of something that observes this queue.
+        let (first, rest) = {
+            let observers = self.observers.lock();
+            let mut told = observers.iter().filter(|entry| entry.interest.intersects(events));
+            let first = told.next().map(|entry| entry.observer.clone());
+            (first, told.map(|entry| entry.observer.clone()).collect::<Vec<_>>())
+        };
+        for observer in first.into_iter().chain(rest) {
+            observer.changed(events);
         }
     }
 }

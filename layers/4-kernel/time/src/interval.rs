@@ -7,7 +7,7 @@ use rumpkin_kernel::{
     io::{read_value, write_value},
     process::Process,
     signal,
-    timer::{Key, Timeout},
+    timer::{Key, Timeout, next_deadline},
 };
 use rumpuser::{clock, sync::Mutex};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -58,12 +58,6 @@ impl Timeout for Alarm {
         }
         process.send_signal(signal::SIGALRM, signal::Info::from_kernel(signal::SIGALRM));
     }
-}
-
-/// The first deadline after `now` of a timer that was due at `deadline`, and how many were missed in between; 0 for none.
-pub fn next_deadline(deadline: u64, interval: u64, now: u64) -> (u64, u64) {
-    let Some(missed) = now.saturating_sub(deadline).checked_div(interval) else { return (0, 0) };
-    (deadline.saturating_add(missed.saturating_add(1).saturating_mul(interval)), missed)
 }
 
 /// Sets the timer to expire in `value` nanoseconds (0: never) and then each `interval`; what was set before comes back.

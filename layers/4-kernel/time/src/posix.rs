@@ -1,6 +1,5 @@
 //! POSIX timers that send signals (timer_create(2)).
 
-use crate::{clocks::Clock, interval::next_deadline};
 use alloc::{
     collections::BTreeMap,
     sync::{Arc, Weak},
@@ -8,10 +7,11 @@ use alloc::{
 use rumpkin_abi::{Errno, IntervalTimer, SignalInfo, Timespec, linux::general};
 use rumpkin_kernel::{
     Call,
+    clock::Clock,
     io::{read_value, write_value},
     process::Process,
     signal::{self, Info},
-    timer::{Key, Timeout},
+    timer::{Key, Timeout, next_deadline},
 };
 use rumpuser::{clock, sync::Mutex};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

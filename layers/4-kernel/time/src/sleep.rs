@@ -1,9 +1,9 @@
 //! Sleeping (nanosleep(2), clock_nanosleep(2)).
 
-use crate::clocks::Clock;
 use rumpkin_abi::{Errno, Timespec, linux::general};
 use rumpkin_kernel::{
     Call,
+    clock::Clock,
     io::{read_value, write_value},
     wait::sleep_until,
 };

@@ -1,0 +1,284 @@
+//! Epoll sets (epoll(7)): members observe their files, and those that announced something stand in a ready list.
+//!
+//! ```text
+//!   file ──notify──▶ Member ──once──▶ ready list ──▶ epoll_wait: ask the file, report, and put level-triggered ones back
+//! ```
+//!
+//! So a wait costs what is ready, whatever the number of members. A member holds the file, not the open file description: when
+//! the last descriptor of that is closed, it announces it, and the member goes.
+//!
+//! No lock of a set is held while a file is asked, or a wait queue changed.
+
+use crate::anonymous_stat;
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use core::sync::atomic::{AtomicBool, Ordering};
+use rumpkin_kernel::{
+    Errno,
+    abi::{EpollEvent, Stat, linux::general},
+    file::{File, OpenFile},
+    wait::{Events, Observer, WaitQueue},
+};
+use rumpuser::sync::Mutex;
+
+/// Sets within sets within sets: as deep as Linux allows.
+const MAX_NESTING: usize = 5;
+
+/// Which member: its descriptor, and the description that this stood for.
+type MemberKey = (i32, usize);
+
+/// An epoll set.
+pub struct Epoll {
+    members: Mutex<BTreeMap<MemberKey, Arc<Member>>>,
+    ready: Mutex<VecDeque<Arc<Member>>>,
+    queue: WaitQueue,
+    this: Weak<Epoll>,
+}
+
+/// One descriptor in a set.
+struct Member {
+    key: MemberKey,
+    file: Arc<dyn File>,
+    epoll: Weak<Epoll>,
+    this: Weak<Member>,
+    interest: Mutex<Interest>,
+    /// It stands in the ready list.
+    queued: AtomicBool,
+    /// It has been taken out of the set.
+    removed: AtomicBool,
+}
+
+#[derive(Clone, Copy)]
+struct Interest {
+    /// `EPOLL*`: events and modes; no events once a one-shot member has fired.
+    bits: u32,
+    data: [u8; 8],
+}
+
+impl Interest {
+    /// The events that are reported; nothing, not even errors, for a one-shot member that has fired.
+    fn events(self) -> Events {
+        let events = Events::from_bits_truncate(self.bits);
+        if self.is(general::EPOLLONESHOT) && events.is_empty() {
+            return events;
+        }
+        events | Events::ERROR | Events::HANG_UP
+    }
+
+    fn is(self, mode: u32) -> bool {
+        self.bits & mode != 0
+    }
+}
+
+impl Observer for Member {
+    fn changed(&self, events: Events) {
+        let Some(epoll) = self.epoll.upgrade() else { return };
+        if events == Events::INVALID {
+            epoll.remove_member(self.key);
+        } else if events.intersects(self.interest.lock().events()) {
+            self.this.upgrade().into_iter().for_each(|member| epoll.push(member));
+        }
+    }
+}
+
+impl Epoll {
+    /// An empty set.
+    pub fn new() -> Arc<Epoll> {
+        Arc::new_cyclic(|this: &Weak<Epoll>| Epoll {
+            members: Mutex::new(BTreeMap::new()),
+            ready: Mutex::new(VecDeque::new()),
+            queue: WaitQueue::new(),
+            this: this.clone(),
+        })
+    }
+
+    /// Adds a descriptor. `EEXIST` if it is a member, `EPERM` for a file that is always ready, `ELOOP` for a circle.
+    pub fn add(&self, descriptor: i32, file: &Arc<OpenFile>, event: EpollEvent) -> Result<(), Errno> {
+        let queue = file.file().wait_queue().ok_or(Errno::EPERM)?;
+        if let Some(inner) = file.downcast::<Epoll>() {
+            if core::ptr::eq(inner, self) {
+                return Err(Errno::EINVAL);
+            }
+            if inner.nesting(self, MAX_NESTING)? >= MAX_NESTING {
+                return Err(Errno::EINVAL);
+            }
+        }
+        let key = key(descriptor, file);
+        let member = Arc::new_cyclic(|this: &Weak<Member>| Member {
+            key,
+            file: file.file().clone(),
+            epoll: self.this.clone(),
+            this: this.clone(),
+            interest: Mutex::new(Interest { bits: event.events, data: event.data }),
+            queued: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
+        });
+        {
+            let mut members = self.members.lock();
+            if members.contains_key(&key) {
+                return Err(Errno::EEXIST);
+            }
+            members.insert(key, member.clone());
+        }
+        // All events: what the member is interested in can change, and it filters.
+        queue.add(Events::all(), member.clone());
+        file.closed().add(Events::INVALID, member.clone());
+        self.look(&member);
+        Ok(())
+    }
+
+    /// Changes what a member is interested in. `ENOENT` if it is not one.
+    pub fn modify(&self, descriptor: i32, file: &Arc<OpenFile>, event: EpollEvent) -> Result<(), Errno> {
+        let member = self.members.lock().get(&key(descriptor, file)).cloned().ok_or(Errno::ENOENT)?;
+        if member.interest.lock().is(general::EPOLLEXCLUSIVE) {
+            return Err(Errno::EINVAL);
+        }
+        *member.interest.lock() = Interest { bits: event.events, data: event.data };
+        self.look(&member);
+        Ok(())
+    }
+
+    /// Takes a descriptor out. `ENOENT` if it is not a member.
+    pub fn remove(&self, descriptor: i32, file: &Arc<OpenFile>) -> Result<(), Errno> {
+        let member = self.remove_member(key(descriptor, file)).ok_or(Errno::ENOENT)?;
+        let observer: Arc<dyn Observer> = member;
+        file.closed().remove(&observer);
+        Ok(())
+    }
+
+    fn remove_member(&self, key: MemberKey) -> Option<Arc<Member>> {
+        let member = self.members.lock().remove(&key)?;
+        member.detach();
+        Some(member)
+    }
+
+    /// Puts a member into the ready list if something is true of it already.
+    fn look(&self, member: &Arc<Member>) {
+        if member.file.poll().intersects(member.interest.lock().events()) {
+            self.push(member.clone());
+        }
+    }
+
+    fn push(&self, member: Arc<Member>) {
+        if member.queued.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.ready.lock().push_back(member);
+        self.queue.notify(Events::READ);
+    }
+
+    /// Takes up to `room` events that are true now. `EAGAIN` if there are none.
+    pub fn take(&self, room: usize) -> Result<Vec<EpollEvent>, Errno> {
+        // Those that are put back must not be looked at twice.
+        let mut candidates = self.ready.lock().len();
+        if candidates == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        let mut events = Vec::new();
+        events.try_reserve(room.min(candidates)).map_err(|_| Errno::ENOMEM)?;
+        while candidates > 0 && events.len() < room {
+            candidates = candidates.saturating_sub(1);
+            let Some(member) = self.ready.lock().pop_front() else { break };
+            // Before the file is asked: what changes from now on puts the member into the list again.
+            member.queued.store(false, Ordering::SeqCst);
+            if let Some(event) = member.report() {
+                events.push(event);
+                let interest = *member.interest.lock();
+                if !interest.is(general::EPOLLET)
+                    && !interest.is(general::EPOLLONESHOT)
+                    && !member.queued.swap(true, Ordering::SeqCst)
+                {
+                    self.ready.lock().push_back(member);
+                }
+            }
+        }
+        if events.is_empty() { Err(Errno::EAGAIN) } else { Ok(events) }
+    }
+
+    /// How deep the sets below this one are nested. `ELOOP` if one of them is `outer`.
+    fn nesting(&self, outer: &Epoll, limit: usize) -> Result<usize, Errno> {
+        if core::ptr::eq(self, outer) || limit == 0 {
+            return Err(Errno::ELOOP);
+        }
+        let mut deepest = 0;
+        let members: Vec<Arc<Member>> = self.members.lock().values().cloned().collect();
+        for member in members {
+            let file: &dyn core::any::Any = &*member.file;
+            if let Some(inner) = file.downcast_ref::<Epoll>() {
+                deepest = deepest.max(inner.nesting(outer, limit.saturating_sub(1))?);
+            }
+        }
+        Ok(deepest.saturating_add(1))
+    }
+}
+
+impl Drop for Epoll {
+    fn drop(&mut self) {
+        for member in core::mem::take(&mut *self.members.lock()).into_values() {
+            member.detach();
+        }
+    }
+}
+
+impl Member {
+    /// What is true of the file now and asked for. A one-shot member is then asked for nothing more.
+    fn report(&self) -> Option<EpollEvent> {
+        if self.removed.load(Ordering::SeqCst) {
+            return None;
+        }
+        let mut interest = self.interest.lock();
+        let events = self.file.poll() & interest.events();
+        if events.is_empty() {
+            return None;
+        }
+        if interest.is(general::EPOLLONESHOT) {
+            interest.bits &= !Events::all().bits();
+        }
+        Some(EpollEvent { events: events.bits(), data: interest.data })
+    }
+
+    /// Stops observing the file.
+    fn detach(self: &Arc<Self>) {
+        self.removed.store(true, Ordering::SeqCst);
+        if let Some(queue) = self.file.wait_queue() {
+            let observer: Arc<dyn Observer> = self.clone();
+            queue.remove(&observer);
+        }
+    }
+}
+
+fn key(descriptor: i32, file: &Arc<OpenFile>) -> MemberKey {
+    (descriptor, Arc::as_ptr(file).addr())
+}
+
+impl File for Epoll {
+    fn stat(&self) -> Result<Stat, Errno> {
+        anonymous_stat(0)
+    }
+
+    fn poll(&self) -> Events {
+        let mut candidates = self.ready.lock().len();
+        while candidates > 0 {
+            candidates = candidates.saturating_sub(1);
+            let Some(member) = self.ready.lock().pop_front() else { break };
+            let interest = member.interest.lock().events();
+            if !member.removed.load(Ordering::SeqCst) && member.file.poll().intersects(interest) {
+                self.ready.lock().push_front(member);
+                return Events::READ | Events::READ_NORMAL;
+            }
+            member.queued.store(false, Ordering::SeqCst);
+            // It may have become ready between the two.
+            if member.file.poll().intersects(interest) {
+                self.push(member);
+            }
+        }
+        Events::empty()
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.queue)
+    }
+}

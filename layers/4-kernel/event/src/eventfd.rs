@@ -1,0 +1,110 @@
+//! A counter that can be waited for (eventfd(2)).
+
+use crate::{CREATION_FLAGS, anonymous_stat};
+use alloc::sync::Arc;
+use rumpkin_kernel::{
+    Call, Errno,
+    abi::{Stat, linux::general},
+    file::{File, OpenFile},
+    io::{Sink, Source},
+    wait::{Events, WaitQueue},
+};
+use rumpuser::sync::Mutex;
+
+/// Reads take one at a time.
+const SEMAPHORE: u32 = 1;
+/// The largest value that the counter can have.
+const MAXIMUM: u64 = u64::MAX - 1;
+
+struct EventCounter {
+    count: Mutex<u64>,
+    semaphore: bool,
+    queue: WaitQueue,
+}
+
+impl File for EventCounter {
+    fn read(&self, _position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        if destination.room() < size_of::<u64>() {
+            return Err(Errno::EINVAL);
+        }
+        let taken = {
+            let mut count = self.count.lock();
+            let taken = match *count {
+                0 => return Err(Errno::EAGAIN),
+                _ if self.semaphore => 1,
+                all => all,
+            };
+            *count = count.saturating_sub(taken);
+            taken
+        };
+        self.queue.notify(Events::WRITE);
+        destination.put(&taken.to_ne_bytes())
+    }
+
+    fn write(&self, _position: u64, source: &mut dyn Source) -> Result<usize, Errno> {
+        if source.left() < size_of::<u64>() {
+            return Err(Errno::EINVAL);
+        }
+        // The source may be tried again: look for room before taking from it.
+        if *self.count.lock() == MAXIMUM {
+            return Err(Errno::EAGAIN);
+        }
+        let mut bytes = [0; size_of::<u64>()];
+        if source.take(&mut bytes)? < bytes.len() {
+            return Err(Errno::EFAULT);
+        }
+        let added = u64::from_ne_bytes(bytes);
+        if added == u64::MAX {
+            return Err(Errno::EINVAL);
+        }
+        self.add(added)?;
+        Ok(bytes.len())
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        anonymous_stat(0)
+    }
+
+    fn poll(&self) -> Events {
+        let count = *self.count.lock();
+        let mut events = Events::empty();
+        events.set(Events::READ | Events::READ_NORMAL, count > 0);
+        events.set(Events::WRITE | Events::WRITE_NORMAL, count < MAXIMUM);
+        events
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.queue)
+    }
+}
+
+impl EventCounter {
+    fn add(&self, added: u64) -> Result<(), Errno> {
+        {
+            let mut count = self.count.lock();
+            *count = count.checked_add(added).filter(|sum| *sum <= MAXIMUM).ok_or(Errno::EAGAIN)?;
+        }
+        self.queue.notify(Events::READ);
+        Ok(())
+    }
+}
+
+pub fn eventfd(call: &mut Call<'_>) -> Result<usize, Errno> {
+    create(call, 0)
+}
+
+pub fn eventfd2(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let flags = call.uint(1);
+    create(call, flags)
+}
+
+fn create(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
+    if flags & !(SEMAPHORE | CREATION_FLAGS) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let count = Mutex::new(u64::from(call.uint(0)));
+    let counter = EventCounter { count, semaphore: flags & SEMAPHORE != 0, queue: WaitQueue::new() };
+    let file = OpenFile::new(Arc::new(counter), general::O_RDWR | flags & general::O_NONBLOCK);
+    let descriptor = call.process().descriptors.insert(file, flags & general::O_CLOEXEC != 0, 0)?;
+    Ok(descriptor as usize)
+}

@@ -1,0 +1,103 @@
+//! Waiting for some of a list of descriptors (poll(2)).
+
+use crate::{deadline::Patience, mask::with_mask};
+use alloc::{sync::Arc, vec::Vec};
+use rumpkin_kernel::{
+    Call, Errno,
+    abi::{PollDescriptor, Timespec},
+    fd::MAX_DESCRIPTORS,
+    file::OpenFile,
+    io::{read_value, write_value},
+    thread::Thread,
+    wait::{Events, WaitQueue, block_on},
+};
+
+/// What is always reported, asked for or not.
+const ALWAYS: Events = Events::ERROR.union(Events::HANG_UP).union(Events::INVALID);
+
+/// A file that is watched, and what for.
+pub struct Watched {
+    /// The file; `None` for a descriptor that is not open.
+    pub file: Option<Arc<OpenFile>>,
+    /// What it is watched for.
+    pub interest: Events,
+    /// What has become true of it.
+    pub ready: Events,
+}
+
+/// Waits until something is true of one of the files, or patience has run out; how many there are comes back.
+pub fn wait(thread: &Thread, watched: &mut [Watched], patience: Patience) -> Result<usize, Errno> {
+    // Owners of their own, since the queues are borrowed while `watched` changes.
+    let files: Vec<(Arc<OpenFile>, Events)> =
+        watched.iter().filter_map(|entry| Some((entry.file.clone()?, entry.interest))).collect();
+    let queues: Vec<(&WaitQueue, Events)> =
+        files.iter().filter_map(|(file, interest)| Some((file.file().wait_queue()?, *interest))).collect();
+    let result = block_on(thread, &queues, patience.deadline(), || {
+        let mut count = 0usize;
+        for entry in watched.iter_mut() {
+            entry.ready = match &entry.file {
+                Some(file) => file.file().poll() & (entry.interest | ALWAYS),
+                None => Events::INVALID,
+            };
+            count = count.saturating_add(usize::from(!entry.ready.is_empty()));
+        }
+        Ok((count > 0).then_some(count))
+    });
+    match result {
+        Err(Errno::ETIMEDOUT) => Ok(0),
+        Err(Errno::ERESTARTSYS) => Err(Errno::ERESTARTNOHAND),
+        result => result,
+    }
+}
+
+pub fn poll(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let patience = Patience::from_milliseconds(call.int(2));
+    poll_with(call, patience)
+}
+
+pub fn ppoll(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let timeout = call.argument(2);
+    let patience = Patience::from_timespec(timeout)?;
+    let (mask, size) = (call.argument(3), call.argument(4));
+    let result = with_mask(call, mask, size, |call| poll_with(call, patience));
+    // Linux tells how much time was left.
+    if let (Some(left), true) = (patience.left(), timeout != 0) {
+        let _ = write_value(timeout, &Timespec::from_nanoseconds(left));
+    }
+    result
+}
+
+fn poll_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
+    let (list, count) = (call.argument(0), call.uint(1) as usize);
+    if count > MAX_DESCRIPTORS {
+        return Err(Errno::EINVAL);
+    }
+    let place = |index: usize| list.saturating_add(index.saturating_mul(size_of::<PollDescriptor>()));
+    let mut descriptors = Vec::new();
+    descriptors.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+    for index in 0..count {
+        descriptors.push(read_value::<PollDescriptor>(place(index))?);
+    }
+    // A negative descriptor is left out, and reported as having nothing.
+    let mut places = Vec::with_capacity(count);
+    let mut watched = Vec::with_capacity(count);
+    for (index, entry) in descriptors.iter().enumerate().filter(|(_, entry)| entry.descriptor >= 0) {
+        places.push(index);
+        let file = call.process().descriptors.get(entry.descriptor).ok();
+        let interest = Events::from_bits_truncate(u32::from(entry.events));
+        watched.push(Watched { file, interest, ready: Events::empty() });
+    }
+    let ready = wait(call.thread, &mut watched, patience)?;
+    for entry in &mut descriptors {
+        entry.returned = 0;
+    }
+    for (index, entry) in places.iter().zip(&watched) {
+        if let Some(descriptor) = descriptors.get_mut(*index) {
+            descriptor.returned = entry.ready.bits() as u16;
+        }
+    }
+    for (index, entry) in descriptors.iter().enumerate() {
+        write_value(place(index), entry)?;
+    }
+    Ok(ready)
+}

@@ -1,0 +1,99 @@
+//! Waiting for some of three sets of descriptors (select(2)).
+
+use crate::{
+    deadline::Patience,
+    mask::with_mask,
+    poll::{Watched, wait},
+};
+use alloc::{vec, vec::Vec};
+use rumpkin_kernel::{
+    Call, Errno,
+    abi::{Timespec, Timeval},
+    io::{read_value, write_value},
+    wait::Events,
+};
+use rumpuser::user;
+
+/// `FD_SETSIZE`: glibc's sets have no room for more.
+const MAX_SET: usize = 1024;
+
+/// What each of the three sets is about (the kernel's `POLLIN_SET`, `POLLOUT_SET`, `POLLEX_SET`).
+const SETS: [Events; 3] = [
+    Events::READ.union(Events::READ_NORMAL).union(Events::HANG_UP).union(Events::ERROR),
+    Events::WRITE.union(Events::WRITE_NORMAL).union(Events::ERROR),
+    Events::PRIORITY,
+];
+
+pub fn select(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let timeout = call.argument(4);
+    let patience = Patience::from_timeval(timeout)?;
+    let result = select_with(call, patience);
+    if let (Some(left), true) = (patience.left(), timeout != 0) {
+        let _ = write_value(timeout, &Timeval::from_nanoseconds(left));
+    }
+    result
+}
+
+pub fn pselect6(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let timeout = call.argument(4);
+    let patience = Patience::from_timespec(timeout)?;
+    let [mask, size] = match call.argument(5) {
+        0 => [0, 0],
+        address => read_value::<[usize; 2]>(address)?,
+    };
+    let result = with_mask(call, mask, size, |call| select_with(call, patience));
+    if let (Some(left), true) = (patience.left(), timeout != 0) {
+        let _ = write_value(timeout, &Timespec::from_nanoseconds(left));
+    }
+    result
+}
+
+fn select_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
+    let count = usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)?.min(MAX_SET);
+    let places: [usize; 3] = core::array::from_fn(|set| call.argument(set.saturating_add(1)));
+    // Sets are arrays of 64-bit words.
+    let words = count.div_ceil(64);
+    let mut asked: [Vec<u8>; 3] = Default::default();
+    for (set, place) in asked.iter_mut().zip(places).filter(|(_, place)| *place != 0) {
+        *set = vec![0; words.saturating_mul(8)];
+        user::read(place, set).map_err(|_| Errno::EFAULT)?;
+    }
+    let mut watched = Vec::new();
+    let mut descriptors = Vec::new();
+    for descriptor in 0..count {
+        let mut interest = Events::empty();
+        for (set, events) in asked.iter().zip(SETS) {
+            if contains(set, descriptor) {
+                interest |= events;
+            }
+        }
+        if !interest.is_empty() {
+            let file = call.process().descriptors.get(descriptor as i32)?;
+            watched.push(Watched { file: Some(file), interest, ready: Events::empty() });
+            descriptors.push(descriptor);
+        }
+    }
+    wait(call.thread, &mut watched, patience)?;
+    let mut total = 0usize;
+    for ((asked, place), events) in asked.iter().zip(places).zip(SETS).filter(|((_, place), _)| *place != 0) {
+        let mut answer = vec![0; asked.len()];
+        for (&descriptor, entry) in descriptors.iter().zip(&watched) {
+            if contains(asked, descriptor) && entry.ready.intersects(events) {
+                insert(&mut answer, descriptor);
+                total = total.saturating_add(1);
+            }
+        }
+        user::write(place, &answer).map_err(|_| Errno::EFAULT)?;
+    }
+    Ok(total)
+}
+
+fn contains(set: &[u8], descriptor: usize) -> bool {
+    set.get(descriptor / 8).is_some_and(|byte| byte & (1 << (descriptor % 8)) != 0)
+}
+
+fn insert(set: &mut [u8], descriptor: usize) {
+    if let Some(byte) = set.get_mut(descriptor / 8) {
+        *byte |= 1 << (descriptor % 8);
+    }
+}
