@@ -162,12 +162,17 @@ impl From<Error> for Reason {
     }
 }
 
+/// Has the device's line interrupt.
 fn wire(found: &Found, handler: Arc<dyn Handler>) -> Result<(), Reason> {
     let line = found.line;
+    let called = handler.clone();
     interrupts::register(line.number, line.trigger, line.polarity, move || {
-        handler.interrupt();
+        called.interrupt();
     })
-    .map_err(Reason::Line)
+    .map_err(Reason::Line)?;
+    // A line that was raised before it was routed stays high unnoticed, as an I/O APIC sees no edge of a masked pin.
+    handler.interrupt();
+    Ok(())
 }
 
 fn start(found: &Found, sizes: Sizes, devices: &mut Devices) -> Result<(), Reason> {
