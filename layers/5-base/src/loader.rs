@@ -331,3 +331,145 @@ fn page_floor(address: usize) -> usize {
 fn page_ceil(address: usize) -> usize {
     page_floor(address.saturating_add(PAGE_SIZE - 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::sync::Arc;
+    use rumpkin_abi::Stat;
+    use rumpkin_kernel::io::Sink;
+    use rumpkin_mm::Mappable;
+    use rumpuser::memory::{Frame, deactivate};
+    use rumpuser_hosted as _;
+
+    /// A file in memory.
+    #[derive(Clone)]
+    struct Bytes(Arc<Vec<u8>>);
+
+    impl File for Bytes {
+        fn read(&self, position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
+            destination.put(self.0.get(position.min(self.0.len() as u64) as usize..).unwrap_or_default())
+        }
+
+        fn seekable(&self) -> bool {
+            true
+        }
+
+        fn stat(&self) -> Result<Stat, Errno> {
+            Ok(Stat { size: self.0.len() as i64, ..Stat::default() })
+        }
+
+        fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
+            Ok(Arc::new(self.clone()))
+        }
+    }
+
+    impl Mappable for Bytes {
+        fn frame(&self, index: u64) -> Result<Frame, Errno> {
+            let start =
+                usize::try_from(index).ok().and_then(|index| index.checked_mul(PAGE_SIZE)).ok_or(Errno::ENXIO)?;
+            let page = self.0.get(start..).filter(|page| !page.is_empty()).ok_or(Errno::ENXIO)?;
+            let frame = Frame::allocate().ok_or(Errno::ENOMEM)?;
+            frame.write(0, page);
+            Ok(frame)
+        }
+    }
+
+    /// A program of one text and one data segment; the data segment has 0x100 bytes in the file and a page of zeroes.
+    fn program(kind: u16, base: u64) -> Vec<u8> {
+        let mut file = Vec::from(*b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+        file.extend(kind.to_le_bytes());
+        file.extend(62u16.to_le_bytes());
+        file.extend(1u32.to_le_bytes());
+        for word in [base + 0x1000, 64, 0] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(0u32.to_le_bytes());
+        for half in [64u16, 56, 2, 0, 0, 0] {
+            file.extend(half.to_le_bytes());
+        }
+        for (flags, offset, at, in_file, in_memory) in
+            [(5u32, 0u64, base, 0x1010u64, 0x1010u64), (6, 0x1080, base + 0x2080, 0x100, 0x1000)]
+        {
+            file.extend(1u32.to_le_bytes());
+            file.extend(flags.to_le_bytes());
+            for word in [offset, at, at, in_file, in_memory, 0x1000] {
+                file.extend(word.to_le_bytes());
+            }
+        }
+        file.resize(0x1400, 0xaa);
+        file
+    }
+
+    fn load_bytes(bytes: Vec<u8>) -> Result<Loaded, LoadError> {
+        let memory = Mm::new().unwrap();
+        memory.activate();
+        let loaded = load(&memory, &Bytes(Arc::new(bytes)), |_| Err(Errno::ENOENT));
+        deactivate();
+        loaded
+    }
+
+    #[test]
+    fn segments_are_mapped_and_the_rest_is_zero() {
+        for (kind, base) in [(abi::ET_EXEC, 0x40_0000u64), (abi::ET_DYN, 0)] {
+            let memory = Mm::new().unwrap();
+            memory.activate();
+            let loaded = load(&memory, &Bytes(Arc::new(program(kind, base))), |_| Err(Errno::ENOENT)).unwrap();
+            let bias = loaded.entry - base as usize - 0x1000;
+            assert_eq!(bias == 0, kind == abi::ET_EXEC);
+            assert_eq!(loaded.start, loaded.entry);
+            assert_eq!(loaded.program_headers, bias + base as usize + 64);
+            assert_eq!(loaded.end, bias + base as usize + 0x4000);
+            let data = bias + base as usize + 0x2080;
+            let mut bytes = [0; 0x1000];
+            user::read(data, &mut bytes).unwrap();
+            assert!(bytes[..0x100].iter().all(|&byte| byte == 0xaa), "what the file has");
+            assert!(bytes[0x100..].iter().all(|&byte| byte == 0), "and zeroes behind it");
+            user::write(data, b"x").unwrap();
+            assert!(user::write(loaded.entry, b"x").is_err(), "text cannot be written");
+            deactivate();
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_program_is_named() {
+        let cases: [(&str, Vec<u8>, LoadError); 4] = [
+            ("text", b"hello, world, this is no program at all, not even nearly, no, no".to_vec(), LoadError::NotElf),
+            ("script", b"#!/bin/sh\n".to_vec(), LoadError::Script),
+            ("empty", Vec::new(), LoadError::NotElf),
+            ("short", b"\x7fELF\x02\x01\x01".to_vec(), LoadError::Truncated("file header")),
+        ];
+        for (name, bytes, expected) in cases {
+            assert_eq!(load_bytes(bytes), Err(expected), "{name}");
+        }
+        let change = |at: usize, byte: u8| {
+            let mut bytes = program(abi::ET_EXEC, 0x40_0000);
+            bytes[at] = byte;
+            load_bytes(bytes)
+        };
+        assert_eq!(change(4, 1), Err(LoadError::WrongMachine));
+        assert_eq!(change(18, 3), Err(LoadError::WrongMachine));
+        assert_eq!(change(16, 1), Err(LoadError::NotExecutable));
+        assert!(matches!(change(54, 55), Err(LoadError::Malformed(_))));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let whole = program(abi::ET_EXEC, 0x40_0000);
+        for length in 0..0x1180 {
+            assert!(load_bytes(whole[..length].to_vec()).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn every_mutation_is_an_error_or_a_program() {
+        let whole = program(abi::ET_DYN, 0);
+        for at in 0..64 + 2 * PROGRAM_HEADER_SIZE {
+            for byte in [0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xfe, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = byte;
+                let _ = load_bytes(bytes);
+            }
+        }
+    }
+}

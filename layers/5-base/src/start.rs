@@ -176,11 +176,18 @@ fn map_stack(memory: &Mm, executable: bool) -> Result<(usize, usize), Errno> {
 }
 
 /// The pages of the vDSO as something that can be mapped.
-struct Pages(Vec<Frame>);
+struct Pages {
+    name: &'static str,
+    frames: Vec<Frame>,
+}
 
 impl Mappable for Pages {
     fn frame(&self, index: u64) -> Result<Frame, Errno> {
-        usize::try_from(index).ok().and_then(|index| self.0.get(index)).cloned().ok_or(Errno::ENXIO)
+        usize::try_from(index).ok().and_then(|index| self.frames.get(index)).cloned().ok_or(Errno::ENXIO)
+    }
+
+    fn name(&self) -> Vec<u8> {
+        self.name.as_bytes().to_vec()
     }
 }
 
@@ -199,11 +206,11 @@ fn map_vdso(memory: &Mm) -> Result<usize, Errno> {
     let clock = memory.map(reserve)?;
     let code = clock.saturating_add(PAGE_SIZE);
     let parts = [
-        (clock, PAGE_SIZE, Protection::READ, Vec::from([vdso.clock])),
-        (code, code_length, Protection::READ | Protection::EXECUTE, vdso.code),
+        (clock, PAGE_SIZE, Protection::READ, Pages { name: "[vvar]", frames: Vec::from([vdso.clock]) }),
+        (code, code_length, Protection::READ | Protection::EXECUTE, Pages { name: "[vdso]", frames: vdso.code }),
     ];
-    for (address, length, protection, frames) in parts {
-        let source = Source::File { object: Arc::new(Pages(frames)), offset: 0, shared: true };
+    for (address, length, protection, pages) in parts {
+        let source = Source::File { object: Arc::new(pages), offset: 0, shared: true };
         memory.map(Request { address, fixed: true, replace: true, length, protection, source })?;
     }
     Ok(code)
