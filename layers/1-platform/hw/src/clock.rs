@@ -14,7 +14,7 @@ const MEASUREMENT: u64 = 5_000_000;
 /// How often a measurement is repeated that other work on the host has disturbed.
 const ATTEMPTS: usize = 8;
 /// A measurement is good if it is known to within one part in so many.
-const PRECISION: u64 = 1000;
+const PRECISION: u64 = 2000;
 /// How often a clock is read to find one reading that nothing delayed.
 const READINGS: usize = 5;
 const NANOSECONDS: u64 = 1_000_000_000;
