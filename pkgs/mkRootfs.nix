@@ -27,7 +27,7 @@ let
   # Modes as they were before the store took away the right to write; one UUID, time and owner for all.
   pack = folder: file: ''
     chmod -R u+w,go-w ${folder}
-    mkfs.erofs --quiet -T0 -U 00000000-0000-0000-0000-000000000000 --all-root -x-1 -E noinline_data ${file} ${folder} >&2
+    SOURCE_DATE_EPOCH=0 mkfs.erofs --quiet -T0 -U 00000000-0000-0000-0000-000000000000 --all-root -x-1 -E noinline_data ${file} ${folder} >&2
   '';
 in
 world.run

@@ -16,7 +16,9 @@ BEGIN {
   rule("pkgs/launcher", "pkgs/format")
   # What runs in an image runs on any Linux and knows nothing of us.
   rule("apps/", "")
-  rule("tests/", "tests/")
+  rule("tests/guest/", "")
+  rule("tests/bench/", "")
+  rule("tests/boot", "pkgs/format pkgs/bake pkgs/launcher")
 }
 
 function rule(from, to) { order[++rules] = from; allowed[from] = to }
