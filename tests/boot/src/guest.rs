@@ -1,0 +1,241 @@
+//! A guest: started through the launcher, watched on its console, ended in time.
+use crate::RigOptions;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long anything may take: guests are emulated, and many may share a processor.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How long a guest may take whose program should not even start.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What the launcher's exit status says beyond the program's own (docs/launcher.md).
+pub const KERNEL_PANICKED: i32 = 70;
+pub const NO_STATUS: i32 = 71;
+
+/// Where guests are started.
+#[derive(Clone, Debug)]
+pub struct Rig(RigOptions);
+
+/// What a process has written so far.
+#[derive(Debug, Default)]
+struct Console {
+    text: Mutex<(String, bool)>,
+    grown: Condvar,
+}
+
+/// A process under watch: the launcher with its guest, or a program on this host. Killed when dropped.
+#[derive(Debug)]
+pub struct Watched {
+    child: Child,
+    console: Arc<Console>,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: ExitStatus,
+    pub console: String,
+}
+
+/// How a guest ended that was started without the launcher.
+#[derive(Debug)]
+pub struct Raw {
+    /// What it wrote to the status port.
+    pub report: String,
+    pub console: String,
+}
+
+impl Rig {
+    pub fn new(options: RigOptions) -> Rig {
+        Rig(options)
+    }
+
+    /// The machine's type, for messages.
+    pub fn machine(&self) -> &str {
+        &self.0.machine
+    }
+
+    /// Boots `image`; `options` go to the launcher and `arguments` to the program.
+    pub fn start(&self, image: &Path, options: &[String], arguments: &[String]) -> Result<Watched, String> {
+        let rig = &self.0;
+        let mut command = Command::new(&rig.launcher);
+        command.arg("run").arg(image);
+        command.args(["--machine", &rig.machine, "--accel", &rig.accel, "--memory", &rig.memory.to_string()]);
+        if let Some(qemu) = &rig.qemu {
+            command.arg("--qemu").arg(qemu);
+        }
+        command.args(options);
+        if !arguments.is_empty() {
+            command.arg("--").args(arguments);
+        }
+        Watched::start(&mut command, rig.show)
+    }
+
+    /// Boots `image` with the bytes of `configuration`, neither of which the launcher gets to see: it only says, about
+    /// the image `like` that it accepts, how the monitor is to be called.
+    pub fn raw(&self, like: &Path, image: &Path, configuration: &[u8]) -> Result<Raw, String> {
+        let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
+        let run = folder.path().display().to_string();
+        let printed = self.run(like, &["--print-command".into()], &[])?;
+        if !printed.status.success() {
+            return Err(printed.console);
+        }
+        let line = printed.console.replace("$RUN", &run).replace(&*like.to_string_lossy(), &image.to_string_lossy());
+        let written = fs::write(folder.path().join("configuration.json"), configuration);
+        written.map_err(|error| format!("{run}: {error}"))?;
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("exec {line}"));
+        let guest = Watched::start(&mut command, self.0.show)?;
+        // There is nobody to press the power button; a guest that does not end leaves no report.
+        let console = guest.finish_within(LIMIT).map_or_else(|message| message, |outcome| outcome.console);
+        let report = fs::read(folder.path().join("status")).unwrap_or_default();
+        Ok(Raw { report: String::from_utf8_lossy(&report).into_owned(), console })
+    }
+
+    /// Boots `image` and waits for its end.
+    pub fn run(&self, image: &Path, options: &[String], arguments: &[String]) -> Result<Outcome, String> {
+        self.start(image, options, arguments)?.finish()
+    }
+}
+
+impl Watched {
+    /// Starts `command`; with `show`, what it writes is passed on.
+    pub fn start(command: &mut Command, show: bool) -> Result<Watched, String> {
+        let name = command.get_program().display().to_string();
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|error| format!("{name}: {error}"))?;
+        let console = Arc::new(Console::default());
+        if let Some(errors) = child.stderr.take() {
+            console.collect(errors, show, false);
+        }
+        if let Some(output) = child.stdout.take() {
+            console.collect(output, show, true);
+        }
+        Ok(Watched { child, console })
+    }
+
+    /// Waits for a console line that contains `piece`, and gives it back.
+    pub fn line(&self, piece: &str) -> Result<String, String> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut text = self.console.text.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            // The last piece is a line that is not ended yet.
+            let ended = text.0.rsplit_once('\n').map_or("", |(ended, _)| ended);
+            if let Some(line) = ended.lines().find(|line| line.contains(piece)) {
+                return Ok(line.to_owned());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || text.1 {
+                return Err(format!("no console line contains {piece:?}:\n{}", text.0));
+            }
+            text = self.console.grown.wait_timeout(text, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Asks the process to stop.
+    pub fn stop(&self) -> Result<(), String> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| format!("stopping: {error}"))
+    }
+
+    /// Waits for the end.
+    pub fn finish(self) -> Result<Outcome, String> {
+        self.finish_within(PATIENCE)
+    }
+
+    /// Waits for the end for a while, and then asks for it.
+    pub fn finish_or_stop(self) -> Result<Outcome, String> {
+        let deadline = Instant::now() + LIMIT;
+        while !self.has_ended() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        if !self.has_ended() {
+            self.stop()?;
+        }
+        self.finish()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.console.text.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn finish_within(mut self, limit: Duration) -> Result<Outcome, String> {
+        let deadline = Instant::now() + limit;
+        let mut text = self.console.text.lock().unwrap_or_else(PoisonError::into_inner);
+        while !text.1 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(format!("no end after {} s:\n{}", limit.as_secs(), text.0));
+            }
+            text = self.console.grown.wait_timeout(text, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(text);
+        let status = self.child.wait().map_err(|error| format!("waiting: {error}"))?;
+        Ok(Outcome { status, console: self.text() })
+    }
+
+    /// All that has been written so far.
+    pub fn text(&self) -> String {
+        self.console.text.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // The launcher takes its guest along when it is asked twice; killing it alone would not.
+            for _ in 0..2 {
+                let _ = self.stop();
+                thread::sleep(Duration::from_millis(100));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Console {
+    /// Collects what `source` gives, in a thread of its own; the end of the last source is the end of the console.
+    fn collect(self: &Arc<Console>, source: impl Read + Send + 'static, show: bool, last: bool) {
+        let console = Arc::clone(self);
+        thread::spawn(move || {
+            let mut reader = BufReader::new(source);
+            let mut piece = Vec::new();
+            while matches!(reader.read_until(b'\n', &mut piece), Ok(1..)) {
+                let line = String::from_utf8_lossy(&piece).replace('\r', "");
+                if show {
+                    eprint!("{line}");
+                }
+                console.text.lock().unwrap_or_else(PoisonError::into_inner).0.push_str(&line);
+                console.grown.notify_all();
+                piece.clear();
+            }
+            if last {
+                console.text.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+                console.grown.notify_all();
+            }
+        });
+    }
+}
+
+impl Outcome {
+    /// The exit status as a number; -1 if a signal ended the process.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+
+    /// Fails with the console unless the guest ended in an orderly way: no panic, and a status.
+    pub fn orderly(&self) -> Result<(), String> {
+        match self.code() {
+            KERNEL_PANICKED => Err(format!("the kernel panicked:\n{}", self.console)),
+            NO_STATUS | -1 => Err(format!("ended without a status ({}):\n{}", self.status, self.console)),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The command `rumpkin-boottest`: boots images through the launcher and judges what they do.
+//!
+//! Every case prints lines `ok …` and `not ok …`; the exit status is 0 if all hold. `README.md` has the cases.
+#![forbid(unsafe_code)]
+
+mod guest;
+mod hostile;
+mod http;
+mod program;
+mod report;
+mod site;
+mod web;
+
+use clap::{Args, Parser, Subcommand};
+use guest::Rig;
+use report::Report;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "rumpkin-boottest", version, about = "Boots images and judges what they do")]
+struct Options {
+    #[command(subcommand)]
+    case: Case,
+}
+
+/// How guests are started.
+#[derive(Args, Clone, Debug)]
+struct RigOptions {
+    /// Type of the machine: microvm, q35 or pc.
+    #[arg(long, default_value = "microvm")]
+    machine: String,
+    /// How instructions are run: tcg, kvm or auto.
+    #[arg(long, default_value = "tcg")]
+    accel: String,
+    /// Memory of the guest, in MiB.
+    #[arg(long, default_value_t = 64)]
+    memory: u32,
+    /// The launcher.
+    #[arg(long, default_value = "rumpkin")]
+    launcher: PathBuf,
+    /// QEMU, if it is not on the PATH.
+    #[arg(long)]
+    qemu: Option<PathBuf>,
+    /// Show the guest's console while it runs.
+    #[arg(long)]
+    show: bool,
+}
+
+#[derive(Subcommand)]
+enum Case {
+    /// Run a program to its end and compare its exit status and console lines.
+    Program {
+        #[command(flatten)]
+        rig: RigOptions,
+        image: PathBuf,
+        /// The exit status that it must end with.
+        #[arg(long, default_value_t = 0)]
+        status: u8,
+        /// A piece of a console line that must occur. Repeatable, in order.
+        #[arg(long)]
+        expect: Vec<String>,
+        /// The program's arguments.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Run a guest test program (tests/guest): all of its results must be ok, and its plan complete.
+    Tap {
+        #[command(flatten)]
+        rig: RigOptions,
+        image: PathBuf,
+        /// Attach a fresh disk of so many MiB.
+        #[arg(long)]
+        disk: Option<u64>,
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Make the site that the web case serves.
+    Site { folder: PathBuf },
+    /// Serve the site from an image and compare each answer with that of the same program on this host.
+    Web {
+        #[command(flatten)]
+        rig: RigOptions,
+        /// An image of httpd whose /srv/www is the site.
+        image: PathBuf,
+        /// The same httpd, to be run here.
+        #[arg(long)]
+        program: PathBuf,
+        /// The site.
+        #[arg(long)]
+        site: PathBuf,
+        /// So many connections at once.
+        #[arg(long, default_value_t = 200)]
+        connections: usize,
+    },
+    /// Give the kernel bad programs, configurations and root file systems: each must be an error, never a panic.
+    Hostile {
+        #[command(flatten)]
+        rig: RigOptions,
+        /// The kernel's ELF file.
+        #[arg(long)]
+        kernel: PathBuf,
+        /// A program to spoil.
+        #[arg(long)]
+        program: PathBuf,
+        /// The command that makes root file systems.
+        #[arg(long, default_value = "mkfs.erofs")]
+        mkfs: PathBuf,
+        /// So many random changes of each kind.
+        #[arg(long, default_value_t = 12)]
+        rounds: u32,
+    },
+}
+
+fn run(case: Case) -> Result<Report, String> {
+    let mut report = Report::default();
+    match case {
+        Case::Program { rig, image, status, expect, arguments } => {
+            program::ends(&Rig::new(rig), &image, status, &expect, &arguments, &mut report)?;
+        }
+        Case::Tap { rig, image, disk, arguments } => {
+            program::passes(&Rig::new(rig), &image, disk, &arguments, &mut report)?
+        }
+        Case::Site { folder } => site::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?,
+        Case::Web { rig, image, program, site, connections } => {
+            web::serves(&Rig::new(rig), &web::Setting { image, program, site, connections }, &mut report)?;
+        }
+        Case::Hostile { rig, kernel, program, mkfs, rounds } => {
+            hostile::survives(&Rig::new(rig), &hostile::Setting { kernel, program, mkfs, rounds }, &mut report)?;
+        }
+    }
+    Ok(report)
+}
+
+fn main() -> ExitCode {
+    match run(Options::parse().case) {
+        Ok(report) if report.all_hold() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("rumpkin-boottest: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
