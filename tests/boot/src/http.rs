@@ -40,7 +40,9 @@ impl Client {
 
     /// Sends a request with further `headers`, each line ended by CR LF.
     pub fn send(&mut self, method: &str, target: &str, headers: &str) -> io::Result<()> {
-        write!(self.0.get_mut(), "{method} {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n")
+        // In one piece: pieces would wait for each other's acknowledgement.
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        self.0.get_mut().write_all(request.as_bytes())
     }
 
     /// Receives the answer to a request that was made with `method`.
