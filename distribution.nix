@@ -42,16 +42,6 @@ in
       erofs
       ;
 
-    # For `./x bench`.
-    bench = import ./tests/bench {
-      inherit
-        world
-        layers
-        mkUnikernel
-        mkProgram
-        ;
-    };
-
     # For `./x check`: a line for each check, "PART NAME RESULT".
     checkPlan = builtins.concatStringsSep "" (
       builtins.concatMap (
