@@ -4,18 +4,13 @@
 //! crate names the function to go to with [`entry!`], and its linker script gives the bounds of its sections.
 #![no_std]
 
+// A host's test program has no such entry, nor the linker script that its symbols come from.
+#[cfg(not(test))]
+mod entry;
+#[cfg(not(test))]
 mod note;
+#[cfg_attr(test, allow(dead_code))]
 mod start_info;
-
-use core::{arch::global_asm, slice};
-use rumpkin_core::{
-    boot::{BootInfo, ImageLayout, MemoryRegion, PhysicalRange},
-    layout::{KERNEL_BASE, direct},
-};
-use spin::Once;
-use start_info::{MAX_REGIONS, Physical, StartInfo};
-
-global_asm!(include_str!("entry.s"), options(att_syntax));
 
 /// Names the function that the boot entry calls: `fn(BootInfo) -> !`. Once per image.
 #[macro_export]
@@ -34,66 +29,3 @@ macro_rules! entry {
 
 #[doc(hidden)]
 pub use rumpkin_core::boot::BootInfo as __BootInfo;
-
-// SAFETY: the image's linker script defines the symbols, and `entry!` the function.
-unsafe extern "C" {
-    static __text_start: u8;
-    static __text_end: u8;
-    static __rodata_start: u8;
-    static __rodata_end: u8;
-    static __data_start: u8;
-    static __data_end: u8;
-}
-
-// SAFETY: defined by `entry!` with this signature.
-unsafe extern "Rust" {
-    safe fn rumpkin_image_main(boot: BootInfo) -> !;
-}
-
-/// The first 4 GiB, as the entry code has mapped them.
-struct BootMap;
-
-impl Physical for BootMap {
-    fn bytes(&self, start: u64, length: usize) -> Option<&'static [u8]> {
-        let end = start.checked_add(length as u64)?;
-        if start == 0 || end > 1 << 32 {
-            return None;
-        }
-        // SAFETY: mapped by the entry code. What the loader has put there is read before any of it is given away.
-        Some(unsafe { slice::from_raw_parts(direct(start) as *const u8, length) })
-    }
-}
-
-static COPY: Once<StartInfo> = Once::new();
-
-/// Where the entry code arrives, in long mode and with a stack.
-#[unsafe(no_mangle)]
-extern "C" fn rumpkin_pvh_main(start_info: u64, entered_at: u64) -> ! {
-    // What the loader left is copied, since its memory will be used for other things. Without it there is no console to
-    // complain to; core ends the machine for lack of memory.
-    let info = COPY.call_once(|| StartInfo::parse(&BootMap, start_info).unwrap_or_default());
-    rumpkin_image_main(BootInfo {
-        entered_at,
-        protocol: "PVH",
-        command_line: info.command_line(),
-        memory: info.memory(),
-        modules: info.modules(),
-        rsdp: info.rsdp(),
-        image: layout(),
-        payload: note::payload(),
-    })
-}
-
-fn layout() -> ImageLayout {
-    let range = |start: *const u8, end: *const u8| PhysicalRange {
-        start: (start as usize - KERNEL_BASE) as u64,
-        length: (end as usize - start as usize) as u64,
-    };
-    ImageLayout {
-        text: range(&raw const __text_start, &raw const __text_end),
-        rodata: range(&raw const __rodata_start, &raw const __rodata_end),
-        data: range(&raw const __data_start, &raw const __data_end),
-    }
-}
-
-const _: () = assert!(size_of::<[MemoryRegion; MAX_REGIONS]>() <= 4096);

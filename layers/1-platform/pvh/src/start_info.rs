@@ -133,9 +133,7 @@ impl StartInfo {
             };
             self.memory_count += 1;
         }
-        let regions = &mut self.memory[..self.memory_count];
-        regions.sort_unstable_by_key(|region| region.range.start);
-        separate(regions);
+        separate(&mut self.memory[..self.memory_count]);
     }
 
     pub(crate) fn command_line(&self) -> &str {
@@ -155,28 +153,36 @@ impl StartInfo {
     }
 }
 
-/// Cuts overlaps out of regions in ascending order: what two claim is usable only if both say so, and then the first's.
+/// Sorts regions and cuts overlaps out of them: what is also claimed by something else is not memory.
 fn separate(regions: &mut [MemoryRegion]) {
-    let mut done = 0;
-    while let Some((before, rest)) = regions.split_at_mut_checked(done + 1) {
-        let Some(region) = before.last_mut() else {
-            break;
-        };
-        for other in rest {
-            let overlap = region.range.end().saturating_sub(other.range.start);
-            if overlap == 0 {
-                break;
+    for index in 0..regions.len() {
+        let claim = regions[index];
+        if claim.kind == MemoryKind::Ram || claim.range.length == 0 {
+            continue;
+        }
+        for region in regions.iter_mut() {
+            let range = &mut region.range;
+            let apart = range.end() <= claim.range.start || claim.range.end() <= range.start;
+            if region.kind != MemoryKind::Ram || apart {
+                continue;
             }
-            if region.kind == MemoryKind::Ram && other.kind != MemoryKind::Ram {
-                // What lies behind the other is lost with the overlap, which no real map has.
-                region.range.length = other.range.start - region.range.start;
+            if range.start < claim.range.start {
+                // What lies behind the claim is lost with the overlap, which no real map has.
+                range.length = claim.range.start - range.start;
             } else {
-                let cut = overlap.min(other.range.length);
-                other.range.start += cut;
-                other.range.length -= cut;
+                let end = range.end();
+                range.start = claim.range.end();
+                range.length = end.saturating_sub(range.start);
             }
         }
-        done += 1;
+    }
+    regions.sort_unstable_by_key(|region| region.range.start);
+    let mut behind = 0;
+    for region in regions {
+        let end = region.range.end();
+        region.range.start = region.range.start.max(behind);
+        region.range.length = end.saturating_sub(region.range.start);
+        behind = behind.max(end);
     }
 }
 

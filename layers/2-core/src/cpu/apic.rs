@@ -11,7 +11,6 @@ pub(crate) const TIMER_VECTOR: u8 = 0xef;
 /// Vector of interrupts that went away.
 pub(crate) const SPURIOUS_VECTOR: u8 = 0xff;
 
-const ID: usize = 0x20;
 const END_OF_INTERRUPT: usize = 0xb0;
 const SPURIOUS: usize = 0xf0;
 const TIMER: usize = 0x320;
@@ -82,14 +81,6 @@ pub(crate) fn initialize() {
         write(register, MASKED);
     }
     write(SPURIOUS, ENABLE | u32::from(SPURIOUS_VECTOR));
-}
-
-/// The identifier that interrupts for the calling CPU are sent to.
-pub fn id() -> u32 {
-    match REGISTERS.get() {
-        Some(Some(_)) => read(ID) >> 24,
-        _ => read(ID),
-    }
 }
 
 /// Tells the local APIC that the interrupt has been dealt with.

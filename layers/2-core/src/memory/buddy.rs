@@ -22,11 +22,6 @@ impl States {
         States(words)
     }
 
-    /// Number of frames covered.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     fn word(&self, frame: u64) -> Option<&AtomicU32> {
         self.0.get(usize::try_from(frame).ok()?)
     }

@@ -44,8 +44,8 @@ const SLICE: u64 = 5_000_000;
 /// A kernel thread.
 pub struct Thread {
     name: &'static str,
-    /// None for a CPU's idle thread, which runs on the boot stack.
-    stack: Option<Stack>,
+    /// Freed with the thread. None for a CPU's idle thread, which runs on the boot stack.
+    _stack: Option<Stack>,
     entry: Cell<Option<Box<dyn FnOnce() + Send>>>,
     scheduling: Scheduling,
     /// User code shall be left, or not entered, once.
@@ -108,7 +108,7 @@ impl Thread {
     fn new(name: &'static str, stack: Option<Stack>, state: State) -> Thread {
         Thread {
             name,
-            stack,
+            _stack: stack,
             entry: Cell::new(None),
             scheduling: Scheduling {
                 state: Cell::new(state),
