@@ -6,6 +6,9 @@
 mod aml;
 mod tables;
 
+#[cfg(test)]
+mod tests;
+
 pub use aml::MmioSlot;
 
 use ::acpi::{
@@ -101,7 +104,7 @@ impl Acpi {
         Self::parse(root, &tables::read_physical)
     }
 
-    fn parse(root: u64, read: &tables::Reader) -> Self {
+    fn parse(root: u64, read: &tables::Reader<'_>) -> Self {
         let mut acpi = Self::default();
         let found = tables::all(root, read);
         acpi.present = !found.is_empty();
@@ -152,7 +155,11 @@ impl Acpi {
         }
     }
 
-    fn read_fadt(&mut self, table: &Table, read: &tables::Reader) {
+    fn read_fadt(&mut self, table: &Table, read: &tables::Reader<'_>) {
+        // Lengths of register blocks in bytes, which the crate multiplies by 8 without looking.
+        if table.bytes(88..94).iter().any(|&length| length >= 32) {
+            return;
+        }
         let Some(fadt) = table.padded::<Fadt>() else {
             return;
         };

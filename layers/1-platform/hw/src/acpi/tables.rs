@@ -6,11 +6,11 @@ use ::acpi::{
     mcfg::McfgEntry,
 };
 use alloc::{vec, vec::Vec};
-use core::ptr;
+use core::{ops::Range, ptr};
 use rumpkin_core::mmio;
 
 /// Reads physical memory; `None` if it cannot be.
-pub type Reader = dyn Fn(u64, usize) -> Option<Vec<u8>>;
+pub type Reader<'a> = dyn Fn(u64, usize) -> Option<Vec<u8>> + 'a;
 
 /// The header that all tables share.
 const HEADER: usize = 36;
@@ -54,11 +54,11 @@ fn sums_to_zero(bytes: &[u8]) -> bool {
 }
 
 /// All tables that the root pointer leads to.
-pub fn all(root: u64, read: &Reader) -> Vec<Table> {
+pub fn all(root: u64, read: &Reader<'_>) -> Vec<Table> {
     find(root, read).unwrap_or_default()
 }
 
-fn find(root: u64, read: &Reader) -> Option<Vec<Table>> {
+fn find(root: u64, read: &Reader<'_>) -> Option<Vec<Table>> {
     let pointer = read(root, 20)?;
     if !pointer.starts_with(b"RSD PTR ") || !sums_to_zero(&pointer) {
         return None;
@@ -81,7 +81,7 @@ fn find(root: u64, read: &Reader) -> Option<Vec<Table>> {
 
 impl Table {
     /// Copies the table at a physical address; `None` if it is not a sound one.
-    pub fn load(address: u64, read: &Reader) -> Option<Self> {
+    pub fn load(address: u64, read: &Reader<'_>) -> Option<Self> {
         let header = read(address, HEADER)?;
         let length = word(&header, 4)? as usize;
         if !(HEADER..=LONGEST).contains(&length) {
@@ -94,6 +94,11 @@ impl Table {
     /// Its four letters.
     pub fn signature(&self) -> [u8; 4] {
         self.0.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// These bytes of it; none if it is shorter.
+    pub fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.0.get(range).unwrap_or_default()
     }
 
     /// What follows the header.
