@@ -7,7 +7,7 @@
 #   }
 #
 # The result is the image file itself. Its attributes: `runner` (a folder with bin/run-NAME, which takes the
-# launcher's arguments), `rootfs`, `config`, `kernel`, `manifest`, and `boot`, which makes boot tests of it.
+# launcher's arguments), `program`, `rootfs`, `config`, `kernel`, and `manifest`, a text that says what it consists of.
 {
   world,
   layers,
@@ -15,7 +15,6 @@
 }:
 let
   mkRootfs = import ./mkRootfs.nix { inherit world; };
-  bootTest = import ./bootTest.nix { inherit world tools; };
 in
 {
   name,
@@ -106,17 +105,8 @@ let
 in
 image
 // {
-  inherit runner kernel;
+  inherit runner kernel program;
   rootfs = root;
   config = configFile;
   manifest = world.run { name = "${name}-manifest"; tools = [ tools ]; } "rumpkin inspect ${image} > $out";
-  boot =
-    test:
-    bootTest (
-      test
-      // {
-        inherit image;
-        name = test.name or name;
-      }
-    );
 }

@@ -1,25 +1,98 @@
 # Boots of images in the sandbox, on every machine type.
 {
+  world,
+  layers,
   apps,
-  ...
+  tools,
+  guest,
+  mkUnikernel,
+  mkProgram,
 }:
 let
-  # { pc = …; q35 = …; } under a name, as { name-pc = …; name-q35 = …; }
-  named =
-    name: tests:
-    builtins.listToAttrs (
-      map (machine: {
-        name = "${name}-${machine}";
-        value = tests.${machine};
-      }) (builtins.attrNames tests)
-    );
+  judge = mkProgram {
+    name = "boottest";
+    members = [
+      "tests/boot"
+      "pkgs/bake"
+      "pkgs/format"
+    ];
+  };
+  bootTest = import ../pkgs/bootTest.nix { inherit world tools judge; };
+
+  kernel = "${layers.image}/boot/kernel";
+  merge = builtins.foldl' (all: some: all // some) { };
+
+  # A guest test program, with arguments for the judge.
+  area =
+    name: arguments:
+    bootTest {
+      name = "guest-${name}";
+      script = "rumpkin-boottest tap --machine $machine ${
+        mkUnikernel {
+          name = "guest-${name}";
+          program = "${guest}/bin/${name}";
+        }
+      } ${arguments}";
+    };
+
+  areasInC = [
+    "epoll"
+    "futex"
+    "mmap"
+    "signals"
+    "tcp"
+    "timers"
+    "tmpfs"
+    "udp"
+  ];
+
+  # The site that the web server is asked for.
+  site = world.run {
+    name = "site";
+    tools = [ judge ];
+  } "rumpkin-boottest site $out";
 in
-named "hello" (
-  apps.hello.boot {
+{
+  boots = merge [
+    (bootTest {
+      name = "hello";
+      script = ''
+        rumpkin-boottest program --machine $machine --memory 8 ${apps.hello} --status 7 --expect 'hello, world' -- --exit 7
+      '';
+    })
+    (bootTest {
+      name = "httpd";
+      script = ''
+        rumpkin-boottest web --machine $machine --site ${site} --program ${apps.httpd.program} ${
+          mkUnikernel {
+            name = "httpd-of-test-site";
+            inherit (apps.httpd) program;
+            files."/srv/www" = site;
+          }
+        }
+      '';
+    })
+  ];
+
+  guest = merge (
+    builtins.concatMap (name: [
+      (area "${name}-musl" "")
+      (area "${name}-glibc" "")
+    ]) areasInC
+    ++ [
+      (area "block-musl" "--disk 2 -- /dev/vda")
+      (area "block-glibc" "--disk 2 -- /dev/vda")
+      (area "threads" "")
+      (area "streams" "")
+    ]
+  );
+
+  hostile = bootTest {
+    name = "hostile";
+    programs = [ world.erofs ];
+    machines = [ "microvm" ];
     script = ''
-      run_guest -- --exit 7
-      expect_line '^hello, world'
-      expect_status 7
+      rumpkin-boottest hostile --machine $machine --kernel ${kernel} --program ${apps.hello.program}
     '';
-  }
-)
+  };
+}

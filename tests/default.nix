@@ -12,6 +12,19 @@ let
   flags = import ../pkgs/flags.nix;
   cargoCheck = import ./cargoCheck.nix { inherit world; };
 
+  guest = import ./guest.nix { inherit world mkProgram; };
+  boots = import ./boots.nix {
+    inherit
+      world
+      layers
+      apps
+      tools
+      guest
+      mkUnikernel
+      mkProgram
+      ;
+  };
+
   packages = paths: toString (map (path: "-p ${workspace.packageName path}") paths);
   kernelSide = layers.image.members;
 in
@@ -26,7 +39,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./boot.sh}; touch $out";
+      } "shellcheck ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./bench/run}; touch $out";
     };
   }
   {
@@ -68,14 +81,17 @@ in
   }
   {
     part = "boots";
-    checks = import ./boots.nix {
-      inherit
-        world
-        apps
-        tools
-        mkUnikernel
-        mkProgram
-        ;
-    };
+    checks = boots.boots;
+  }
+  {
+    part = "guest";
+    checks = {
+      guest-on-host = world.run { name = "guest-on-host"; } "sh ${./guest/check} ${guest}/bin; touch $out";
+    }
+    // boots.guest;
+  }
+  {
+    part = "hostile";
+    checks = boots.hostile;
   }
 ]

@@ -18,9 +18,11 @@ let
   gcc = pkgs.symlinkJoin {
     name = "gcc-and-musl-gcc";
     paths = [
-      pkgs.stdenv.cc
+      # nixpkgs keeps glibc's static library apart.
+      (pkgs.writeShellScriptBin "gcc" ''exec ${pkgs.stdenv.cc}/bin/gcc -L${pkgs.glibc.static}/lib "$@"'')
       pkgs.stdenv.cc.bintools
       pkgs.musl.dev
+      pkgs.gnumake
     ];
   };
 

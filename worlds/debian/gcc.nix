@@ -11,6 +11,7 @@ unpack {
   script = ''
     mkdir bin
     for tool in ar as ld nm objcopy objdump ranlib readelf size strip; do ln -s ../usr/bin/x86_64-linux-gnu-$tool bin/$tool; done
+    ln -s ../usr/bin/make bin/
 
     # A program that is not static gets this glibc's loader, since the sandbox has no other.
     cat > bin/gcc <<EOF
