@@ -2,139 +2,44 @@
 //!
 //! `docs/configuration.md` is the reference, `docs/configuration.schema.json` the schema.
 
+use crate::json::{Node, Wrong};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
-use core::{fmt, str::FromStr};
+use core::fmt;
 use rumpkin_kernel::config::{Address, Config, Network};
 use rumpuser::boot::BootData;
-use serde::{Deserialize, Deserializer, de};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A configuration, checked.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// What to run: exactly one program for now.
-    pub programs: Vec<Program>,
+    /// What to run.
+    pub program: Program,
     /// The name of the machine.
-    #[serde(default = "default_hostname")]
     pub hostname: String,
-    #[serde(default)]
-    network: NetworkSection,
-    /// Reserved for file systems on disks; must be empty. Disks themselves need no configuration: they are
-    /// `/dev/vda` and so on.
-    #[serde(default)]
-    disks: Vec<Value>,
+    /// The first link's addresses.
+    pub network: Network,
     /// What is logged.
-    #[serde(default)]
     pub tracing: Tracing,
 }
 
 /// A program to run.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// Path and arguments.
+    /// Path and arguments; there is at least the path.
     pub argv: Vec<String>,
     /// Environment variables.
-    #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Working directory.
-    #[serde(default = "root")]
+    /// Working directory, absolute.
     pub cwd: String,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct NetworkSection {
-    address: AddressValue,
-    gateway: Option<Ipv4>,
-    nameservers: Vec<Ipv4>,
-}
-
 /// What is logged.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tracing {
-    /// `error`, `warn`, `info`, `debug` or `trace`.
-    #[serde(deserialize_with = "level")]
+    /// Messages of this level and above.
     pub level: log::LevelFilter,
     /// Log each system call.
     pub syscalls: bool,
-}
-
-impl Default for Tracing {
-    fn default() -> Self {
-        Tracing { level: log::LevelFilter::Warn, syscalls: false }
-    }
-}
-
-fn default_hostname() -> String {
-    String::from("rumpkin")
-}
-
-fn root() -> String {
-    String::from("/")
-}
-
-fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<log::LevelFilter, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    match name.as_str() {
-        "error" => Ok(log::LevelFilter::Error),
-        "warn" => Ok(log::LevelFilter::Warn),
-        "info" => Ok(log::LevelFilter::Info),
-        "debug" => Ok(log::LevelFilter::Debug),
-        "trace" => Ok(log::LevelFilter::Trace),
-        _ => Err(de::Error::custom(format_args!("`{name}` is not one of error, warn, info, debug, trace"))),
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Ipv4([u8; 4]);
-
-impl FromStr for Ipv4 {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let address = text.parse::<core::net::Ipv4Addr>();
-        address
-            .map(|address| Ipv4(address.octets()))
-            .map_err(|_| format!("`{text}` is not an IPv4 address like 10.0.2.2"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Ipv4 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct AddressValue(Address);
-
-impl FromStr for AddressValue {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "dhcp" => return Ok(AddressValue(Address::Dhcp)),
-            "none" => return Ok(AddressValue(Address::None)),
-            _ => {}
-        }
-        let wrong = || format!("`{text}` is neither \"dhcp\" nor \"none\" nor an address like 10.0.2.15/24");
-        let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
-        let Ipv4(address) = address.parse().map_err(|_| wrong())?;
-        let prefix: u8 = prefix.parse().map_err(|_| wrong())?;
-        if prefix > 32 {
-            return Err(wrong());
-        }
-        Ok(AddressValue(Address::Static { address, prefix }))
-    }
-}
-
-impl<'de> Deserialize<'de> for AddressValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
 }
 
 /// What is wrong with a configuration, and where.
@@ -192,48 +97,148 @@ fn merge(below: Value, above: Value) -> Value {
 }
 
 fn check(value: Value) -> Result<Document, ConfigurationError> {
-    let value = without_schema(value);
-    let document: Document = serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().clone();
-        match path.iter().next() {
-            None => ConfigurationError(format!("configuration: {}", error.inner())),
-            Some(_) => ConfigurationError(format!("configuration: {path}: {}", error.inner())),
-        }
-    })?;
-    let wrong = |message: &str| Err(ConfigurationError(format!("configuration: {message}")));
-    match document.programs.as_slice() {
-        [] => return wrong("programs: there is none; give one with its argv"),
-        [program] => {
-            if program.argv.is_empty() {
-                return wrong("programs[0].argv: is empty; its first entry is the path of the program");
-            }
-            let strings = program.argv.iter().chain(program.env.keys()).chain(program.env.values());
-            if strings.chain([&program.cwd]).any(|string| string.contains('\0')) {
-                return wrong("programs[0]: a string holds a zero byte, which no program can be given");
-            }
-            if program.env.keys().any(|name| name.is_empty() || name.contains('=')) {
-                return wrong("programs[0].env: a name is empty or holds `=`");
-            }
-            if !program.cwd.starts_with('/') {
-                return wrong("programs[0].cwd: is not an absolute path");
-            }
-        }
-        _ => return wrong("programs: several programs in one image are not supported yet; leave one"),
-    }
-    if !document.disks.is_empty() {
-        return wrong("disks: mounting file systems is not supported yet; disks are /dev/vda and so on by themselves");
-    }
-    if document.hostname.is_empty() || document.hostname.len() > 64 || document.hostname.contains(['\0', '\n']) {
-        return wrong("hostname: must have 1 to 64 characters, without line breaks");
-    }
-    Ok(document)
+    document(Node::root(value)).map_err(|wrong| ConfigurationError(format!("configuration: {wrong}")))
 }
 
-/// `$schema` is for editors.
-fn without_schema(value: Value) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(map.into_iter().filter(|(key, _)| key != "$schema").collect::<Map<_, _>>()),
-        other => other,
+fn document(root: Node) -> Result<Document, Wrong> {
+    let mut root = root.object()?;
+    // For editors.
+    root.take("$schema");
+    let programs =
+        root.take("programs").ok_or_else(|| Wrong::at("programs", "is missing; name a program with its argv"))?;
+    let program = program(only_program(programs)?)?;
+    let hostname = root.take("hostname").map(hostname).transpose()?;
+    let network = root.take("network").map(network).transpose()?;
+    if let Some(disks) = root.take("disks") {
+        no_disks(disks)?;
+    }
+    let tracing = root.take("tracing").map(tracing).transpose()?;
+    root.finish()?;
+    Ok(Document {
+        program,
+        hostname: hostname.unwrap_or_else(|| String::from("rumpkin")),
+        network: network.unwrap_or_default(),
+        tracing: tracing.unwrap_or(Tracing { level: DEFAULT_LEVEL, syscalls: false }),
+    })
+}
+
+/// What is logged unless the document says otherwise.
+const DEFAULT_LEVEL: log::LevelFilter = log::LevelFilter::Warn;
+
+fn only_program(programs: Node) -> Result<Node, Wrong> {
+    let path = programs.path().clone();
+    let mut list = programs.list()?.into_iter();
+    match (list.next(), list.next()) {
+        (Some(program), None) => Ok(program),
+        (None, _) => Err(Wrong::at(path, "is empty; name a program with its argv")),
+        (Some(_), Some(_)) => Err(Wrong::at(path, "several programs in one image are not supported yet; leave one")),
+    }
+}
+
+fn program(node: Node) -> Result<Program, Wrong> {
+    let path = node.path().clone();
+    let mut node = node.object()?;
+    let missing =
+        || Wrong::at(format!("{path}.argv"), "is missing or empty; its first entry is the path of the program");
+    let argv = node.take("argv").ok_or_else(missing)?.list()?;
+    let argv = argv.into_iter().map(plain_string).collect::<Result<Vec<_>, _>>()?;
+    if argv.is_empty() {
+        return Err(missing());
+    }
+    let mut env = BTreeMap::new();
+    if let Some(variables) = node.take("env") {
+        for (name, value) in variables.object()?.entries() {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(Wrong::at(value.path(), "is no name for an environment variable"));
+            }
+            env.insert(name, plain_string(value)?);
+        }
+    }
+    let cwd = node.take("cwd").map(absolute_path).transpose()?;
+    node.finish()?;
+    Ok(Program { argv, env, cwd: cwd.unwrap_or_else(|| String::from("/")) })
+}
+
+/// A string that a program can be given.
+fn plain_string(node: Node) -> Result<String, Wrong> {
+    node.parse(|text| match text.contains('\0') {
+        true => Err("holds a zero byte, which no program can be given".into()),
+        false => Ok(String::from(text)),
+    })
+}
+
+fn absolute_path(node: Node) -> Result<String, Wrong> {
+    node.parse(|text| match text.starts_with('/') && !text.contains('\0') {
+        true => Ok(String::from(text)),
+        false => Err(format!("`{text}` is not an absolute path")),
+    })
+}
+
+fn hostname(node: Node) -> Result<String, Wrong> {
+    node.parse(|text| match (1..=64).contains(&text.len()) && !text.contains(char::is_control) {
+        true => Ok(String::from(text)),
+        false => Err("must have 1 to 64 bytes, and no control characters".into()),
+    })
+}
+
+fn network(node: Node) -> Result<Network, Wrong> {
+    let mut node = node.object()?;
+    let address = node.take("address").map(|node| node.parse(parse_address)).transpose()?;
+    let gateway = node.take("gateway").map(|node| node.parse(parse_ipv4)).transpose()?;
+    let nameservers = match node.take("nameservers") {
+        None => Vec::new(),
+        Some(list) => list.list()?.into_iter().map(|node| node.parse(parse_ipv4)).collect::<Result<_, _>>()?,
+    };
+    node.finish()?;
+    Ok(Network { address: address.unwrap_or_default(), gateway, nameservers })
+}
+
+fn parse_ipv4(text: &str) -> Result<[u8; 4], String> {
+    let address = text.parse::<core::net::Ipv4Addr>();
+    address.map(|address| address.octets()).map_err(|_| format!("`{text}` is not an IPv4 address like 10.0.2.2"))
+}
+
+fn parse_address(text: &str) -> Result<Address, String> {
+    match text {
+        "dhcp" => return Ok(Address::Dhcp),
+        "none" => return Ok(Address::None),
+        _ => {}
+    }
+    let wrong = || format!("`{text}` is neither \"dhcp\" nor \"none\" nor an address like 10.0.2.15/24");
+    let (address, prefix) = text.split_once('/').ok_or_else(wrong)?;
+    let address = parse_ipv4(address).map_err(|_| wrong())?;
+    let prefix = prefix.parse().ok().filter(|prefix| *prefix <= 32).ok_or_else(wrong)?;
+    Ok(Address::Static { address, prefix })
+}
+
+/// `disks` is reserved for file systems on disks. Disks themselves need no configuration.
+fn no_disks(node: Node) -> Result<(), Wrong> {
+    let path = node.path().clone();
+    match node.list()?.is_empty() {
+        true => Ok(()),
+        false => Err(Wrong::at(
+            path,
+            "file systems on disks are not supported yet; disks are /dev/vda and so on by themselves",
+        )),
+    }
+}
+
+fn tracing(node: Node) -> Result<Tracing, Wrong> {
+    let mut node = node.object()?;
+    let level = node.take("level").map(|node| node.parse(parse_level)).transpose()?;
+    let syscalls = node.take("syscalls").map(Node::boolean).transpose()?;
+    node.finish()?;
+    Ok(Tracing { level: level.unwrap_or(DEFAULT_LEVEL), syscalls: syscalls.unwrap_or(false) })
+}
+
+fn parse_level(text: &str) -> Result<log::LevelFilter, String> {
+    match text {
+        "error" => Ok(log::LevelFilter::Error),
+        "warn" => Ok(log::LevelFilter::Warn),
+        "info" => Ok(log::LevelFilter::Info),
+        "debug" => Ok(log::LevelFilter::Debug),
+        "trace" => Ok(log::LevelFilter::Trace),
+        _ => Err(format!("`{text}` is not one of error, warn, info, debug, trace")),
     }
 }
 
@@ -242,11 +247,7 @@ impl Document {
     pub fn kernel_config(&self) -> Config {
         Config {
             hostname: self.hostname.clone(),
-            network: Network {
-                address: self.network.address.0,
-                gateway: self.network.gateway.map(|address| address.0),
-                nameservers: self.network.nameservers.iter().map(|address| address.0).collect(),
-            },
+            network: self.network.clone(),
             trace_system_calls: self.tracing.syscalls,
         }
     }
@@ -279,11 +280,15 @@ mod tests {
     #[test]
     fn errors_name_the_key() {
         let cases = [
-            (r#"{"programs":[{"argv":["/a"],"evn":{}}]}"#, "programs[0]"),
+            (r#"{"programs":[{"argv":["/a"],"evn":{}}]}"#, "programs[0].evn: is not a known key"),
             (r#"{"programs":[{"argv":["/a",1]}]}"#, "programs[0].argv[1]"),
-            (r#"{"programs":[{"argv":["/a"],"cwd":1.5}]}"#, "programs[0].cwd"),
+            (r#"{"programs":[{"argv":["/a"],"cwd":1.5}]}"#, "programs[0].cwd: is a number; it must be a string"),
             (r#"{"programs":[{"argv":[]}]}"#, "programs[0].argv"),
             (r#"{"programs":[]}"#, "programs"),
+            ("{}", "programs"),
+            (r#"{"programs":[{"argv":["/a"],"env":{"A=B":"c"}}]}"#, "programs[0].env.A=B"),
+            (r#"{"programs":[{"argv":["a\u0000b"]}]}"#, "programs[0].argv[0]: holds a zero byte"),
+            (r#"{"programs":"x"}"#, "programs: is a string; it must be a list"),
             (r#"{"programs":[{"argv":["/a"]},{"argv":["/b"]}]}"#, "several"),
             (r#"{"programs":[{"argv":["/a"]}],"network":{"address":"10.0.0.1"}}"#, "network.address"),
             (r#"{"programs":[{"argv":["/a"]}],"network":{"gateway":"x"}}"#, "network.gateway"),

@@ -15,6 +15,7 @@ extern crate alloc;
 
 mod configuration;
 mod etc;
+mod json;
 mod loader;
 mod stack;
 mod start;

@@ -215,7 +215,7 @@ fn span(loads: &[&ProgramHeader]) -> Result<(usize, usize), LoadError> {
         let begin = address(segment.p_vaddr)?;
         let end =
             address(segment.p_vaddr.checked_add(segment.p_memsz).ok_or(LoadError::Malformed("a segment's size"))?)?;
-        if begin % PAGE_SIZE != (segment.p_offset % PAGE_SIZE as u64) as usize {
+        if begin & (PAGE_SIZE - 1) != segment.p_offset as usize & (PAGE_SIZE - 1) {
             return Err(LoadError::Malformed("a segment's address and file offset disagree within the page"));
         }
         low = low.min(page_floor(begin));

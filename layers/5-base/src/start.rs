@@ -84,9 +84,7 @@ pub fn run(kernel: &Arc<Kernel>, document: &Document) -> Result<u8, StartError> 
 }
 
 fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, StartError> {
-    let Some(program) = document.programs.first() else {
-        return Err(StartError::System("the configuration names no program", Errno::EINVAL));
-    };
+    let program = &document.program;
     let bytes = |text: &str| text.as_bytes().to_vec();
     let path = program.argv.first().map(|path| bytes(path)).unwrap_or_default();
     let arguments: Vec<Vec<u8>> = program.argv.iter().map(|argument| bytes(argument)).collect();

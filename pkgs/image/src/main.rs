@@ -1,4 +1,4 @@
-//! The composition root: joins one platform family, core, the hypercalls on core and a kernel into one image.
+//! The composition root: joins the platforms, core, the hypercalls on core and the kernel into one image.
 #![no_std]
 #![no_main]
 
@@ -6,8 +6,8 @@ extern crate alloc;
 // Binds the hypercalls.
 extern crate rumpuser_core;
 
+mod composition;
 mod runtime;
-mod selftest;
 
 use rumpkin_core::{boot::BootInfo, interface::Platform};
 
@@ -17,5 +17,5 @@ const PLATFORMS: &[&dyn Platform] = &[&rumpkin_hw::PLATFORM];
 rumpkin_pvh::entry!(main);
 
 fn main(boot: BootInfo) -> ! {
-    rumpkin_core::start(boot, PLATFORMS, selftest::run)
+    rumpkin_core::start(boot, PLATFORMS, composition::run)
 }
