@@ -96,9 +96,10 @@ pub(crate) fn seed(sources: &[Arc<dyn Entropy>]) {
         }
     }
     // Always, since it costs little; and more of it when there is nothing better.
-    let rounds = if obtained >= 32 { 64 } else { 4096 };
+    let rounds = if obtained >= 32 { 16 } else { 256 };
     for _ in 0..rounds {
-        GENERATOR.lock().absorb(&jitter().to_le_bytes());
+        let samples = [(); 4].map(|()| jitter().to_le_bytes());
+        GENERATOR.lock().absorb(samples.as_flattened());
     }
     GENERATOR.lock().absorb(&clock::realtime().to_le_bytes());
     log::debug!("entropy: {obtained} bytes from hardware, {rounds} rounds of jitter");
