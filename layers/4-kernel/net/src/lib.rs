@@ -1,2 +1,43 @@
-//! Layer 4: TCP, UDP and IPv4 over the links that the platform gives
+//! Layer 4: TCP, UDP and IPv4 over the links that the platform gives.
+//!
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-kernel`, and on `smoltcp` for TCP's state machine alone: addresses,
+//! neighbors, demultiplexing, timers, UDP, ICMP and DHCP are here. Invariants:
+//! - A packet's cost does not depend on how many sockets are open, and what is idle has no timer.
+//! - Whatever a peer sends is an answer, an error or a drop; what it can make us keep is bounded everywhere.
+//! - One lock, [`net::Net`], which is never held while somebody is told or woken.
 #![no_std]
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)
+)]
+
+extern crate alloc;
+
+mod hash;
+mod ip;
+mod net;
+mod shared;
+mod slab;
+mod socket;
+mod stack;
+mod tcp;
+mod timers;
+mod udp;
+
+pub use net::Net;
+
+use rumpkin_kernel::Kernel;
+
+/// Adds the network to a kernel: its first link and loopback, sockets, `/etc/resolv.conf`.
+pub fn register(kernel: &mut Kernel) {
+    let net = net::of(kernel);
+    kernel.parts.insert(net.clone());
+    kernel.table.add(socket::calls::CALLS);
+    kernel.add_generated_file("/etc/resolv.conf", {
+        let net = net.clone();
+        move |_| net.resolver_configuration()
+    });
+    kernel.on_start(move |_| net.start());
+}

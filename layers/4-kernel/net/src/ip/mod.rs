@@ -1,0 +1,454 @@
+//! The Internet layer below TCP and UDP: our addresses, the way to others, and sending.
+//!
+//! ```text
+//!   TCP, UDP, ICMP ──▶ hop ──┬─▶ local queue (127.0.0.0/8 and our own address; never touches the link)
+//!                            └─▶ neighbor known? ──▶ link ──full──▶ backlog
+//!                                      └──no──▶ waits in the neighbor cache
+//! ```
+
+pub mod dhcp;
+pub mod icmp;
+pub mod neighbor;
+pub mod reassembly;
+pub mod wire;
+
+use crate::{
+    slab::Key,
+    timers::{Timer, Timers},
+};
+use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
+use neighbor::{Answer, Neighbors, Waiting};
+use rumpkin_kernel::Errno;
+use rumpuser::device::{Checksum, Link, LinkInfo};
+use wire::*;
+use zerocopy::{FromBytes, IntoBytes, network_endian::U16};
+
+/// Frames kept while the device has no room or is being received from; more are dropped.
+const MAX_BACKLOG: usize = 1024;
+/// Packets to ourselves that wait; more are dropped, and TCP sends them again.
+pub const MAX_LOCAL: usize = 1024;
+
+/// What we are called on the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addressing {
+    /// Our address.
+    pub address: Address,
+    /// Bits of the network part.
+    pub prefix: u8,
+    /// The default route.
+    pub gateway: Option<Address>,
+}
+
+impl Addressing {
+    fn mask(&self) -> u32 {
+        u32::MAX.checked_shl(32u32.saturating_sub(u32::from(self.prefix))).unwrap_or(0)
+    }
+
+    /// The mask of the network part.
+    pub fn netmask(&self) -> Address {
+        Address::from(self.mask())
+    }
+
+    /// The broadcast address of the network. A network of one or two addresses has none (RFC 3021).
+    pub fn broadcast(&self) -> Option<Address> {
+        (self.prefix < 31).then(|| Address::from(u32::from(self.address) | !self.mask()))
+    }
+
+    fn on_link(&self, other: Address) -> bool {
+        (u32::from(self.address) ^ u32::from(other)) & self.mask() == 0
+    }
+}
+
+/// The next stop of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hop {
+    /// Ourselves.
+    Local,
+    /// A machine on the link.
+    Link(Mac),
+    /// A machine on the link that has been asked for its address.
+    Pending(Address),
+}
+
+struct Frame {
+    bytes: Vec<u8>,
+    checksum: Checksum,
+}
+
+/// The state of the layer.
+pub struct Ip {
+    /// The time of the present piece of work, in monotonic nanoseconds.
+    pub now: u64,
+    /// Deadlines of the whole stack.
+    pub timers: Timers,
+    /// Our address on the link, once it is known.
+    pub addressing: Option<Addressing>,
+    /// Packets to ourselves.
+    pub local: VecDeque<Vec<u8>>,
+    /// Connections that a neighbor's answer, or its silence, is news to.
+    pub news: Vec<(Key, Option<Errno>)>,
+    /// Connections that found no room.
+    pub blocked: Vec<Key>,
+    /// What the link is.
+    pub info: Option<LinkInfo>,
+    device: Option<Box<dyn Link>>,
+    neighbors: Neighbors,
+    backlog: VecDeque<Frame>,
+    unflushed: bool,
+    scratch: Vec<u8>,
+    identification: u16,
+}
+
+impl Ip {
+    /// The layer on top of a link, or with loopback alone.
+    pub fn new(device: Option<Box<dyn Link>>) -> Self {
+        let info = device.as_ref().map(|device| device.info());
+        let mtu = info.as_ref().map_or(1500, |info| info.mtu.clamp(576, 9000));
+        Ip {
+            now: 0,
+            timers: Timers::default(),
+            addressing: None,
+            local: VecDeque::new(),
+            news: Vec::new(),
+            blocked: Vec::new(),
+            info,
+            device,
+            neighbors: Neighbors::new(),
+            backlog: VecDeque::new(),
+            unflushed: false,
+            scratch: vec![0; mtu.saturating_add(ETHERNET_HEADER)],
+            identification: rumpuser::random::next_u64() as u16,
+        }
+    }
+
+    /// Largest IP packet that goes out in one piece.
+    pub fn mtu(&self) -> usize {
+        self.scratch.len().saturating_sub(ETHERNET_HEADER)
+    }
+
+    /// Our Ethernet address.
+    pub fn mac(&self) -> Mac {
+        self.info.as_ref().map_or([0; 6], |info| info.mac)
+    }
+
+    /// Whether an address is one of ours.
+    pub fn is_own(&self, address: Address) -> bool {
+        address.is_loopback() || self.addressing.is_some_and(|own| own.address == address)
+    }
+
+    /// Whether an address means everyone on the link.
+    pub fn is_broadcast(&self, address: Address) -> bool {
+        address.is_broadcast() || self.addressing.and_then(|own| own.broadcast()) == Some(address)
+    }
+
+    /// The address that packets to `destination` come from. `ENETUNREACH` if there is no way there.
+    pub fn source_for(&self, destination: Address) -> Result<Address, Errno> {
+        if destination.is_loopback() {
+            return Ok(Address::LOCALHOST);
+        }
+        let own = self.addressing.ok_or(Errno::ENETUNREACH)?;
+        let reachable = own.on_link(destination) || destination.is_broadcast() || own.gateway.is_some();
+        if reachable { Ok(own.address) } else { Err(Errno::ENETUNREACH) }
+    }
+
+    /// The next stop on the way to an address; asks for its Ethernet address where that is missing.
+    pub fn hop(&mut self, destination: Address) -> Result<Hop, Errno> {
+        if self.is_own(destination) {
+            return Ok(Hop::Local);
+        }
+        if self.info.is_none() {
+            return Err(Errno::ENETUNREACH);
+        }
+        if self.is_broadcast(destination) {
+            return Ok(Hop::Link(BROADCAST_MAC));
+        }
+        if destination.is_multicast() {
+            let [_, a, b, c] = destination.octets();
+            return Ok(Hop::Link([0x01, 0x00, 0x5e, a & 0x7f, b, c]));
+        }
+        let own = self.addressing.ok_or(Errno::ENETUNREACH)?;
+        let next = if own.on_link(destination) { destination } else { own.gateway.ok_or(Errno::ENETUNREACH)? };
+        match self.neighbors.find(next, self.now) {
+            Answer::Known(mac) => Ok(Hop::Link(mac)),
+            Answer::Stale(mac) => {
+                self.send_arp(ARP_REQUEST, mac, mac, next);
+                Ok(Hop::Link(mac))
+            }
+            Answer::Wanted => Ok(Hop::Pending(next)),
+            Answer::Unknown => {
+                self.request(next);
+                Ok(Hop::Pending(next))
+            }
+        }
+    }
+
+    /// Has a connection told when a neighbor has answered, or been given up.
+    pub fn wait_for_neighbor(&mut self, next: Address, connection: Key) {
+        if let Some(waiting) = self.neighbors.waiting(next)
+            && !waiting.connections.contains(&connection)
+        {
+            waiting.connections.push(connection);
+        }
+    }
+
+    /// Asks for a neighbor before anything is to be sent to it, so that the first packet need not wait.
+    pub fn prefetch(&mut self, address: Address) {
+        if self.neighbors.find(address, self.now) == Answer::Unknown {
+            self.request(address);
+        }
+    }
+
+    fn request(&mut self, next: Address) {
+        self.send_arp(ARP_REQUEST, BROADCAST_MAC, [0; 6], next);
+        if let Some((slot, deadline)) = self.neighbors.timer(next, self.now) {
+            self.timers.set(Timer::Neighbor(next.octets()), slot, Some(deadline));
+        }
+    }
+
+    /// A neighbor's timer has expired.
+    pub fn neighbor_expired(&mut self, address: Address) {
+        match self.neighbors.expire(address) {
+            Ok(true) => self.request(address),
+            Ok(false) => {}
+            Err(waiting) => {
+                self.news.extend(waiting.connections.into_iter().map(|key| (key, Some(Errno::EHOSTUNREACH))));
+            }
+        }
+    }
+
+    /// Tells the link who we are (gratuitous ARP, RFC 5227 §2.3).
+    pub fn announce(&mut self) {
+        if let Some(own) = self.addressing {
+            self.send_arp(ARP_REQUEST, BROADCAST_MAC, [0; 6], own.address);
+        }
+    }
+
+    fn send_arp(&mut self, operation: u16, to: Mac, target_mac: Mac, target: Address) {
+        let Some(own) = self.addressing else { return };
+        let packet = ArpPacket {
+            hardware: U16::new(1),
+            protocol: U16::new(ETHERTYPE_IPV4),
+            hardware_length: 6,
+            protocol_length: 4,
+            operation: U16::new(operation),
+            sender_mac: self.mac(),
+            sender: own.address.octets(),
+            target_mac,
+            target: target.octets(),
+        };
+        self.send_frame(to, ETHERTYPE_ARP, packet.as_bytes().len(), |payload| {
+            payload.copy_from_slice(packet.as_bytes());
+            ((), Checksum::Unknown)
+        });
+    }
+
+    /// Takes an ARP packet from the link.
+    pub fn receive_arp(&mut self, packet: &[u8]) {
+        let (Some(own), Some((arp, _))) = (self.addressing, parse::<ArpPacket>(packet)) else { return };
+        let sender = Address::from(arp.sender);
+        let well_formed = arp.hardware.get() == 1
+            && arp.protocol.get() == ETHERTYPE_IPV4
+            && (arp.hardware_length, arp.protocol_length) == (6, 4);
+        let (multicast, [first, ..]) = (1, arp.sender_mac);
+        if !well_formed || first & multicast != 0 || sender.is_unspecified() || sender.is_multicast() {
+            return;
+        }
+        if sender == own.address {
+            if arp.sender_mac != self.mac() {
+                log::warn!("net: {sender} is also used by {:02x?}", arp.sender_mac);
+            }
+            return;
+        }
+        let for_us = arp.operation.get() == ARP_REQUEST && Address::from(arp.target) == own.address;
+        let learned = self.neighbors.learn(sender, arp.sender_mac, self.now, for_us && own.on_link(sender));
+        if for_us {
+            self.send_arp(ARP_REPLY, arp.sender_mac, arp.sender_mac, sender);
+        }
+        if let Some((waiting, mut timer)) = learned {
+            self.timers.set(Timer::Neighbor(sender.octets()), &mut timer, None);
+            self.resolved(waiting);
+        }
+    }
+
+    fn resolved(&mut self, waiting: Waiting) {
+        for packet in waiting.packets {
+            // It may be gone if the route has changed meanwhile; then it is lost, as datagrams may be.
+            let _ = self.send_packet(&packet);
+        }
+        self.news.extend(waiting.connections.into_iter().map(|key| (key, None)));
+    }
+
+    /// A number for the identification field.
+    pub fn next_identification(&mut self) -> u16 {
+        self.identification = self.identification.wrapping_add(1);
+        self.identification
+    }
+
+    /// Whether TCP may send to the link without being put aside.
+    pub fn has_room(&self, hop: Hop) -> bool {
+        match hop {
+            Hop::Local => self.local.len() < MAX_LOCAL,
+            Hop::Link(_) | Hop::Pending(_) => self.backlog.is_empty(),
+        }
+    }
+
+    /// Sends a whole IPv4 packet (at most [`Ip::mtu`] bytes; header without options) whose transport checksum, if any, is
+    /// still to be made. If its neighbor is not known yet it waits.
+    pub fn send_packet(&mut self, packet: &[u8]) -> Result<(), Errno> {
+        let (header, _) = parse::<Ipv4Header>(packet).ok_or(Errno::EINVAL)?;
+        let hop = self.hop(header.destination())?;
+        self.send(hop, packet.len(), |buffer| buffer.copy_from_slice(packet));
+        Ok(())
+    }
+
+    /// Sends an IPv4 packet that `write` writes; its transport checksum is made here.
+    pub fn send<R>(&mut self, hop: Hop, length: usize, write: impl FnOnce(&mut [u8]) -> R) -> R {
+        match hop {
+            Hop::Link(mac) => {
+                let offload = self.info.as_ref().is_some_and(|info| info.transmit_checksum);
+                self.send_frame(mac, ETHERTYPE_IPV4, length, |packet| {
+                    let result = write(packet);
+                    (result, finish_transport(packet, offload))
+                })
+            }
+            Hop::Local => {
+                let mut packet = vec![0; length];
+                let result = write(&mut packet);
+                if self.local.len() < MAX_LOCAL {
+                    self.local.push_back(packet);
+                }
+                result
+            }
+            Hop::Pending(next) => {
+                let mut packet = vec![0; length];
+                let result = write(&mut packet);
+                if let Some(waiting) = self.neighbors.waiting(next) {
+                    waiting.keep(packet);
+                }
+                result
+            }
+        }
+    }
+
+    fn send_frame<R>(
+        &mut self,
+        to: Mac,
+        kind: u16,
+        length: usize,
+        write: impl FnOnce(&mut [u8]) -> (R, Checksum),
+    ) -> R {
+        let header = EthernetHeader { destination: to, source: self.mac(), kind: U16::new(kind) };
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let Some((head, payload)) = scratch
+            .get_mut(..length.saturating_add(ETHERNET_HEADER))
+            .and_then(|frame| frame.split_at_mut_checked(ETHERNET_HEADER))
+        else {
+            // Longer than the link takes: lost, as it would be on the wire.
+            self.scratch = scratch;
+            return write(&mut vec![0; length]).0;
+        };
+        head.copy_from_slice(header.as_bytes());
+        let (result, checksum) = write(payload);
+        if let Some(frame) = scratch.get(..length.saturating_add(ETHERNET_HEADER)) {
+            self.transmit(frame, checksum);
+        }
+        self.scratch = scratch;
+        result
+    }
+
+    fn transmit(&mut self, frame: &[u8], checksum: Checksum) {
+        if self.backlog.is_empty()
+            && let Some(device) = &mut self.device
+            && device.transmit(frame.len(), checksum, &mut |buffer| copy(buffer, frame))
+        {
+            self.unflushed = true;
+        } else if self.info.is_some() && self.backlog.len() < MAX_BACKLOG {
+            self.backlog.push_back(Frame { bytes: frame.to_vec(), checksum });
+        }
+    }
+
+    /// Broadcasts an IPv4 packet on the link, whether we have an address or not.
+    pub fn broadcast(&mut self, packet: &[u8]) {
+        self.send(Hop::Link(BROADCAST_MAC), packet.len(), |buffer| buffer.copy_from_slice(packet));
+    }
+
+    /// Sends what was put aside, as far as there is room, and rings the doorbell. Connections that were blocked are news.
+    pub fn flush(&mut self) {
+        let Some(device) = &mut self.device else { return };
+        while let Some(frame) = self.backlog.front() {
+            if !device.transmit(frame.bytes.len(), frame.checksum, &mut |buffer| copy(buffer, &frame.bytes)) {
+                break;
+            }
+            self.unflushed = true;
+            self.backlog.pop_front();
+        }
+        if core::mem::take(&mut self.unflushed) {
+            device.flush();
+        }
+        if self.backlog.is_empty() {
+            self.news.extend(self.blocked.drain(..).map(|key| (key, None)));
+        }
+    }
+
+    /// Whether something waits for room in the device.
+    pub fn is_backed_up(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Takes the device, to receive from it. What is sent meanwhile is put aside until [`Ip::flush`].
+    pub fn take_device(&mut self) -> Option<Box<dyn Link>> {
+        self.device.take()
+    }
+
+    /// Gives the device back.
+    pub fn put_device(&mut self, device: Box<dyn Link>) {
+        self.device = Some(device);
+    }
+
+    /// Asks to be notified of arrivals and room; true if there is something already.
+    pub fn arm(&mut self) -> bool {
+        self.device.as_mut().is_some_and(|device| device.arm())
+    }
+
+    /// Whom the device notifies.
+    pub fn set_notify(&mut self, notify: rumpuser::device::Notify) {
+        if let Some(device) = &mut self.device {
+            device.set_notify(notify);
+        }
+    }
+}
+
+fn copy(buffer: &mut [u8], frame: &[u8]) {
+    if let Some(buffer) = buffer.get_mut(..frame.len()) {
+        buffer.copy_from_slice(frame);
+    }
+}
+
+/// Makes the checksum of a TCP or UDP packet, or leaves it to the device. Fragments have theirs already.
+fn finish_transport(packet: &mut [u8], offload: bool) -> Checksum {
+    let Ok((header, segment)) = Ipv4Header::mut_from_prefix(packet) else { return Checksum::Unknown };
+    let offset = match header.protocol {
+        PROTOCOL_TCP => 16usize,
+        PROTOCOL_UDP => 6,
+        _ => return Checksum::Unknown,
+    };
+    if header.is_fragment() {
+        return Checksum::Unknown;
+    }
+    let pseudo = pseudo_header(header.source(), header.destination(), header.protocol, segment.len());
+    let zero_means_none = header.protocol == PROTOCOL_UDP;
+    let set = |segment: &mut [u8], value: u16| {
+        if let Some(field) = segment.get_mut(offset..).and_then(<[u8]>::first_chunk_mut::<2>) {
+            *field = value.to_be_bytes();
+        }
+    };
+    if offload {
+        set(segment, pseudo);
+        let start = ETHERNET_HEADER.saturating_add(IPV4_HEADER) as u16;
+        return Checksum::Partial { start, offset: offset as u16 };
+    }
+    set(segment, 0);
+    let sum = !checksum(pseudo, segment);
+    set(segment, if zero_means_none && sum == 0 { 0xffff } else { sum });
+    Checksum::Unknown
+}

@@ -1,0 +1,186 @@
+//! Putting fragmented datagrams together (RFC 791 §3.2, RFC 5722's rule that overlaps void the datagram).
+//!
+//! At most [`MAX_DATAGRAMS`] are under way, for at most [`LIFETIME`]; the oldest makes room.
+
+use crate::ip::wire::*;
+use alloc::{collections::VecDeque, vec, vec::Vec};
+use zerocopy::IntoBytes;
+
+const MAX_DATAGRAMS: usize = 16;
+const MAX_PIECES: usize = 64;
+/// Nanoseconds from the first fragment to giving up.
+const LIFETIME: u64 = 30_000_000_000;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    source: [u8; 4],
+    destination: [u8; 4],
+    protocol: u8,
+    identification: u16,
+}
+
+struct Datagram {
+    identity: Identity,
+    deadline: u64,
+    header: Ipv4Header,
+    /// Offset and bytes, sorted.
+    pieces: Vec<(usize, Vec<u8>)>,
+    /// Known once the last fragment is there.
+    length: Option<usize>,
+}
+
+/// Datagrams of which some fragments are missing, oldest first.
+#[derive(Default)]
+pub struct Reassembly {
+    datagrams: VecDeque<Datagram>,
+    /// Where the timer is remembered.
+    pub timer: Option<u64>,
+}
+
+impl Reassembly {
+    /// Takes a fragment; the whole packet, without IP options, if it was the last missing one.
+    pub fn add(&mut self, header: &Ipv4Header, payload: &[u8], now: u64) -> Option<Vec<u8>> {
+        let identity = Identity {
+            source: header.source,
+            destination: header.destination,
+            protocol: header.protocol,
+            identification: header.identification.get(),
+        };
+        let index = match self.datagrams.iter().position(|datagram| datagram.identity == identity) {
+            Some(index) => index,
+            None => {
+                if self.datagrams.len() >= MAX_DATAGRAMS {
+                    self.datagrams.pop_front();
+                }
+                let deadline = now.saturating_add(LIFETIME);
+                self.datagrams.push_back(Datagram {
+                    identity,
+                    deadline,
+                    header: *header,
+                    pieces: Vec::new(),
+                    length: None,
+                });
+                self.datagrams.len().saturating_sub(1)
+            }
+        };
+        let complete = match self.datagrams.get_mut(index)?.add(header, payload) {
+            Ok(complete) => complete,
+            Err(()) => {
+                self.datagrams.remove(index);
+                return None;
+            }
+        };
+        if complete { self.datagrams.remove(index)?.join() } else { None }
+    }
+
+    /// When the oldest datagram is given up.
+    pub fn deadline(&self) -> Option<u64> {
+        self.datagrams.front().map(|datagram| datagram.deadline)
+    }
+
+    /// Gives up what has waited too long.
+    pub fn expire(&mut self, now: u64) {
+        while self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.datagrams.pop_front();
+        }
+    }
+}
+
+impl Datagram {
+    /// True if nothing is missing any more. `Err` if the fragments do not fit together.
+    fn add(&mut self, header: &Ipv4Header, payload: &[u8]) -> Result<bool, ()> {
+        let field = header.fragment.get();
+        let start = usize::from(field & FRAGMENT_OFFSET).saturating_mul(8);
+        let end = start.saturating_add(payload.len());
+        let last = field & MORE_FRAGMENTS == 0;
+        let too_long = end > usize::from(u16::MAX).saturating_sub(IPV4_HEADER);
+        if too_long || payload.is_empty() || !last && !payload.len().is_multiple_of(8) {
+            return Err(());
+        }
+        if last && self.length.replace(end).is_some_and(|length| length != end) {
+            return Err(());
+        }
+        let at = self.pieces.partition_point(|(offset, _)| *offset < start);
+        let before = at.checked_sub(1).and_then(|index| self.pieces.get(index));
+        let overlaps_before = before.is_some_and(|(offset, bytes)| offset.saturating_add(bytes.len()) > start);
+        match self.pieces.get(at) {
+            // The same fragment again is no overlap.
+            Some((offset, bytes)) if *offset == start && bytes.len() == payload.len() => {}
+            Some((offset, _)) if *offset < end => return Err(()),
+            _ if overlaps_before || self.pieces.len() >= MAX_PIECES => return Err(()),
+            _ => self.pieces.insert(at, (start, payload.to_vec())),
+        }
+        let total = self.pieces.iter().fold(0usize, |sum, (_, bytes)| sum.saturating_add(bytes.len()));
+        match self.length {
+            Some(length) if total > length => Err(()),
+            Some(length) => Ok(total == length),
+            None => Ok(false),
+        }
+    }
+
+    fn join(self) -> Option<Vec<u8>> {
+        let length = self.length?;
+        let old = self.header;
+        let route = Route {
+            source: old.source(),
+            destination: old.destination(),
+            time_to_live: old.time_to_live,
+            service: old.service,
+        };
+        let header = Ipv4Header::new(route, old.protocol, length, old.identification.get(), 0);
+        let mut packet = vec![0; IPV4_HEADER.saturating_add(length)];
+        let (head, body) = packet.split_at_mut_checked(IPV4_HEADER)?;
+        head.copy_from_slice(header.as_bytes());
+        for (offset, bytes) in &self.pieces {
+            body.get_mut(*offset..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        }
+        Some(packet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(offset: usize, more: bool, length: usize) -> (Ipv4Header, Vec<u8>) {
+        let field = (offset / 8) as u16 | if more { MORE_FRAGMENTS } else { 0 };
+        let route = Route::new(Address::new(10, 0, 0, 1), Address::new(10, 0, 0, 2));
+        let payload: Vec<u8> = (offset..offset + length).map(|byte| byte as u8).collect();
+        (Ipv4Header::new(route, PROTOCOL_UDP, length, 9, field), payload)
+    }
+
+    #[test]
+    fn fragments_join_in_any_order() {
+        let mut pieces = [fragment(0, true, 16), fragment(16, true, 8), fragment(24, false, 5)];
+        for turn in 0..3 {
+            pieces.rotate_left(turn);
+            let mut reassembly = Reassembly::default();
+            let whole = pieces.iter().filter_map(|(header, bytes)| reassembly.add(header, bytes, 0)).next().unwrap();
+            let (header, body) = parse_ipv4(&whole).unwrap();
+            assert!(!header.is_fragment());
+            assert!(body.iter().enumerate().all(|(index, byte)| index as u8 == *byte) && body.len() == 29);
+        }
+    }
+
+    #[test]
+    fn overlaps_void_the_datagram() {
+        let mut reassembly = Reassembly::default();
+        for (header, bytes) in [fragment(0, true, 16), fragment(8, true, 16)] {
+            assert!(reassembly.add(&header, &bytes, 0).is_none());
+        }
+        assert_eq!(reassembly.deadline(), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_old_pieces_go() {
+        let mut reassembly = Reassembly::default();
+        for identification in 0..100 {
+            let (mut header, bytes) = fragment(0, true, 16);
+            header.identification.set(identification);
+            reassembly.add(&header, &bytes, u64::from(identification));
+        }
+        assert_eq!(reassembly.datagrams.len(), MAX_DATAGRAMS);
+        reassembly.expire(LIFETIME + 100);
+        assert_eq!(reassembly.datagrams.len(), 0);
+    }
+}

@@ -1,0 +1,166 @@
+//! The stack under its lock, and the thread that owns arrival.
+//!
+//! A system call takes the lock, works, sends in its own context, and rings the doorbell once before it lets go. The net
+//! thread takes it when frames arrive or a deadline comes. Nothing is announced, and nobody is woken, under the lock. User
+//! memory is copied under it: the pager takes no lock of ours.
+
+use crate::{shared, stack::Stack};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
+use rumpkin_kernel::{
+    Errno, Kernel,
+    config::{Address, Config},
+    thread::Thread,
+    wait::{Events, WaitQueue, block_on},
+};
+use rumpuser::{clock, device::Link, memory, sync::Mutex, thread};
+use spin::Once;
+
+/// How long the first use of the network waits for an address, from the start of the stack, in nanoseconds.
+const PATIENCE: u64 = 10_000_000_000;
+
+/// The network of one kernel.
+pub struct Net {
+    stack: Mutex<Stack>,
+    driver: Once<thread::Thread>,
+    /// Until when the net thread sleeps; 0 while it is awake.
+    sleeps_until: AtomicU64,
+    /// Announces `READ` when the address is known.
+    configured: WaitQueue,
+    give_up_waiting: u64,
+}
+
+/// What a piece of work leaves to do.
+struct Outcome {
+    /// There is more to do at once.
+    more: bool,
+    /// The net thread sleeps too long, or must wait for room in the device.
+    concerns_driver: bool,
+}
+
+impl Net {
+    /// The network over one link, or loopback alone.
+    pub fn new(link: Option<Box<dyn Link>>, config: &Config) -> Arc<Net> {
+        let bytes = memory::total_frames().saturating_mul(memory::PAGE_SIZE);
+        let now = clock::monotonic();
+        let stack = Stack::new(link, &config.network, &config.hostname, bytes, now);
+        Arc::new(Net {
+            stack: Mutex::new(stack),
+            driver: Once::new(),
+            sleeps_until: AtomicU64::new(0),
+            configured: WaitQueue::new(),
+            give_up_waiting: now.saturating_add(PATIENCE),
+        })
+    }
+
+    /// Starts the net thread. The first packets (DHCP, ARP) go out at once, from the calling thread.
+    pub fn start(self: &Arc<Self>) {
+        self.with(Stack::run_timers);
+        let net = self.clone();
+        if thread::spawn("net", move || net.drive()).is_err() {
+            log::error!("net: no memory for the net thread: nothing will be received");
+        }
+    }
+
+    /// Works on the stack.
+    pub fn with<R>(&self, work: impl FnOnce(&mut Stack) -> R) -> R {
+        let (result, outcome) = self.locked(work);
+        if outcome.more || outcome.concerns_driver {
+            self.wake();
+        }
+        result
+    }
+
+    fn locked<R>(&self, work: impl FnOnce(&mut Stack) -> R) -> (R, Outcome) {
+        let mut stack = self.stack.lock();
+        stack.ip.now = clock::monotonic();
+        let was_configured = stack.configured;
+        let result = work(&mut stack);
+        let more = stack.finish();
+        let notices = core::mem::take(&mut stack.notices);
+        let now_configured = stack.configured && !was_configured;
+        // The net thread must know of a deadline that is earlier than the one it sleeps for, and of a full device.
+        let next = stack.ip.timers.next().unwrap_or(u64::MAX);
+        let early = next < self.sleeps_until.load(Ordering::SeqCst);
+        let outcome = Outcome { more, concerns_driver: early || stack.ip.is_backed_up() };
+        drop(stack);
+        shared::announce(notices);
+        if now_configured {
+            self.configured.notify(Events::READ);
+        }
+        (result, outcome)
+    }
+
+    fn wake(&self) {
+        if self.sleeps_until.swap(0, Ordering::SeqCst) != 0
+            && let Some(driver) = self.driver.get()
+        {
+            driver.unpark();
+        }
+    }
+
+    /// The net thread: receives, handles deadlines, sleeps.
+    fn drive(self: Arc<Self>) {
+        let me = self.driver.call_once(thread::current).clone();
+        self.stack.lock().ip.set_notify(Arc::new(move || me.unpark()));
+        loop {
+            let (count, outcome) = self.locked(|stack| {
+                self.sleeps_until.store(0, Ordering::SeqCst);
+                stack.run_timers();
+                stack.receive()
+            });
+            if outcome.more || Stack::is_full_batch(count) {
+                // What has been received is for others to work on.
+                thread::yield_now();
+                continue;
+            }
+            let mut stack = self.stack.lock();
+            if stack.ip.arm() {
+                continue;
+            }
+            let deadline = stack.ip.timers.next();
+            self.sleeps_until.store(deadline.unwrap_or(u64::MAX), Ordering::SeqCst);
+            drop(stack);
+            thread::park(deadline);
+        }
+    }
+
+    /// Waits until the address is known, if it is being asked for: a program that starts faster than DHCP answers would
+    /// otherwise find no network. `ERESTARTSYS` if a signal comes first.
+    pub fn wait_until_configured(&self, thread: &Thread) -> Result<(), Errno> {
+        if self.stack.lock().configured {
+            return Ok(());
+        }
+        let queues = [(&self.configured, Events::READ)];
+        let waited =
+            block_on(thread, &queues, Some(self.give_up_waiting), || Ok(self.stack.lock().configured.then_some(())));
+        match waited {
+            Err(Errno::ETIMEDOUT) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The content of `/etc/resolv.conf`.
+    pub fn resolver_configuration(&self) -> Vec<u8> {
+        let nameservers = self.stack.lock().nameservers.clone();
+        let mut text = Vec::new();
+        for address in nameservers {
+            text.extend_from_slice(alloc::format!("nameserver {address}\n").as_bytes());
+        }
+        text
+    }
+}
+
+/// Makes the kernel's network: its first link and loopback.
+pub fn of(kernel: &Kernel) -> Arc<Net> {
+    let mut links = kernel.take_links().into_iter();
+    let first = links.next();
+    if first.is_none() && matches!(kernel.config.network.address, Address::Static { .. }) {
+        log::warn!("net: an address is configured, but the machine has no link");
+    }
+    let unused = links.count();
+    if unused > 0 {
+        log::warn!("net: {unused} more links are not used");
+    }
+    Net::new(first, &kernel.config)
+}

@@ -1,0 +1,271 @@
+//! Sending and receiving: sendto(2), sendmsg(2), sendmmsg(2) and their counterparts.
+
+use super::{Received, Socket, address::SocketAddress, calls::socket};
+use crate::ip::wire::Address;
+use rumpkin_kernel::{
+    Call, Errno,
+    abi::{Timespec, linux::net},
+    file::OpenFile,
+    io::{Sink, Source, UserBuffers, read_value, write_value},
+    signal,
+    thread::Thread,
+    wait::Events,
+};
+use rumpuser::clock;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Most messages in one sendmmsg(2) or recvmmsg(2) (Linux's `UIO_MAXIOV`).
+const MAX_MESSAGES: usize = 1024;
+
+/// `MSG_WAITFORONE`, which the generated constants lack.
+const WAIT_FOR_ONE: u32 = 0x10000;
+
+/// `struct msghdr`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct MessageHeader {
+    name: u64,
+    name_length: u32,
+    padding: u32,
+    vectors: u64,
+    vector_count: u64,
+    control: u64,
+    control_length: u64,
+    flags: u32,
+    padding_end: u32,
+}
+
+/// `struct mmsghdr`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct NumberedMessage {
+    header: MessageHeader,
+    length: u32,
+    padding: u32,
+}
+
+fn has(flags: u32, flag: u32) -> bool {
+    flags & flag != 0
+}
+
+/// Sends all of a stream's bytes, or one message, waiting for room unless told not to.
+fn send(
+    thread: &Thread,
+    open: &OpenFile,
+    source: &mut dyn Source,
+    to: Option<SocketAddress>,
+    flags: u32,
+) -> Result<usize, Errno> {
+    let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
+    if has(flags, net::MSG_OOB) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let dont_wait = has(flags, net::MSG_DONTWAIT);
+    let anyone = SocketAddress::V4((Address::BROADCAST, 0));
+    let destination = to.as_ref().unwrap_or(&anyone);
+    if !socket.is_stream() {
+        socket.operations.prepare(thread, destination)?;
+    }
+    let mut done = 0usize;
+    let result = loop {
+        match open.wait_for(thread, Events::WRITE, dont_wait, || socket.operations.send(source, to.as_ref())) {
+            Ok(count) => done = done.saturating_add(count),
+            Err(error) => break Err(error),
+        }
+        if source.left() == 0 || !socket.is_stream() || dont_wait || open.nonblocking() {
+            break Ok(done);
+        }
+    };
+    if done > 0 {
+        return Ok(done);
+    }
+    if result == Err(Errno::EPIPE) && socket.is_stream() && !has(flags, net::MSG_NOSIGNAL) {
+        thread.send_signal(signal::SIGPIPE, signal::Info::from_kernel(signal::SIGPIPE));
+    }
+    result
+}
+
+/// Receives some of a stream, or one message.
+fn receive(
+    thread: &Thread,
+    open: &OpenFile,
+    sink: &mut dyn Sink,
+    flags: u32,
+    dont_wait: bool,
+) -> Result<Received, Errno> {
+    let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
+    if has(flags, net::MSG_ERRQUEUE) {
+        // No queue of errors is kept, so it is always empty.
+        return Err(Errno::EAGAIN);
+    }
+    if has(flags, net::MSG_OOB) {
+        return Err(Errno::EINVAL);
+    }
+    let peek = has(flags, net::MSG_PEEK);
+    let dont_wait = dont_wait || has(flags, net::MSG_DONTWAIT);
+    let all = has(flags, net::MSG_WAITALL) && socket.is_stream() && !peek;
+    let mut total: Option<Received> = None;
+    loop {
+        let part = open.wait_for(thread, Events::READ, dont_wait, || socket.operations.receive(sink, peek));
+        match (part, &mut total) {
+            (Ok(part), None) => total = Some(part),
+            (Ok(part), Some(total)) => {
+                if part.stored == 0 {
+                    break;
+                }
+                total.stored = total.stored.saturating_add(part.stored);
+                total.length = total.stored;
+            }
+            (Err(_), Some(_)) => break,
+            (Err(error), None) => return Err(error),
+        }
+        let ended = total.as_ref().is_none_or(|total| total.stored == 0);
+        if !all || ended || sink.room() == 0 {
+            break;
+        }
+    }
+    total.ok_or(Errno::EAGAIN)
+}
+
+fn result_length(socket: &OpenFile, received: &Received, flags: u32) -> usize {
+    let message = socket.downcast::<Socket>().is_some_and(|socket| !socket.is_stream());
+    if message && has(flags, net::MSG_TRUNC) { received.length } else { received.stored }
+}
+
+/// sendto(2).
+pub fn sendto(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let open = socket(call, 0)?;
+    let mut buffers = UserBuffers::new(call.argument(1), call.argument(2))?;
+    let to = match call.argument(4) {
+        0 => None,
+        pointer => Some(SocketAddress::read(pointer, call.uint(5) as usize)?),
+    };
+    send(call.thread, &open, &mut buffers, to, call.uint(3))
+}
+
+/// recvfrom(2).
+pub fn recvfrom(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let open = socket(call, 0)?;
+    let mut buffers = UserBuffers::new(call.argument(1), call.argument(2))?;
+    let flags = call.uint(3);
+    let received = receive(call.thread, &open, &mut buffers, flags, false)?;
+    let (pointer, length) = (call.argument(4), call.argument(5));
+    match &received.source {
+        Some(source) => source.write_with_length(pointer, length)?,
+        None if pointer != 0 && length != 0 => write_value(length, &0i32)?,
+        None => {}
+    }
+    Ok(result_length(&open, &received, flags))
+}
+
+fn send_message(thread: &Thread, open: &OpenFile, header: &MessageHeader, flags: u32) -> Result<usize, Errno> {
+    let to = match header.name {
+        0 => None,
+        pointer => Some(SocketAddress::read(pointer as usize, header.name_length as usize)?),
+    };
+    if header.control_length > 0 {
+        // Ancillary data (file descriptors, packet information) is not supported.
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let mut buffers = vectors(header)?;
+    send(thread, open, &mut buffers, to, flags)
+}
+
+fn vectors(header: &MessageHeader) -> Result<UserBuffers, Errno> {
+    if header.vector_count > MAX_MESSAGES as u64 {
+        return Err(Errno::EMSGSIZE);
+    }
+    UserBuffers::from_vectors(header.vectors as usize, header.vector_count as usize)
+}
+
+fn receive_message(
+    thread: &Thread,
+    open: &OpenFile,
+    pointer: usize,
+    flags: u32,
+    dont_wait: bool,
+) -> Result<usize, Errno> {
+    let mut header: MessageHeader = read_value(pointer)?;
+    let mut buffers = vectors(&header)?;
+    let received = receive(thread, open, &mut buffers, flags, dont_wait)?;
+    if header.name != 0 {
+        header.name_length = match &received.source {
+            Some(source) => source.write(header.name as usize, header.name_length as usize)? as u32,
+            None => 0,
+        };
+    }
+    header.control_length = 0;
+    header.flags = if received.length > received.stored { net::MSG_TRUNC } else { 0 };
+    write_value(pointer, &header)?;
+    Ok(result_length(open, &received, flags))
+}
+
+/// sendmsg(2).
+pub fn sendmsg(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let open = socket(call, 0)?;
+    let header: MessageHeader = read_value(call.argument(1))?;
+    send_message(call.thread, &open, &header, call.uint(2))
+}
+
+/// recvmsg(2).
+pub fn recvmsg(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let open = socket(call, 0)?;
+    receive_message(call.thread, &open, call.argument(1), call.uint(2), false)
+}
+
+fn message_at(base: usize, index: usize) -> usize {
+    base.saturating_add(index.saturating_mul(size_of::<NumberedMessage>()))
+}
+
+/// Stores how long a message was, behind its header.
+fn store_length(pointer: usize, length: usize) -> Result<(), Errno> {
+    write_value(pointer.saturating_add(size_of::<MessageHeader>()), &(length as u32))
+}
+
+/// sendmmsg(2).
+pub fn sendmmsg(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let open = socket(call, 0)?;
+    let (base, flags) = (call.argument(1), call.uint(3));
+    let count = (call.uint(2) as usize).min(MAX_MESSAGES);
+    for index in 0..count {
+        let pointer = message_at(base, index);
+        let sent = read_value::<MessageHeader>(pointer)
+            .and_then(|header| send_message(call.thread, &open, &header, flags))
+            .and_then(|length| store_length(pointer, length));
+        match sent {
+            Ok(()) => {}
+            Err(error) if index == 0 => return Err(error),
+            Err(_) => return Ok(index),
+        }
+    }
+    Ok(count)
+}
+
+/// recvmmsg(2). As in Linux the timeout is looked at after each message.
+pub fn recvmmsg(call: &mut Call<'_>) -> Result<usize, Errno> {
+    let open = socket(call, 0)?;
+    let (base, flags) = (call.argument(1), call.uint(3));
+    let count = (call.uint(2) as usize).min(MAX_MESSAGES);
+    let deadline = match call.argument(4) {
+        0 => None,
+        pointer => {
+            let timeout = read_value::<Timespec>(pointer)?.to_nanoseconds()?;
+            Some(clock::monotonic().saturating_add(timeout))
+        }
+    };
+    for index in 0..count {
+        let dont_wait = index > 0 && has(flags, WAIT_FOR_ONE);
+        let pointer = message_at(base, index);
+        let received = receive_message(call.thread, &open, pointer, flags, dont_wait)
+            .and_then(|length| store_length(pointer, length));
+        match received {
+            Ok(()) => {}
+            Err(error) if index == 0 => return Err(error),
+            Err(_) => return Ok(index),
+        }
+        if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
+            return Ok(index.saturating_add(1));
+        }
+    }
+    Ok(count)
+}

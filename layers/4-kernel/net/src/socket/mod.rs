@@ -1,0 +1,160 @@
+//! Sockets as programs see them: one kind of file, and what each family does behind it.
+
+pub mod address;
+pub mod calls;
+mod ioctl;
+mod messages;
+mod options;
+mod tcp;
+mod udp;
+mod unix;
+
+use crate::{net::Net, shared::Shared};
+use address::SocketAddress;
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
+use rumpkin_kernel::{
+    Call, Errno,
+    abi::{Stat, linux::net},
+    file::File,
+    io::{Sink, Source},
+    thread::Thread,
+    wait::{Events, WaitQueue},
+};
+
+/// `S_IFSOCK` with all permissions.
+const MODE: u32 = 0o140_777;
+
+/// A received message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes that were stored.
+    pub stored: usize,
+    /// Bytes that the message had.
+    pub length: usize,
+    /// Who sent it, where that is not known from the connection.
+    pub source: Option<SocketAddress>,
+}
+
+/// What a kind of socket does. Nothing waits: `EAGAIN` means not yet.
+pub trait Operations: Send + Sync {
+    /// Readiness and who waits for it.
+    fn shared(&self) -> &Shared;
+
+    /// bind(2).
+    fn bind(&self, address: &SocketAddress) -> Result<(), Errno>;
+
+    /// listen(2).
+    fn listen(&self, _backlog: usize) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// accept(2).
+    fn accept(&self) -> Result<(Box<dyn Operations>, SocketAddress), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// connect(2): `EINPROGRESS` if [`Operations::connect_result`] will tell.
+    fn connect(&self, address: &SocketAddress) -> Result<(), Errno>;
+
+    /// How an attempt to connect ended.
+    fn connect_result(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Waits until an address can be sent to at all.
+    fn prepare(&self, _thread: &Thread, _address: &SocketAddress) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Sends: a part of a stream, or one message.
+    fn send(&self, source: &mut dyn Source, to: Option<&SocketAddress>) -> Result<usize, Errno>;
+
+    /// Receives: a part of a stream, or one message. `peek`: and keeps it.
+    fn receive(&self, destination: &mut dyn Sink, peek: bool) -> Result<Received, Errno>;
+
+    /// shutdown(2).
+    fn shutdown(&self, read: bool, write: bool) -> Result<(), Errno>;
+
+    /// getsockname(2).
+    fn local(&self) -> SocketAddress;
+
+    /// getpeername(2).
+    fn remote(&self) -> Result<SocketAddress, Errno>;
+
+    /// getsockopt(2), for options that [`options`] does not answer itself.
+    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno>;
+
+    /// setsockopt(2), likewise.
+    fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno>;
+
+    /// Bytes that can be read (FIONREAD), and bytes that have not left (SIOCOUTQ).
+    fn queued(&self) -> Result<(usize, usize), Errno>;
+}
+
+/// An open socket.
+pub struct Socket {
+    /// `AF_*`.
+    pub family: u16,
+    /// `SOCK_*`.
+    pub kind: u32,
+    /// `IPPROTO_*`, or 0.
+    pub protocol: u32,
+    /// What it does.
+    pub operations: Box<dyn Operations>,
+    net: Arc<Net>,
+    /// Nanoseconds; 0 for ever.
+    receive_timeout: AtomicU64,
+    send_timeout: AtomicU64,
+}
+
+impl Socket {
+    /// A socket of this family, kind and protocol.
+    pub fn new(net: &Arc<Net>, family: u16, kind: u32, protocol: u32, operations: Box<dyn Operations>) -> Arc<Socket> {
+        Arc::new(Socket {
+            family,
+            kind,
+            protocol,
+            operations,
+            net: net.clone(),
+            receive_timeout: AtomicU64::new(0),
+            send_timeout: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether it carries a stream of bytes, not messages.
+    pub fn is_stream(&self) -> bool {
+        self.kind == net::SOCK_STREAM
+    }
+}
+
+impl File for Socket {
+    fn read(&self, _position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        self.operations.receive(destination, false).map(|received| received.stored)
+    }
+
+    fn write(&self, _position: u64, source: &mut dyn Source) -> Result<usize, Errno> {
+        self.operations.send(source, None)
+    }
+
+    fn stat(&self) -> Result<Stat, Errno> {
+        Ok(Stat { mode: MODE, links: 1, block_size: 4096, ..Stat::default() })
+    }
+
+    fn poll(&self) -> Events {
+        self.operations.shared().ready()
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.operations.shared().queue)
+    }
+
+    fn patience(&self, events: Events) -> Option<u64> {
+        let timeout = if events.contains(Events::READ) { &self.receive_timeout } else { &self.send_timeout };
+        Some(timeout.load(Ordering::Relaxed)).filter(|timeout| *timeout != 0)
+    }
+
+    fn ioctl(&self, _call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+        ioctl::ioctl(self, command, argument)
+    }
+}

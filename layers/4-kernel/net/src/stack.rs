@@ -1,0 +1,288 @@
+//! The stack: everything behind the one lock, and what is done each time it is held.
+
+use crate::{
+    ip::{
+        Addressing, Ip,
+        dhcp::{self, Client},
+        icmp::{self, ErrorBudget},
+        reassembly::Reassembly,
+        wire::*,
+    },
+    shared::Notices,
+    tcp::Tcp,
+    timers::Timer,
+    udp::{self, Udp},
+};
+use alloc::{boxed::Box, vec::Vec};
+use rumpkin_kernel::config;
+use rumpuser::device::{Checksum, Link};
+
+/// Frames that are taken from the link at once.
+const BATCH: usize = 128;
+/// Rounds of packets to ourselves before others have their turn.
+const MAX_LOCAL_ROUNDS: usize = 64;
+
+/// What the lock protects.
+pub struct Stack {
+    /// Addresses, neighbors, the link.
+    pub ip: Ip,
+    /// TCP.
+    pub tcp: Tcp,
+    /// UDP.
+    pub udp: Udp,
+    /// Announcements to make once the lock is free.
+    pub notices: Notices,
+    /// Name servers, for `/etc/resolv.conf`.
+    pub nameservers: Vec<Address>,
+    /// The address is known, or there will be none.
+    pub configured: bool,
+    dhcp: Option<Client>,
+    fixed_gateway: Option<Address>,
+    fixed_nameservers: bool,
+    reassembly: Reassembly,
+    errors: ErrorBudget,
+}
+
+impl Stack {
+    /// A stack over a link, or with loopback alone. `memory`: bytes of the machine.
+    pub fn new(
+        link: Option<Box<dyn Link>>,
+        network: &config::Network,
+        hostname: &str,
+        memory: usize,
+        now: u64,
+    ) -> Self {
+        let link = link.filter(|_| network.address != config::Address::None);
+        let mut ip = Ip::new(link);
+        ip.now = now;
+        let tcp = Tcp::new(ip.mtu(), memory);
+        let mut stack = Stack {
+            tcp,
+            udp: Udp::new(),
+            notices: Notices::new(),
+            nameservers: network.nameservers.iter().map(|address| Address::from(*address)).collect(),
+            configured: true,
+            dhcp: None,
+            fixed_gateway: network.gateway.map(Address::from),
+            fixed_nameservers: !network.nameservers.is_empty(),
+            reassembly: Reassembly::default(),
+            errors: ErrorBudget::default(),
+            ip,
+        };
+        match network.address {
+            _ if stack.ip.info.is_none() => {}
+            config::Address::Static { address, prefix } => {
+                let gateway = stack.fixed_gateway;
+                stack.set_address(Addressing { address: address.into(), prefix: prefix.min(32), gateway });
+                stack.log_address("");
+            }
+            config::Address::Dhcp => {
+                stack.configured = false;
+                let mut client = Client::new(stack.ip.mac(), hostname, now);
+                let deadline = client.deadline;
+                stack.ip.timers.set(Timer::Dhcp, &mut client.timer, Some(deadline));
+                stack.dhcp = Some(client);
+            }
+            config::Address::None => {}
+        }
+        stack
+    }
+
+    fn set_address(&mut self, addressing: Addressing) {
+        self.ip.addressing = Some(addressing);
+        self.configured = true;
+        self.ip.announce();
+        if let Some(gateway) = addressing.gateway {
+            self.ip.prefetch(gateway);
+        }
+    }
+
+    fn log_address(&self, how: &str) {
+        let Some(own) = self.ip.addressing else { return };
+        match own.gateway {
+            Some(gateway) => log::info!("net: eth0 {}/{}{how}, gateway {gateway}", own.address, own.prefix),
+            None => log::info!("net: eth0 {}/{}{how}", own.address, own.prefix),
+        }
+    }
+
+    /// Does what time demands, and finishes what was begun: connections send, packets to ourselves arrive, the doorbell
+    /// rings. True if there is more to do soon.
+    pub fn finish(&mut self) -> bool {
+        let mut again = false;
+        for _ in 0..MAX_LOCAL_ROUNDS {
+            again = !self.tcp.settle(&mut self.ip, &mut self.notices);
+            let packets = core::mem::take(&mut self.ip.local);
+            if packets.is_empty() {
+                break;
+            }
+            for packet in packets {
+                self.input_ip(&packet, Checksum::Verified, true);
+            }
+            again = true;
+        }
+        self.ip.flush();
+        again || !self.ip.news.is_empty()
+    }
+
+    /// Handles the timers that have expired.
+    pub fn run_timers(&mut self) {
+        while let Some(timer) = self.ip.timers.take_expired(self.ip.now) {
+            match timer {
+                Timer::Connection(key) => self.tcp.connection_expired(key),
+                Timer::Neighbor(address) => self.ip.neighbor_expired(address.into()),
+                Timer::TimeWait => self.tcp.time_wait_expired(&mut self.ip),
+                Timer::Reassembly => {
+                    self.reassembly.timer = None;
+                    self.reassembly.expire(self.ip.now);
+                    self.arm_reassembly();
+                }
+                Timer::Dhcp => self.dhcp_step(|client, now| {
+                    client.timer = None;
+                    client.expire(now)
+                }),
+            }
+        }
+    }
+
+    /// Receives a batch of frames; how many there were.
+    pub fn receive(&mut self) -> usize {
+        let Some(mut device) = self.ip.take_device() else { return 0 };
+        let count = device.receive(BATCH, &mut |frame, checksum| self.input(frame, checksum));
+        self.ip.put_device(device);
+        count
+    }
+
+    /// Whether a whole batch was received, and there may be more.
+    pub fn is_full_batch(count: usize) -> bool {
+        count >= BATCH
+    }
+
+    /// Takes a frame from the link.
+    pub fn input(&mut self, frame: &[u8], checksum: Checksum) {
+        let Some((ethernet, payload)) = parse::<EthernetHeader>(frame) else { return };
+        let [first, ..] = ethernet.destination;
+        let group = first & 1 != 0;
+        if !group && ethernet.destination != self.ip.mac() {
+            return;
+        }
+        match ethernet.kind.get() {
+            ETHERTYPE_ARP => self.ip.receive_arp(payload),
+            ETHERTYPE_IPV4 => self.input_ip(payload, checksum, false),
+            _ => {}
+        }
+    }
+
+    /// Takes an IPv4 packet, from the link or from ourselves.
+    fn input_ip(&mut self, packet: &[u8], checksum: Checksum, local: bool) {
+        let Some((header, payload)) = parse_ipv4(packet) else { return };
+        let (source, destination) = (header.source(), header.destination());
+        // From outside nobody may speak as us, or from or to an address that never leaves a machine.
+        let martian = source.is_loopback() || destination.is_loopback() || self.ip.is_own(source);
+        if source.is_multicast() || self.ip.is_broadcast(source) || !local && martian {
+            return;
+        }
+        let own = self.ip.is_own(destination);
+        let group = self.ip.is_broadcast(destination) || destination.is_multicast();
+        if self.is_for_dhcp(header, payload) {
+            if let Some((from, _, data)) = udp::parse_datagram(header, payload, checksum)
+                && from.1 == dhcp::SERVER_PORT
+            {
+                self.dhcp_step(|client, now| client.receive(data, now));
+            }
+            return;
+        }
+        if !own && !group {
+            return;
+        }
+        if header.is_fragment() {
+            let whole = self.reassembly.add(header, payload, self.ip.now);
+            self.arm_reassembly();
+            if let Some(whole) = whole {
+                // The link could only have looked at fragments.
+                self.input_ip(&whole, Checksum::Unknown, local);
+            }
+            return;
+        }
+        let total = usize::from(header.total_length.get());
+        let packet = packet.get(..total).unwrap_or(packet);
+        match header.protocol {
+            PROTOCOL_TCP if own && !source.is_unspecified() => {
+                self.tcp.input(&mut self.ip, header, packet, payload, checksum);
+            }
+            PROTOCOL_UDP => {
+                let taken = self.udp.input(&self.ip, header, payload, checksum, &mut self.notices);
+                if !taken {
+                    icmp::send_port_unreachable(&mut self.ip, &mut self.errors, packet);
+                }
+            }
+            PROTOCOL_ICMP => {
+                if let Some(problem) = icmp::receive(&mut self.ip, header, payload) {
+                    match problem.protocol {
+                        PROTOCOL_TCP => self.tcp.problem(&problem),
+                        PROTOCOL_UDP => self.udp.problem(&problem, &mut self.notices),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn is_for_dhcp(&self, header: &Ipv4Header, payload: &[u8]) -> bool {
+        self.dhcp.is_some()
+            && header.protocol == PROTOCOL_UDP
+            && !header.is_fragment()
+            && parse::<UdpHeader>(payload).is_some_and(|(udp, _)| udp.destination.get() == dhcp::CLIENT_PORT)
+    }
+
+    fn arm_reassembly(&mut self) {
+        let deadline = self.reassembly.deadline();
+        self.ip.timers.set(Timer::Reassembly, &mut self.reassembly.timer, deadline);
+    }
+
+    /// Lets the DHCP client do something, sends what it says, and uses what it got.
+    fn dhcp_step(&mut self, step: impl FnOnce(&mut Client, u64) -> (Option<dhcp::Outgoing>, Option<dhcp::Event>)) {
+        let Some(mut client) = self.dhcp.take() else { return };
+        let (outgoing, event) = step(&mut client, self.ip.now);
+        match event {
+            Some(dhcp::Event::Bound(lease)) => {
+                let gateway = self.fixed_gateway.or(lease.gateway);
+                let addressing = Addressing { address: lease.address, prefix: lease.prefix, gateway };
+                if !self.fixed_nameservers {
+                    self.nameservers = lease.nameservers;
+                }
+                if self.ip.addressing != Some(addressing) {
+                    self.set_address(addressing);
+                    self.log_address(" by DHCP");
+                }
+            }
+            Some(dhcp::Event::Lost) => {
+                log::warn!("net: eth0 lost its address: the DHCP lease is over");
+                self.ip.addressing = None;
+            }
+            None => {}
+        }
+        if let Some(outgoing) = outgoing {
+            self.send_dhcp(&outgoing);
+        }
+        let deadline = client.deadline;
+        self.ip.timers.set(Timer::Dhcp, &mut client.timer, Some(deadline));
+        self.dhcp = Some(client);
+    }
+
+    fn send_dhcp(&mut self, outgoing: &dhcp::Outgoing) {
+        let own = self.ip.addressing.map(|own| own.address);
+        let route = match (outgoing.to, own) {
+            (Some(server), Some(own)) => Route::new(own, server),
+            _ => Route::new(own.unwrap_or(Address::UNSPECIFIED), Address::BROADCAST),
+        };
+        let identification = self.ip.next_identification();
+        let packet = udp::make_packet(route, dhcp::CLIENT_PORT, dhcp::SERVER_PORT, identification, &outgoing.message);
+        if route.destination.is_broadcast() {
+            self.ip.broadcast(&packet);
+        } else {
+            // If the server cannot be reached the client asks everyone, later.
+            let _ = self.ip.send_packet(&packet);
+        }
+    }
+}

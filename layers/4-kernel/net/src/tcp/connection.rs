@@ -1,0 +1,358 @@
+//! One TCP connection: smoltcp's socket, and what Linux's sockets have beyond it.
+
+use super::{
+    Options,
+    engine::{Engine, One, Stop, Tuple},
+};
+use crate::{
+    ip::Ip,
+    slab::Key,
+    timers::{Timer, Timers},
+};
+use rumpkin_kernel::{
+    Errno,
+    io::{Sink, Source},
+    wait::Events,
+};
+use smoltcp::{
+    socket::tcp::{self, State},
+    time::Duration,
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// How long an attempt to connect lasts: Linux's six retries.
+const CONNECT_TIMEOUT: u64 = 127 * SECOND;
+/// How long a handshake that a peer began may take.
+pub const HANDSHAKE_TIMEOUT: u64 = 30 * SECOND;
+/// How long a connection that its program has closed may take to end (Linux's `tcp_fin_timeout`).
+const ORPHAN_TIMEOUT: u64 = 60 * SECOND;
+/// How long sent data may stay without an answer (Linux's fifteen retries), in milliseconds.
+const DATA_TIMEOUT: u64 = 924_000;
+
+/// A connection, from the first SYN on.
+pub struct Connection {
+    pub tuple: Tuple,
+    pub one: One,
+    /// Whose accept queue it goes to, until it is accepted.
+    pub listener: Option<Key>,
+    /// The handshake is over.
+    pub established: bool,
+    /// connect(2) has said so.
+    pub reported: bool,
+    /// SHUT_RD.
+    pub read_shutdown: bool,
+    /// SHUT_WR, or closed by the program.
+    pub write_shutdown: bool,
+    /// It is on the list of connections to look at.
+    pub dirty: bool,
+    /// Our table does not lead here any longer: it has ended, or what is left of it is in TIME-WAIT.
+    pub detached: bool,
+    /// Bytes of its buffers.
+    pub memory: usize,
+    /// It was reset, or given up.
+    pub over: bool,
+    /// Why, until the program has been told.
+    pub error: Option<Errno>,
+    /// Sequence number behind the peer's FIN, once that has come.
+    pub peer_end: Option<u32>,
+    /// When it is given up.
+    pub deadline: Option<u64>,
+    timer: Option<u64>,
+    /// Bytes in the receive buffer when readiness was last made.
+    seen: usize,
+}
+
+/// What [`Connection::advance`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// All is done for now.
+    Done,
+    /// It has to be looked at again soon.
+    Again,
+    /// It could not send; it will be told when it can.
+    Blocked,
+}
+
+impl Connection {
+    /// A connection that has not sent or received anything.
+    pub fn new(tuple: Tuple, one: One, memory: usize) -> Connection {
+        Connection {
+            tuple,
+            one,
+            listener: None,
+            established: false,
+            reported: false,
+            read_shutdown: false,
+            write_shutdown: false,
+            dirty: false,
+            detached: false,
+            memory,
+            over: false,
+            error: None,
+            peer_end: None,
+            deadline: None,
+            timer: None,
+            seen: 0,
+        }
+    }
+
+    pub fn state(&self) -> State {
+        self.one.socket().state()
+    }
+
+    fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
+        self.one.socket_mut()
+    }
+
+    /// Makes the socket behave as its options say.
+    pub fn apply(&mut self, options: &Options) {
+        self.one.service = options.service;
+        let socket = self.socket_mut();
+        socket.set_nagle_enabled(!options.no_delay);
+        socket.set_hop_limit(Some(options.time_to_live.max(1)));
+        // smoltcp has one interval for the first probe and the following ones.
+        let idle = options.keep_alive.then(|| Duration::from_secs(u64::from(options.keep_idle)));
+        socket.set_keep_alive(idle);
+    }
+
+    /// Begins an attempt to connect.
+    pub fn connect(&mut self, engine: &mut Engine, now: u64) -> Result<(), Errno> {
+        let tuple = self.tuple;
+        engine.connect(self.one.socket_mut(), &tuple)?;
+        self.deadline = Some(now.saturating_add(CONNECT_TIMEOUT));
+        Ok(())
+    }
+
+    /// Whether the handshake is under way.
+    pub fn connecting(&self) -> bool {
+        !self.established && !self.over && self.state() != State::Closed
+    }
+
+    /// Hands in a packet. A reset becomes an error.
+    pub fn receive(&mut self, engine: &mut Engine, ip: &mut Ip, packet: &[u8]) {
+        let before = self.state();
+        engine.feed(ip, &mut self.one, packet);
+        let after = self.state();
+        let ended = matches!(after, State::Closed | State::Listen);
+        if ended && after != before && before != State::LastAck && before != State::TimeWait {
+            self.over = true;
+            self.error = Some(match before {
+                State::SynSent => Errno::ECONNREFUSED,
+                State::CloseWait => Errno::EPIPE,
+                _ => Errno::ECONNRESET,
+            });
+        }
+    }
+
+    /// Gives the connection up without a word to the peer.
+    pub fn fail(&mut self, error: Errno) {
+        self.error.get_or_insert(error);
+        self.over = true;
+        self.detached = true;
+    }
+
+    /// Sends what is to be sent, and sets the timer.
+    pub fn advance(&mut self, engine: &mut Engine, ip: &mut Ip, key: Key, options: &Options) -> Progress {
+        if self.detached {
+            self.clear_timer(&mut ip.timers, key);
+            return Progress::Done;
+        }
+        let before = self.state();
+        if self.deadline.is_some_and(|deadline| deadline <= ip.now) {
+            self.deadline = None;
+            if before != State::Closed && before != State::TimeWait {
+                self.error.get_or_insert(Errno::ETIMEDOUT);
+                self.one.socket_mut().abort();
+            }
+        }
+        self.set_timeout(options);
+        let stop = engine.pump(ip, key, &mut self.one);
+        if let Stop::Unreachable(error) = stop {
+            if !self.established {
+                self.fail(error);
+            }
+            // An established connection waits for a way; what is lost is sent again.
+            self.clear_timer(&mut ip.timers, key);
+            self.arm(&mut ip.timers, key, Some(ip.now.saturating_add(SECOND)));
+            return Progress::Blocked;
+        }
+        if self.state() == State::Closed && !matches!(before, State::Closed | State::TimeWait | State::LastAck) {
+            self.error.get_or_insert(Errno::ETIMEDOUT);
+        }
+        let next = match stop {
+            Stop::Done => engine.next(ip.now, &self.one).map(|at| at.max(ip.now.saturating_add(1_000_000))),
+            _ => None,
+        };
+        self.arm(&mut ip.timers, key, next);
+        match stop {
+            Stop::Turn => Progress::Again,
+            Stop::Done => Progress::Done,
+            _ => Progress::Blocked,
+        }
+    }
+
+    /// The time after which silence of the peer ends the connection.
+    fn set_timeout(&mut self, options: &Options) {
+        let user = u64::from(options.user_timeout);
+        let waiting = self.one.socket().send_queue() > 0;
+        let timeout = if waiting {
+            Some(if user > 0 { user } else { DATA_TIMEOUT })
+        } else if options.keep_alive && self.established && !self.write_shutdown {
+            let probes = u64::from(options.keep_interval).saturating_mul(u64::from(options.keep_count));
+            Some(u64::from(options.keep_idle).saturating_add(probes).saturating_mul(1000))
+        } else {
+            None
+        };
+        self.socket_mut().set_timeout(timeout.map(Duration::from_millis));
+    }
+
+    fn arm(&mut self, timers: &mut Timers, key: Key, next: Option<u64>) {
+        let earliest = [next, self.deadline].into_iter().flatten().min();
+        if let Some(deadline) = earliest {
+            timers.set_at_latest(Timer::Connection(key), &mut self.timer, deadline);
+        }
+    }
+
+    /// The timer has expired; it is to be looked at.
+    pub fn timer_expired(&mut self) {
+        self.timer = None;
+    }
+
+    /// Forgets the timer, at the end.
+    pub fn clear_timer(&mut self, timers: &mut Timers, key: Key) {
+        timers.set(Timer::Connection(key), &mut self.timer, None);
+    }
+
+    fn ended(&self) -> bool {
+        self.over || self.state() == State::Closed
+    }
+
+    /// The peer will send no more, or nobody wants to read it.
+    pub fn read_ended(&self) -> bool {
+        self.read_shutdown
+            || self.ended()
+            || matches!(self.state(), State::CloseWait | State::LastAck | State::Closing | State::TimeWait)
+    }
+
+    /// Nothing can be sent any more.
+    pub fn write_ended(&self) -> bool {
+        self.write_shutdown || self.ended()
+    }
+
+    /// Readiness as poll(2) tells it, and what of it is news though it was true before.
+    pub fn readiness(&mut self) -> (Events, Events) {
+        if self.connecting() {
+            return (Events::empty(), Events::empty());
+        }
+        let socket = self.one.socket();
+        let (queued, room) = (socket.recv_queue(), socket.send_capacity().saturating_sub(socket.send_queue()));
+        let mut events = Events::empty();
+        let (read_ended, write_ended) = (self.read_ended(), self.write_ended());
+        if read_ended || queued > 0 {
+            events |= Events::READ | Events::READ_NORMAL;
+        }
+        if read_ended {
+            events |= Events::READ_HANG_UP;
+        }
+        if write_ended || room >= socket.send_capacity() / 3 {
+            events |= Events::WRITE | Events::WRITE_NORMAL;
+        }
+        if self.ended() || read_ended && write_ended {
+            events |= Events::HANG_UP;
+        }
+        let more = queued > self.seen;
+        self.seen = queued;
+        (events, if more { Events::READ | Events::READ_NORMAL } else { Events::empty() })
+    }
+
+    /// Takes data to send. `EAGAIN` if there is no room.
+    pub fn send(&mut self, source: &mut dyn Source) -> Result<usize, Errno> {
+        if self.write_ended() {
+            return Err(Errno::EPIPE);
+        }
+        if self.connecting() {
+            return Err(Errno::EAGAIN);
+        }
+        let mut done = 0usize;
+        while source.left() > 0 {
+            let taken = self.socket_mut().send(|buffer| match source.take(buffer) {
+                Ok(count) => (count, Ok(count)),
+                Err(error) => (0, Err(error)),
+            });
+            match taken {
+                Ok(Ok(0)) => break,
+                Ok(Ok(count)) => done = done.saturating_add(count),
+                Ok(Err(error)) if done == 0 => return Err(error),
+                Ok(Err(_)) => break,
+                Err(tcp::SendError::InvalidState) => return Err(Errno::EPIPE),
+            }
+        }
+        if done == 0 && source.left() > 0 { Err(Errno::EAGAIN) } else { Ok(done) }
+    }
+
+    /// Gives received data. `EAGAIN` if there is none yet, 0 at the end.
+    pub fn take(&mut self, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        let mut done = 0usize;
+        while destination.room() > 0 && self.one.socket().can_recv() {
+            let taken = self.socket_mut().recv(|buffer| match destination.put(buffer) {
+                Ok(count) => (count, Ok(count)),
+                Err(error) => (0, Err(error)),
+            });
+            match taken {
+                Ok(Ok(0)) | Err(_) => break,
+                Ok(Ok(count)) => done = done.saturating_add(count),
+                Ok(Err(error)) if done == 0 => return Err(error),
+                Ok(Err(_)) => break,
+            }
+        }
+        self.seen = self.one.socket().recv_queue();
+        if done > 0 || destination.room() == 0 {
+            return Ok(done);
+        }
+        if self.read_ended() { Ok(0) } else { Err(Errno::EAGAIN) }
+    }
+
+    /// Gives received data and keeps it (MSG_PEEK).
+    pub fn peek(&mut self, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        let length = destination.room().min(self.one.socket().recv_queue());
+        if length == 0 {
+            return if self.read_ended() || destination.room() == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
+        }
+        let mut copy = alloc::vec![0; length];
+        let found = self.socket_mut().peek_slice(&mut copy).unwrap_or(0);
+        destination.put(copy.get(..found).unwrap_or_default())
+    }
+
+    /// Whether a read may have opened the window enough to be worth telling.
+    pub fn window_may_open(&self, taken: usize) -> bool {
+        let socket = self.one.socket();
+        taken.saturating_add(socket.recv_queue()).saturating_mul(4) >= socket.recv_capacity()
+    }
+
+    /// Ends our side (SHUT_WR).
+    pub fn finish(&mut self, now: u64) {
+        if !self.write_shutdown {
+            self.write_shutdown = true;
+            self.socket_mut().close();
+            self.deadline = Some(now.saturating_add(DATA_TIMEOUT.saturating_mul(1_000_000)));
+        }
+    }
+
+    /// Its program has closed it. `reset`: at once and rudely.
+    pub fn abandon(&mut self, reset: bool, now: u64) {
+        self.read_shutdown = true;
+        if reset || self.one.socket().recv_queue() > 0 {
+            self.socket_mut().abort();
+        } else {
+            self.finish(now);
+        }
+        self.deadline = Some(now.saturating_add(ORPHAN_TIMEOUT));
+    }
+
+    /// What the peer sends now will never be read: an orphan answers with a reset, as Linux does.
+    pub fn reset_if_unread(&mut self) {
+        if self.one.socket().recv_queue() > 0 && self.state() != State::Closed {
+            self.socket_mut().abort();
+        }
+    }
+}

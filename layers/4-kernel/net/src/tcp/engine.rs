@@ -1,0 +1,336 @@
+//! Running smoltcp's TCP for one connection at a time.
+//!
+//! smoltcp offers each packet to every socket of a set, so each connection has a set of its own with one socket in it, and
+//! our own table finds the connection. One interface serves all: it is only context (time, MTU, a source of initial
+//! sequence numbers), for addresses, routes and neighbors are ours.
+
+use crate::{
+    ip::{Hop, Ip, wire::*},
+    slab::Key,
+};
+use alloc::{vec, vec::Vec};
+use rumpkin_kernel::Errno;
+use smoltcp::{
+    iface::{Config, Interface, PollResult, SocketHandle, SocketSet},
+    phy::{self, Checksum, Device, DeviceCapabilities, Medium},
+    socket::tcp,
+    time::Instant,
+    wire::{HardwareAddress, IpAddress, IpEndpoint},
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Segments that one connection may send before others have their turn.
+const MAX_BURST: usize = 64;
+
+/// The last segment that a connection sent, for what outlives the connection (TIME-WAIT).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sent {
+    /// Sequence number behind it.
+    pub next: u32,
+    /// What it acknowledged.
+    pub acknowledged: u32,
+    /// The window that it announced, as in the header.
+    pub window: u16,
+}
+
+impl Sent {
+    fn observe(&mut self, packet: &[u8]) {
+        let Some((_, segment)) = parse::<Ipv4Header>(packet) else { return };
+        let Some((header, _)) = parse::<TcpHeader>(segment) else { return };
+        let next = header.sequence.get().wrapping_add(sequence_length(header, segment.len()));
+        // A retransmission lies behind what was sent before.
+        if self.next == 0 || next.wrapping_sub(self.next) as i32 > 0 {
+            self.next = next;
+        }
+        self.acknowledged = header.acknowledgment.get();
+        self.window = header.window.get();
+    }
+}
+
+/// How much of the sequence space a segment of `length` bytes, header included, takes.
+pub fn sequence_length(header: &TcpHeader, length: usize) -> u32 {
+    let data = length.saturating_sub(usize::from(header.offset >> 4).saturating_mul(4)) as u32;
+    let flags = u32::from(header.flags & TCP_SYN != 0).wrapping_add(u32::from(header.flags & TCP_FIN != 0));
+    data.wrapping_add(flags)
+}
+
+/// Why a connection could not send all that it wants to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// There is nothing more to send now.
+    Done,
+    /// A neighbor has to answer first; the connection will be told.
+    Neighbor,
+    /// The device has no room; the connection will be told.
+    Room,
+    /// Others have their turn.
+    Turn,
+    /// There is no way to the peer.
+    Unreachable(Errno),
+}
+
+/// The interface that connections run in.
+pub struct Engine {
+    interface: Interface,
+    mtu: usize,
+}
+
+impl Engine {
+    pub fn new(mtu: usize) -> Self {
+        Engine { interface: interface(mtu), mtu }
+    }
+
+    /// Seeds the next initial sequence number from the cryptographic generator: smoltcp's own generator could be predicted
+    /// from its output (RFC 6528).
+    pub fn reseed(&mut self) {
+        self.interface = interface(self.mtu);
+    }
+
+    /// Starts a connection attempt. The SYN goes out with the next [`Engine::pump`].
+    pub fn connect(&mut self, socket: &mut tcp::Socket<'static>, tuple: &Tuple) -> Result<(), Errno> {
+        self.reseed();
+        let endpoint = |(address, port): (Address, u16)| IpEndpoint::new(IpAddress::Ipv4(address), port);
+        socket
+            .connect(self.interface.context(), endpoint(tuple.remote), endpoint(tuple.local))
+            .map_err(|_| Errno::EADDRNOTAVAIL)
+    }
+
+    /// Hands a packet to the connection that it belongs to. The transport checksum has been verified.
+    pub fn feed(&mut self, ip: &mut Ip, one: &mut One, packet: &[u8]) {
+        let now = instant(ip.now);
+        let mut phy = Phy::new(ip, one.peer, one.service, &mut one.sent);
+        phy.received = Some(packet);
+        self.interface.poll_ingress_single(now, &mut phy, &mut one.set);
+    }
+
+    /// Sends what the connection has to send now.
+    pub fn pump(&mut self, ip: &mut Ip, key: Key, one: &mut One) -> Stop {
+        let now = instant(ip.now);
+        let mut phy = Phy::new(ip, one.peer, one.service, &mut one.sent);
+        for _ in 0..MAX_BURST {
+            if self.interface.poll_egress(now, &mut phy, &mut one.set) == PollResult::None {
+                return match phy.refused {
+                    None => Stop::Done,
+                    Some(Refused::Error(error)) => Stop::Unreachable(error),
+                    Some(Refused::Neighbor(next)) => {
+                        ip.wait_for_neighbor(next, key);
+                        Stop::Neighbor
+                    }
+                    Some(Refused::Room) => {
+                        ip.blocked.push(key);
+                        Stop::Room
+                    }
+                };
+            }
+        }
+        Stop::Turn
+    }
+
+    /// When the connection wants to be pumped again, in monotonic nanoseconds.
+    pub fn next(&mut self, now: u64, one: &One) -> Option<u64> {
+        let at = self.interface.poll_at(instant(now), &one.set)?;
+        u64::try_from(at.total_micros()).ok().map(|micros| micros.saturating_mul(1000))
+    }
+}
+
+fn interface(mtu: usize) -> Interface {
+    let mut config = Config::new(HardwareAddress::Ip);
+    config.random_seed = rumpuser::random::next_u64();
+    let mut interface = Interface::new(config, &mut Shape(mtu), Instant::ZERO);
+    interface.set_any_ip(true);
+    interface
+}
+
+fn instant(nanoseconds: u64) -> Instant {
+    Instant::from_micros((nanoseconds / 1000) as i64)
+}
+
+/// Local and remote endpoint of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuple {
+    pub local: (Address, u16),
+    pub remote: (Address, u16),
+}
+
+impl core::hash::Hash for Tuple {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(u32::from(self.local.0)) << 32 | u64::from(u32::from(self.remote.0)));
+        state.write_u32(u32::from(self.local.1) << 16 | u32::from(self.remote.1));
+    }
+}
+
+/// The smoltcp side of one connection.
+pub struct One {
+    set: SocketSet<'static>,
+    handle: SocketHandle,
+    /// Where its packets go.
+    pub peer: Address,
+    /// The type-of-service byte of its packets.
+    pub service: u8,
+    /// What it sent last.
+    pub sent: Sent,
+}
+
+impl One {
+    /// A closed socket with buffers of these sizes. `None` if there is no memory for them.
+    pub fn new(peer: Address, receive_buffer: usize, send_buffer: usize) -> Option<One> {
+        let buffer = |size| -> Option<tcp::SocketBuffer<'static>> {
+            let mut bytes: Vec<u8> = Vec::new();
+            bytes.try_reserve_exact(size).ok()?;
+            bytes.resize(size, 0);
+            Some(tcp::SocketBuffer::new(bytes))
+        };
+        let socket = tcp::Socket::new(buffer(receive_buffer)?, buffer(send_buffer)?);
+        let mut set = SocketSet::new(Vec::with_capacity(1));
+        let handle = set.add(socket);
+        Some(One { set, handle, peer, service: 0, sent: Sent::default() })
+    }
+
+    pub fn socket(&self) -> &tcp::Socket<'static> {
+        self.set.get(self.handle)
+    }
+
+    pub fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
+        self.set.get_mut(self.handle)
+    }
+}
+
+fn capabilities(mtu: usize) -> DeviceCapabilities {
+    let mut capabilities = DeviceCapabilities::default();
+    capabilities.medium = Medium::Ip;
+    capabilities.max_transmission_unit = mtu;
+    // Headers are verified before they come here; transport checksums are made below, by the device if it can.
+    capabilities.checksum.ipv4 = Checksum::Tx;
+    capabilities.checksum.tcp = Checksum::None;
+    capabilities
+}
+
+/// A device that only tells its shape, for making an interface.
+struct Shape(usize);
+
+impl Device for Shape {
+    type RxToken<'a> = Received<'a>;
+    type TxToken<'a> = Transmit<'a>;
+
+    fn receive(&mut self, _now: Instant) -> Option<(Received<'_>, Transmit<'_>)> {
+        None
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<Transmit<'_>> {
+        None
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        capabilities(self.0)
+    }
+}
+
+enum Refused {
+    Neighbor(Address),
+    Room,
+    Error(Errno),
+}
+
+/// The IP layer as the device of one connection.
+struct Phy<'a> {
+    ip: &'a mut Ip,
+    peer: Address,
+    service: u8,
+    sent: &'a mut Sent,
+    received: Option<&'a [u8]>,
+    hop: Option<Hop>,
+    refused: Option<Refused>,
+}
+
+impl<'a> Phy<'a> {
+    fn new(ip: &'a mut Ip, peer: Address, service: u8, sent: &'a mut Sent) -> Self {
+        Phy { ip, peer, service, sent, received: None, hop: None, refused: None }
+    }
+
+    fn hop(&mut self) -> Result<Hop, Refused> {
+        let hop = match self.hop {
+            Some(hop) => hop,
+            None => self.ip.hop(self.peer).map_err(Refused::Error)?,
+        };
+        match hop {
+            Hop::Pending(next) => Err(Refused::Neighbor(next)),
+            hop if !self.ip.has_room(hop) => Err(Refused::Room),
+            hop => {
+                self.hop = Some(hop);
+                Ok(hop)
+            }
+        }
+    }
+}
+
+impl Device for Phy<'_> {
+    type RxToken<'a>
+        = Received<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = Transmit<'a>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, _now: Instant) -> Option<(Received<'_>, Transmit<'_>)> {
+        let packet = self.received.take()?;
+        // A reply that has no way back is dropped, and made again when the peer repeats itself.
+        let hop = self.ip.hop(self.peer).ok();
+        let transmit = Transmit { ip: self.ip, hop, service: self.service, sent: self.sent };
+        Some((Received(packet), transmit))
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<Transmit<'_>> {
+        match self.hop() {
+            Ok(hop) => Some(Transmit { ip: self.ip, hop: Some(hop), service: self.service, sent: self.sent }),
+            Err(refused) => {
+                self.refused = Some(refused);
+                None
+            }
+        }
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        capabilities(self.ip.mtu())
+    }
+}
+
+struct Received<'a>(&'a [u8]);
+
+impl phy::RxToken for Received<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, process: F) -> R {
+        process(self.0)
+    }
+}
+
+struct Transmit<'a> {
+    ip: &'a mut Ip,
+    hop: Option<Hop>,
+    service: u8,
+    sent: &'a mut Sent,
+}
+
+impl phy::TxToken for Transmit<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
+        let Transmit { ip, hop, service, sent } = self;
+        let Some(hop) = hop else { return write(&mut vec![0; length]) };
+        ip.send(hop, length, |packet| {
+            let result = write(packet);
+            sent.observe(packet);
+            set_service(packet, service);
+            result
+        })
+    }
+}
+
+/// smoltcp leaves the type of service zero.
+fn set_service(packet: &mut [u8], service: u8) {
+    if service != 0
+        && let Ok((header, _)) = Ipv4Header::mut_from_prefix(packet)
+    {
+        header.service = service;
+        header.checksum.set(0);
+        header.checksum.set(!checksum(0, header.as_bytes()));
+    }
+}

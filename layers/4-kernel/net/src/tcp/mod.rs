@@ -1,0 +1,530 @@
+//! TCP (RFC 9293): sockets, listeners, and the table that finds the connection of a segment in O(1).
+//!
+//! ```text
+//!   segment ──4-tuple──▶ connection ──▶ smoltcp (a set of one) ──▶ readiness
+//!       │ none ──▶ TIME-WAIT? ──▶ SYN: listener by port ──▶ new connection, in its handshake
+//!       └──────────────────────────────────────────────────▶ RST
+//! ```
+//! A connection that has nothing to send, receive or wait for is in no list and has no timer: it costs its memory alone.
+
+mod connection;
+mod engine;
+mod input;
+mod memory;
+mod table;
+mod time_wait;
+
+use crate::{
+    hash::{HashMap, new_map},
+    ip::{Ip, wire::Address},
+    shared::{Notices, Shared},
+    slab::{Key, Slab},
+};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use connection::{Connection, Progress};
+use engine::{Engine, One, Tuple};
+use memory::Budget;
+use rumpkin_kernel::{
+    Errno,
+    io::{Sink, Source},
+    wait::Events,
+};
+use smoltcp::socket::tcp::State;
+pub use table::{addresses_overlap, ephemeral_port};
+use time_wait::TimeWait;
+
+/// An address and a port.
+pub type Endpoint = (Address, u16);
+
+/// What a program has set.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Options {
+    pub reuse_address: bool,
+    pub reuse_port: bool,
+    pub no_delay: bool,
+    pub cork: bool,
+    pub keep_alive: bool,
+    pub keep_idle: u32,
+    pub keep_interval: u32,
+    pub keep_count: u32,
+    /// Milliseconds; 0 for the usual.
+    pub user_timeout: u32,
+    /// Seconds, if lingering is on.
+    pub linger: Option<u32>,
+    pub send_buffer: Option<usize>,
+    pub receive_buffer: Option<usize>,
+    pub time_to_live: u8,
+    pub service: u8,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            reuse_address: false,
+            reuse_port: false,
+            no_delay: false,
+            cork: false,
+            keep_alive: false,
+            keep_idle: 7200,
+            keep_interval: 75,
+            keep_count: 9,
+            user_timeout: 0,
+            linger: None,
+            send_buffer: None,
+            receive_buffer: None,
+            time_to_live: 64,
+            service: 0,
+        }
+    }
+}
+
+/// Accepts connections.
+struct Listener {
+    backlog: usize,
+    /// In their handshake, oldest first.
+    half_open: VecDeque<(u64, Key)>,
+    /// Waiting to be accepted.
+    ready: VecDeque<Key>,
+}
+
+enum Role {
+    Idle,
+    Listening(Listener),
+    Connection(Box<Connection>),
+}
+
+/// A TCP socket: of a program, or not accepted yet, or left behind by its program.
+struct Socket {
+    shared: Arc<Shared>,
+    /// A program has it open.
+    owned: bool,
+    /// What it is bound to; the address is unspecified for any.
+    bound: Option<Endpoint>,
+    options: Options,
+    role: Role,
+}
+
+/// All of TCP.
+pub struct Tcp {
+    engine: Engine,
+    sockets: Slab<Socket>,
+    connections: HashMap<Tuple, Key>,
+    /// Sockets that are bound, by port.
+    ports: HashMap<u16, Vec<Key>>,
+    time_wait: TimeWait,
+    /// Connections to look at.
+    dirty: Vec<Key>,
+    budget: Budget,
+    half_open: usize,
+    /// Segments that were looked at, and sockets that were for their sake; for tests of what a packet costs.
+    pub work: Work,
+}
+
+/// Counts of what has been done.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Segments received.
+    pub segments: u64,
+    /// Times that some connection was looked at.
+    pub visits: u64,
+}
+
+impl Tcp {
+    /// Without sockets, for a link of this MTU and a machine of this many bytes of memory.
+    pub fn new(mtu: usize, memory: usize) -> Self {
+        Tcp {
+            engine: Engine::new(mtu),
+            sockets: Slab::default(),
+            connections: new_map(),
+            ports: new_map(),
+            time_wait: TimeWait::new(),
+            dirty: Vec::new(),
+            budget: Budget::new(memory),
+            half_open: 0,
+            work: Work::default(),
+        }
+    }
+
+    /// A new socket of a program.
+    pub fn open(&mut self) -> (Key, Arc<Shared>) {
+        let key = self.insert(true, Options::default(), Role::Idle);
+        let shared = self.sockets.get(key).map(|socket| socket.shared.clone()).unwrap_or_default();
+        // Linux: neither connected nor listening is writable and hung up.
+        shared.update(Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP, Events::empty(), &mut Notices::new());
+        (key, shared)
+    }
+
+    fn insert(&mut self, owned: bool, options: Options, role: Role) -> Key {
+        self.sockets.insert(Socket { shared: Arc::default(), owned, bound: None, options, role })
+    }
+
+    /// Binds to a local endpoint; port 0 takes a free one.
+    pub fn bind(&mut self, key: Key, endpoint: Endpoint) -> Result<(), Errno> {
+        let socket = self.sockets.get(key).ok_or(Errno::EBADF)?;
+        if socket.bound.is_some() || !matches!(socket.role, Role::Idle) {
+            return Err(Errno::EINVAL);
+        }
+        let port = match endpoint.1 {
+            0 => self.free_port()?,
+            port if self.may_bind(key, (endpoint.0, port), false) => port,
+            _ => return Err(Errno::EADDRINUSE),
+        };
+        self.set_bound(key, (endpoint.0, port));
+        Ok(())
+    }
+
+    /// Starts to accept connections. Again: changes the backlog.
+    pub fn listen(&mut self, key: Key, backlog: usize) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        match &mut socket.role {
+            Role::Listening(listener) => {
+                listener.backlog = backlog;
+                return Ok(());
+            }
+            Role::Connection(_) => return Err(Errno::EINVAL),
+            Role::Idle => {}
+        }
+        let bound = socket.bound;
+        match bound {
+            None => self.bind(key, (Address::UNSPECIFIED, 0))?,
+            Some(endpoint) if !self.may_bind(key, endpoint, true) => return Err(Errno::EADDRINUSE),
+            Some(_) => {}
+        }
+        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        socket.role = Role::Listening(Listener { backlog, half_open: VecDeque::new(), ready: VecDeque::new() });
+        socket.shared.update(Events::empty(), Events::empty(), &mut Notices::new());
+        Ok(())
+    }
+
+    /// Takes a connection that is ready, with its readiness and the peer's endpoint. `EAGAIN` if there is none.
+    pub fn accept(&mut self, key: Key) -> Result<(Key, Arc<Shared>, Endpoint), Errno> {
+        while let Some(accepted) = self.pop_ready(key)? {
+            if let Some(socket) = self.sockets.get_mut(accepted)
+                && let Role::Connection(connection) = &mut socket.role
+            {
+                connection.listener = None;
+                connection.reported = true;
+                socket.owned = true;
+                return Ok((accepted, socket.shared.clone(), connection.tuple.remote));
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    fn pop_ready(&mut self, key: Key) -> Result<Option<Key>, Errno> {
+        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        let Role::Listening(listener) = &mut socket.role else { return Err(Errno::EINVAL) };
+        let ready = listener.ready.pop_front();
+        if listener.ready.is_empty() {
+            socket.shared.update(Events::empty(), Events::empty(), &mut Notices::new());
+        }
+        Ok(ready)
+    }
+
+    /// Begins to connect. `EINPROGRESS` until [`Tcp::connect_result`] says otherwise, `EALREADY` if it was under way.
+    pub fn connect(&mut self, key: Key, remote: Endpoint, ip: &mut Ip) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        match &mut socket.role {
+            Role::Idle => {}
+            Role::Listening(_) => return Err(Errno::EISCONN),
+            Role::Connection(connection) if connection.connecting() => return Err(Errno::EALREADY),
+            Role::Connection(connection) if !connection.established => return self.connect_result(key),
+            Role::Connection(connection) if !connection.reported => {
+                connection.reported = true;
+                return Ok(());
+            }
+            Role::Connection(_) => return Err(Errno::EISCONN),
+        }
+        if remote.1 == 0 || remote.0.is_multicast() || ip.is_broadcast(remote.0) {
+            return Err(if remote.1 == 0 { Errno::ECONNREFUSED } else { Errno::ENETUNREACH });
+        }
+        let (options, bound) = (socket.options.clone(), socket.bound);
+        let address = match bound {
+            Some((address, _)) if !address.is_unspecified() => address,
+            _ => ip.source_for(remote.0)?,
+        };
+        let local = (address, self.local_port(address, bound.map(|(_, port)| port), remote)?);
+        let tuple = Tuple { local, remote };
+        let mut connection = self.make_connection(tuple, &options)?;
+        connection.apply(&options);
+        if let Err(error) = connection.connect(&mut self.engine, ip.now) {
+            self.budget.give(connection.memory);
+            return Err(error);
+        }
+        self.connections.insert(tuple, key);
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.role = Role::Connection(Box::new(connection));
+        }
+        self.touch(key);
+        Err(Errno::EINPROGRESS)
+    }
+
+    /// How the attempt to connect ended; `EAGAIN` while it has not. After a failure the socket is as new.
+    pub fn connect_result(&mut self, key: Key) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        let Role::Connection(connection) = &mut socket.role else { return Err(Errno::ENOTCONN) };
+        if connection.connecting() {
+            return Err(Errno::EAGAIN);
+        }
+        if connection.established {
+            connection.reported = true;
+            return Ok(());
+        }
+        let error = connection.error.take().unwrap_or(Errno::ECONNABORTED);
+        let (tuple, memory) = (connection.tuple, connection.memory);
+        if connection.detached && self.connections.get(&tuple) == Some(&key) {
+            self.connections.remove(&tuple);
+        }
+        self.budget.give(memory);
+        socket.role = Role::Idle;
+        Err(error)
+    }
+
+    fn make_connection(&mut self, tuple: Tuple, options: &Options) -> Result<Connection, Errno> {
+        let receive = self.budget.choose(options.receive_buffer);
+        let send = self.budget.choose(options.send_buffer);
+        let memory = receive.saturating_add(send);
+        if !self.budget.take(memory) {
+            return Err(Errno::ENOBUFS);
+        }
+        match One::new(tuple.remote.0, receive, send) {
+            Some(one) => Ok(Connection::new(tuple, one, memory)),
+            None => {
+                self.budget.give(memory);
+                Err(Errno::ENOBUFS)
+            }
+        }
+    }
+
+    fn connection(&mut self, key: Key) -> Result<&mut Connection, Errno> {
+        match &mut self.sockets.get_mut(key).ok_or(Errno::EBADF)?.role {
+            Role::Connection(connection) => Ok(connection),
+            _ => Err(Errno::ENOTCONN),
+        }
+    }
+
+    /// Takes data to send. `EAGAIN` if there is no room, `EPIPE` after the end.
+    pub fn send(&mut self, key: Key, source: &mut dyn Source) -> Result<usize, Errno> {
+        let cork = self.sockets.get(key).is_some_and(|socket| socket.options.cork);
+        // Linux: not connected is a broken pipe.
+        let connection = self.connection(key).map_err(|error| match error {
+            Errno::ENOTCONN => Errno::EPIPE,
+            other => other,
+        })?;
+        if let Some(error) = connection.error.take_if(|_| !connection.write_shutdown) {
+            connection.detached = true;
+            return Err(error);
+        }
+        let done = connection.send(source)?;
+        // Corked, what does not fill a segment waits for more, or for the acknowledgment of what is under way.
+        if !cork || connection.one.socket().send_queue() >= 1024 {
+            self.touch(key);
+        }
+        Ok(done)
+    }
+
+    /// Gives received data; how, `read` says. `EAGAIN` if there is none yet, 0 at the end.
+    fn read(&mut self, key: Key, read: impl FnOnce(&mut Connection) -> Result<usize, Errno>) -> Result<usize, Errno> {
+        let connection = self.connection(key)?;
+        let had_data = connection.one.socket().can_recv();
+        if !had_data && let Some(error) = connection.error.take() {
+            connection.detached = true;
+            return Err(error);
+        }
+        let done = read(connection)?;
+        if connection.window_may_open(done) || had_data && !connection.one.socket().can_recv() {
+            self.touch(key);
+        }
+        Ok(done)
+    }
+
+    /// Gives received data. `EAGAIN` if there is none yet, 0 at the end.
+    pub fn receive(&mut self, key: Key, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        self.read(key, |connection| connection.take(destination))
+    }
+
+    /// Gives received data and keeps it.
+    pub fn peek(&mut self, key: Key, destination: &mut dyn Sink) -> Result<usize, Errno> {
+        self.read(key, |connection| connection.peek(destination))
+    }
+
+    /// Ends one or both directions.
+    pub fn shutdown(&mut self, key: Key, read: bool, write: bool, ip: &mut Ip) -> Result<(), Errno> {
+        let connection = self.connection(key)?;
+        if connection.connecting() {
+            return Err(Errno::ENOTCONN);
+        }
+        if write {
+            connection.finish(ip.now);
+        }
+        connection.read_shutdown |= read;
+        self.touch(key);
+        Ok(())
+    }
+
+    /// The program has closed the socket.
+    pub fn close(&mut self, key: Key, ip: &mut Ip) {
+        self.unbind(key);
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        socket.owned = false;
+        match &mut socket.role {
+            Role::Idle => {
+                self.sockets.remove(key);
+            }
+            Role::Listening(listener) => {
+                let waiting: Vec<Key> =
+                    listener.half_open.drain(..).map(|(_, key)| key).chain(listener.ready.drain(..)).collect();
+                self.sockets.remove(key);
+                for key in waiting {
+                    self.abandon(key, true, ip);
+                }
+            }
+            Role::Connection(_) => {
+                let reset = socket.options.linger == Some(0);
+                self.abandon(key, reset, ip);
+            }
+        }
+    }
+
+    fn abandon(&mut self, key: Key, reset: bool, ip: &mut Ip) {
+        let Ok(connection) = self.connection(key) else { return };
+        if connection.listener.take().is_some() && !connection.established {
+            self.half_open = self.half_open.saturating_sub(1);
+        }
+        let Ok(connection) = self.connection(key) else { return };
+        if connection.state() == State::SynSent {
+            // Nobody knows of it yet.
+            connection.detached = true;
+        } else if !connection.detached {
+            connection.abandon(reset, ip.now);
+        }
+        self.touch(key);
+    }
+
+    /// The local endpoint; all zeroes if there is none yet.
+    pub fn local(&self, key: Key) -> Endpoint {
+        let none = (Address::UNSPECIFIED, 0);
+        self.sockets.get(key).map_or(none, |socket| match &socket.role {
+            Role::Connection(connection) => connection.tuple.local,
+            _ => socket.bound.unwrap_or(none),
+        })
+    }
+
+    /// The peer's endpoint.
+    pub fn remote(&self, key: Key) -> Result<Endpoint, Errno> {
+        match self.sockets.get(key).map(|socket| &socket.role) {
+            Some(Role::Connection(connection))
+                if connection.established && connection.error.is_none() && connection.state() != State::Closed =>
+            {
+                Ok(connection.tuple.remote)
+            }
+            _ => Err(Errno::ENOTCONN),
+        }
+    }
+
+    /// Reads and changes the options; a connection follows at once.
+    pub fn with_options<R>(&mut self, key: Key, change: impl FnOnce(&mut Options) -> R) -> Result<R, Errno> {
+        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        let result = change(&mut socket.options);
+        if let Role::Connection(connection) = &mut socket.role {
+            connection.apply(&socket.options);
+            self.touch(key);
+        }
+        Ok(result)
+    }
+
+    /// The options.
+    pub fn options(&self, key: Key) -> Result<&Options, Errno> {
+        self.sockets.get(key).map(|socket| &socket.options).ok_or(Errno::EBADF)
+    }
+
+    /// The pending error, which is then forgotten (SO_ERROR).
+    pub fn take_error(&mut self, key: Key) -> Option<Errno> {
+        let connection = self.connection(key).ok()?;
+        let error = connection.error.take()?;
+        connection.detached = true;
+        self.touch(key);
+        Some(error)
+    }
+
+    /// Whether it accepts connections.
+    pub fn is_listening(&self, key: Key) -> bool {
+        self.sockets.get(key).is_some_and(|socket| matches!(socket.role, Role::Listening(_)))
+    }
+
+    /// Bytes that can be read, and bytes that have been written and not acknowledged.
+    pub fn queued(&self, key: Key) -> Result<(usize, usize), Errno> {
+        match &self.sockets.get(key).ok_or(Errno::EBADF)?.role {
+            Role::Connection(connection) => {
+                let socket = connection.one.socket();
+                Ok((socket.recv_queue(), socket.send_queue()))
+            }
+            // Linux: a listener has no queue to speak of.
+            Role::Listening(_) => Err(Errno::EINVAL),
+            Role::Idle => Ok((0, 0)),
+        }
+    }
+
+    /// Sizes of the receive and the send buffer.
+    pub fn buffers(&self, key: Key) -> (usize, usize) {
+        let Some(socket) = self.sockets.get(key) else { return (0, 0) };
+        match &socket.role {
+            Role::Connection(connection) => {
+                let socket = connection.one.socket();
+                (socket.recv_capacity(), socket.send_capacity())
+            }
+            _ => {
+                let options = &socket.options;
+                (self.budget.choose(options.receive_buffer), self.budget.choose(options.send_buffer))
+            }
+        }
+    }
+
+    /// Largest segment that is sent.
+    pub fn maximum_segment(&self, ip: &Ip) -> usize {
+        ip.mtu().saturating_sub(40)
+    }
+
+    /// Has a connection looked at.
+    fn touch(&mut self, key: Key) {
+        if let Ok(connection) = self.connection(key)
+            && !core::mem::replace(&mut connection.dirty, true)
+        {
+            self.dirty.push(key);
+        }
+    }
+
+    /// Looks at every connection that something has happened to. False if some have to be looked at again soon.
+    pub fn settle(&mut self, ip: &mut Ip, notices: &mut Notices) -> bool {
+        for (key, error) in core::mem::take(&mut ip.news) {
+            if let Ok(connection) = self.connection(key) {
+                if let Some(error) = error
+                    && connection.connecting()
+                {
+                    connection.fail(error);
+                }
+                self.touch(key);
+            }
+        }
+        let mut again = Vec::new();
+        while let Some(key) = self.dirty.pop() {
+            if self.settle_one(key, ip, notices) == Progress::Again {
+                again.push(key);
+            }
+        }
+        let done = again.is_empty();
+        for key in again {
+            self.touch(key);
+        }
+        done
+    }
+
+    /// A connection's timer has expired.
+    pub fn connection_expired(&mut self, key: Key) {
+        if let Ok(connection) = self.connection(key) {
+            connection.timer_expired();
+            self.touch(key);
+        }
+    }
+}

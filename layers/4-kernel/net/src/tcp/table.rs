@@ -1,0 +1,203 @@
+//! Ports, and what becomes of a connection after each change: accepted, moved to TIME-WAIT, removed.
+
+use super::{Endpoint, Progress, Role, Tcp, engine::Tuple};
+use crate::{
+    ip::{Ip, wire::Address},
+    shared::Notices,
+    slab::Key,
+    timers::Timer,
+};
+use rumpkin_kernel::{Errno, wait::Events};
+use smoltcp::socket::tcp::State;
+
+/// Ephemeral ports (Linux's `ip_local_port_range`).
+const FIRST_EPHEMERAL: u16 = 32768;
+const EPHEMERAL: usize = 28232;
+/// Random ports that are tried before giving up.
+const MAX_TRIES: usize = 4096;
+
+/// A random ephemeral port that `free` accepts (RFC 6056 §3.3.2).
+pub fn ephemeral_port(mut free: impl FnMut(u16) -> bool) -> Result<u16, Errno> {
+    let start = rumpuser::random::next_u64() as usize;
+    // Steps of an odd prime that does not divide the number of ports: every port comes once.
+    let ports = (0..MAX_TRIES).map(|step| start.wrapping_add(step.wrapping_mul(7919)) % EPHEMERAL);
+    let mut ports = ports.map(|offset| FIRST_EPHEMERAL.wrapping_add(offset as u16));
+    ports.find(|port| free(*port)).ok_or(Errno::EADDRINUSE)
+}
+
+/// Whether two bindings could receive the same thing.
+pub fn addresses_overlap(one: Address, other: Address) -> bool {
+    one.is_unspecified() || other.is_unspecified() || one == other
+}
+
+impl Tcp {
+    pub(super) fn free_port(&self) -> Result<u16, Errno> {
+        ephemeral_port(|port| !self.ports.contains_key(&port))
+    }
+
+    /// Whether a socket may be bound to an endpoint, or listen there (Linux's rules for SO_REUSEADDR and SO_REUSEPORT).
+    pub(super) fn may_bind(&self, key: Key, endpoint: Endpoint, to_listen: bool) -> bool {
+        let Some(socket) = self.sockets.get(key) else { return false };
+        let others = self.ports.get(&endpoint.1).into_iter().flatten().filter(|other| **other != key);
+        others.filter_map(|other| self.sockets.get(*other)).all(|other| {
+            let listening = matches!(other.role, Role::Listening(_));
+            let apart = !other.bound.is_some_and(|bound| addresses_overlap(bound.0, endpoint.0));
+            let shared_port = socket.options.reuse_port && other.options.reuse_port;
+            let shared_address = socket.options.reuse_address && other.options.reuse_address && !listening;
+            apart || shared_port || shared_address || to_listen && !listening
+        })
+    }
+
+    pub(super) fn set_bound(&mut self, key: Key, endpoint: Endpoint) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.bound = Some(endpoint);
+            self.ports.entry(endpoint.1).or_default().push(key);
+        }
+    }
+
+    pub(super) fn unbind(&mut self, key: Key) {
+        let Some((_, port)) = self.sockets.get_mut(key).and_then(|socket| socket.bound.take()) else { return };
+        if let Some(keys) = self.ports.get_mut(&port) {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                self.ports.remove(&port);
+            }
+        }
+    }
+
+    /// The local port of an attempt to connect: the bound one, or a free one.
+    pub(super) fn local_port(&self, address: Address, bound: Option<u16>, remote: Endpoint) -> Result<u16, Errno> {
+        let free = |port: u16| {
+            let tuple = Tuple { local: (address, port), remote };
+            !self.connections.contains_key(&tuple) && !self.time_wait.contains(&tuple)
+        };
+        match bound {
+            Some(port) if free(port) => Ok(port),
+            Some(_) => Err(Errno::EADDRNOTAVAIL),
+            None => {
+                ephemeral_port(|port| !self.ports.contains_key(&port) && free(port)).map_err(|_| Errno::EADDRNOTAVAIL)
+            }
+        }
+    }
+
+    /// The listener for a SYN: bound to this very address before any address; among equals the tuple's hash decides.
+    pub(super) fn find_listener(&self, tuple: &Tuple) -> Option<Key> {
+        let keys = self.ports.get(&tuple.local.1)?;
+        let listening = |exact: bool| {
+            keys.iter().copied().filter(move |key| {
+                self.sockets.get(*key).is_some_and(|socket| {
+                    matches!(socket.role, Role::Listening(_))
+                        && socket.bound.is_some_and(|(address, _)| {
+                            if exact { address == tuple.local.0 } else { address.is_unspecified() }
+                        })
+                })
+            })
+        };
+        [true, false].into_iter().find_map(|exact| {
+            let count = listening(exact).count();
+            let choice = core::hash::BuildHasher::hash_one(self.connections.hasher(), tuple) as usize;
+            listening(exact).nth(choice.checked_rem(count)?)
+        })
+    }
+
+    /// Looks at one connection after something has happened to it.
+    pub(super) fn settle_one(&mut self, key: Key, ip: &mut Ip, notices: &mut Notices) -> Progress {
+        let Some(socket) = self.sockets.get_mut(key) else { return Progress::Done };
+        let Role::Connection(connection) = &mut socket.role else { return Progress::Done };
+        self.work.visits = self.work.visits.wrapping_add(1);
+        connection.dirty = false;
+        if !socket.owned && connection.listener.is_none() {
+            connection.reset_if_unread();
+        }
+        let progress = connection.advance(&mut self.engine, ip, key, &socket.options);
+        let state = connection.state();
+        let over = connection.over || connection.detached || matches!(state, State::Closed | State::Listen);
+
+        // Half closed by a program that still reads: the peer may take its time.
+        if state == State::FinWait2 && socket.owned {
+            connection.deadline = None;
+        }
+        if !connection.established && !matches!(state, State::SynSent | State::SynReceived) && !over {
+            connection.established = true;
+            connection.deadline = None;
+            if let Some(listener) = connection.listener {
+                self.deliver(listener, key, notices);
+            }
+        }
+        self.retire(key, ip, progress, notices);
+        progress
+    }
+
+    /// Puts a connection whose handshake is over into its listener's queue.
+    fn deliver(&mut self, listener: Key, key: Key, notices: &mut Notices) {
+        self.half_open = self.half_open.saturating_sub(1);
+        if let Some(socket) = self.sockets.get_mut(listener)
+            && let Role::Listening(queues) = &mut socket.role
+        {
+            if let Some(index) = queues.half_open.iter().position(|(_, other)| *other == key) {
+                queues.half_open.remove(index);
+            }
+            queues.ready.push_back(key);
+            let ready = Events::READ | Events::READ_NORMAL;
+            socket.shared.update(ready, ready, notices);
+        }
+    }
+
+    /// Takes a connection that has ended out of the table, keeps what TIME-WAIT needs, and tells readiness.
+    fn retire(&mut self, key: Key, ip: &mut Ip, progress: Progress, notices: &mut Notices) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let owned = socket.owned;
+        let Role::Connection(connection) = &mut socket.role else { return };
+        let state = connection.state();
+        let told = connection.peer_end == Some(connection.one.sent.acknowledged);
+        let quiet = progress == Progress::Done;
+        if state == State::TimeWait && quiet && told && !connection.detached {
+            self.time_wait.insert(connection.tuple, connection.one.sent, ip.now);
+            connection.detached = true;
+            let deadline = self.time_wait.deadline();
+            ip.timers.set(Timer::TimeWait, &mut self.time_wait.timer, deadline);
+        }
+        // A reset that could not be sent yet keeps the connection a little longer.
+        if matches!(state, State::Closed | State::Listen) && quiet {
+            connection.detached = true;
+        }
+        if connection.detached {
+            connection.clear_timer(&mut ip.timers, key);
+            if self.connections.get(&connection.tuple) == Some(&key) {
+                self.connections.remove(&connection.tuple);
+            }
+        }
+        let failed_handshake = connection.listener.is_some() && !connection.established && connection.detached;
+        if connection.detached && !owned && (failed_handshake || connection.listener.is_none()) {
+            self.drop_connection(key, failed_handshake);
+            return;
+        }
+        let (mut ready, again) = connection.readiness();
+        if connection.error.is_some() {
+            ready |= Events::ERROR;
+        }
+        socket.shared.update(ready, again, notices);
+    }
+
+    fn drop_connection(&mut self, key: Key, failed_handshake: bool) {
+        let Some(socket) = self.sockets.remove(key) else { return };
+        let Role::Connection(connection) = socket.role else { return };
+        self.budget.give(connection.memory);
+        if failed_handshake {
+            self.half_open = self.half_open.saturating_sub(1);
+            if let Some(listener) = connection.listener.and_then(|key| self.sockets.get_mut(key))
+                && let Role::Listening(queues) = &mut listener.role
+            {
+                queues.half_open.retain(|(_, other)| *other != key);
+            }
+        }
+    }
+
+    /// The oldest tuple in TIME-WAIT has waited long enough.
+    pub fn time_wait_expired(&mut self, ip: &mut Ip) {
+        self.time_wait.timer = None;
+        self.time_wait.expire(ip.now);
+        let deadline = self.time_wait.deadline();
+        ip.timers.set(Timer::TimeWait, &mut self.time_wait.timer, deadline);
+    }
+}

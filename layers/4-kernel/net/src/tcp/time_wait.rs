@@ -1,0 +1,143 @@
+//! Connections in TIME-WAIT (RFC 9293 §3.6.1): what is left of them is a few numbers, so thousands cost little.
+
+use super::engine::{Sent, Tuple};
+use crate::{
+    hash::{HashMap, new_map},
+    ip::wire::{TCP_ACK, TCP_RST, TCP_SYN, TcpHeader},
+};
+use alloc::collections::VecDeque;
+
+/// How long a tuple is kept, in nanoseconds (Linux's `TCP_TIMEWAIT_LEN`).
+const LIFETIME: u64 = 60_000_000_000;
+/// Most entries; the oldest makes room.
+const MAX_ENTRIES: usize = 8192;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    sent: Sent,
+    deadline: u64,
+}
+
+/// What to do with a segment for a tuple in TIME-WAIT.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The tuple is not in TIME-WAIT (any more): treat the segment as any other.
+    Free,
+    /// Say again what has been received.
+    Acknowledge {
+        /// Our sequence number.
+        sequence: u32,
+        /// The acknowledgment number.
+        acknowledgment: u32,
+        /// The window.
+        window: u16,
+    },
+    /// Nothing.
+    Drop,
+}
+
+/// The tuples.
+pub struct TimeWait {
+    entries: HashMap<Tuple, Entry>,
+    /// In order of deadline; an entry whose deadline differs has been replaced.
+    order: VecDeque<(u64, Tuple)>,
+    /// Where the timer is remembered.
+    pub timer: Option<u64>,
+}
+
+impl TimeWait {
+    pub fn new() -> Self {
+        TimeWait { entries: new_map(), order: VecDeque::new(), timer: None }
+    }
+
+    /// A connection that both sides have closed, and that sent this last.
+    pub fn insert(&mut self, tuple: Tuple, sent: Sent, now: u64) {
+        while self.order.len() >= MAX_ENTRIES {
+            self.pop();
+        }
+        let deadline = now.saturating_add(LIFETIME);
+        self.entries.insert(tuple, Entry { sent, deadline });
+        self.order.push_back((deadline, tuple));
+    }
+
+    fn pop(&mut self) {
+        if let Some((deadline, tuple)) = self.order.pop_front()
+            && self.entries.get(&tuple).is_some_and(|entry| entry.deadline == deadline)
+        {
+            self.entries.remove(&tuple);
+        }
+    }
+
+    /// Whether a tuple must not be used for a new connection of ours.
+    pub fn contains(&self, tuple: &Tuple) -> bool {
+        self.entries.contains_key(tuple)
+    }
+
+    /// Looks at a segment.
+    pub fn receive(&mut self, tuple: &Tuple, header: &TcpHeader) -> Verdict {
+        let Some(entry) = self.entries.get(tuple) else { return Verdict::Free };
+        let sent = entry.sent;
+        if header.flags & TCP_RST != 0 {
+            // RFC 1337: a reset must not cut TIME-WAIT short.
+            return Verdict::Drop;
+        }
+        let ahead = header.sequence.get().wrapping_sub(sent.acknowledged) as i32 > 0;
+        if header.flags & (TCP_SYN | TCP_ACK) == TCP_SYN && ahead {
+            // A new incarnation whose sequence numbers lie beyond the old one's (RFC 9293 §3.10.7.4).
+            self.entries.remove(tuple);
+            return Verdict::Free;
+        }
+        Verdict::Acknowledge { sequence: sent.next, acknowledgment: sent.acknowledged, window: sent.window }
+    }
+
+    /// When the oldest entry goes.
+    pub fn deadline(&self) -> Option<u64> {
+        self.order.front().map(|(deadline, _)| *deadline)
+    }
+
+    /// Lets go of what has waited long enough.
+    pub fn expire(&mut self, now: u64) {
+        while self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.pop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumpuser_hosted as _;
+    use zerocopy::FromZeros;
+
+    fn tuple(port: u16) -> Tuple {
+        Tuple { local: ([10, 0, 0, 1].into(), 80), remote: ([10, 0, 0, 2].into(), port) }
+    }
+
+    fn segment(flags: u8, sequence: u32) -> TcpHeader {
+        TcpHeader { flags, sequence: sequence.into(), ..TcpHeader::new_zeroed() }
+    }
+
+    #[test]
+    fn a_repeated_fin_is_acknowledged_and_a_reset_ignored() {
+        let mut table = TimeWait::new();
+        let sent = Sent { next: 10, acknowledged: 20, window: 30 };
+        table.insert(tuple(1), sent, 0);
+        let again = Verdict::Acknowledge { sequence: 10, acknowledgment: 20, window: 30 };
+        assert_eq!(table.receive(&tuple(1), &segment(TCP_ACK | 1, 19)), again);
+        assert_eq!(table.receive(&tuple(1), &segment(TCP_RST, 20)), Verdict::Drop);
+        assert_eq!(table.receive(&tuple(1), &segment(TCP_SYN, 19)), again);
+        assert_eq!(table.receive(&tuple(1), &segment(TCP_SYN, 21)), Verdict::Free);
+        assert!(!table.contains(&tuple(1)));
+    }
+
+    #[test]
+    fn entries_are_bounded_and_end() {
+        let mut table = TimeWait::new();
+        for port in 0..20_000 {
+            table.insert(tuple(port), Sent::default(), u64::from(port));
+        }
+        assert_eq!(table.entries.len(), MAX_ENTRIES);
+        table.expire(LIFETIME + 20_000);
+        assert_eq!((table.entries.len(), table.order.len()), (0, 0));
+    }
+}
