@@ -14,7 +14,7 @@ use core::{
 };
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_mm::Mappable;
-use rumpuser::sync::Mutex;
+use rumpuser::{clock, sync::Mutex};
 
 /// One entry of a directory (getdents64(2)).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,11 @@ pub trait File: Any + Send + Sync {
 
     /// Announces changes of readiness; `None` for a file that is always ready.
     fn wait_queue(&self) -> Option<&WaitQueue> {
+        None
+    }
+
+    /// How long one wait for these events lasts at most, in nanoseconds (SO_RCVTIMEO, SO_SNDTIMEO); `None`: for ever.
+    fn patience(&self, _events: Events) -> Option<u64> {
         None
     }
 
@@ -181,7 +186,12 @@ impl OpenFile {
             result => return result,
         }
         let Some(queue) = self.file.wait_queue() else { return Err(Errno::EAGAIN) };
-        block_on(thread, &[(queue, events)], None, || attempt().map(Some))
+        let deadline = self.file.patience(events).map(|patience| clock::monotonic().saturating_add(patience));
+        match block_on(thread, &[(queue, events)], deadline, || attempt().map(Some)) {
+            // The deadline was the file's own: to the caller it is as if the file were non-blocking.
+            Err(Errno::ETIMEDOUT) if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) => Err(Errno::EAGAIN),
+            result => result,
+        }
     }
 
     /// read(2), or pread(2) with `offset`.
