@@ -53,6 +53,10 @@ pub fn base(process: &Process, descriptor: i32) -> Result<Location, Errno> {
 
 /// Walks a path that begins at a descriptor's directory. An absolute path does not look at the descriptor.
 pub fn walk(process: &Process, descriptor: i32, path: &[u8], follow: bool) -> Result<Found, Errno> {
+    // Before the descriptor is looked at, as on Linux.
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
     let tree = tree::of(&process.kernel)?;
     let start = if path.starts_with(b"/") { tree.root() } else { base(process, descriptor)? };
     Walk::new(tree, process, start, 0).run(path, follow)

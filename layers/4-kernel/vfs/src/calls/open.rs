@@ -165,6 +165,7 @@ fn open_path(
     let process = call.process();
     let path = io::read_path(path)?;
     let start = match (path.first(), resolve & (general::RESOLVE_IN_ROOT | general::RESOLVE_BENEATH)) {
+        (None, _) => return Err(Errno::ENOENT),
         (Some(b'/'), 0) => tree::of(&process.kernel)?.root(),
         _ => base(process, descriptor)?,
     };

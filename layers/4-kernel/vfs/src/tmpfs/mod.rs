@@ -9,6 +9,3 @@ mod node;
 
 pub use content::Limit;
 pub use node::{Tmpfs, TmpfsNode};
-
-#[cfg(test)]
-mod tests;

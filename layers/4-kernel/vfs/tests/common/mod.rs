@@ -1,0 +1,307 @@
+//! A program without code: makes system calls on a kernel that has only the file system, on the hosted hypercalls.
+//!
+//! `plain.erofs` and `inline.erofs` hold the same tree, made by mkfs.erofs 1.5 with and without `-E noinline_data`.
+
+#![allow(dead_code)]
+
+use rumpkin_abi::{Errno, Stat, linux::general, system_call_number};
+use rumpkin_kernel::{
+    Call, Kernel,
+    config::Config,
+    process::{Process, Program},
+    signal::SignalSet,
+    thread::Thread,
+};
+use rumpkin_mm::{Mm, Request, Source};
+use rumpuser::{
+    boot::BootData,
+    context::Registers,
+    device::{Console, Devices, Disk, DiskError, DiskInfo, Notify},
+    memory::Protection,
+    user,
+};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+#[repr(align(4096))]
+struct Aligned<T: ?Sized>(T);
+static IMAGE: &Aligned<[u8]> = &Aligned(*include_bytes!("../plain.erofs"));
+
+pub const CWD: usize = general::AT_FDCWD as usize;
+const MEMORY: usize = 4 << 20;
+
+/// A disk in memory, of 64 sectors as a rule.
+pub struct RamDisk {
+    pub bytes: Mutex<Vec<u8>>,
+    pub read_only: bool,
+    pub broken: AtomicBool,
+}
+
+impl RamDisk {
+    pub fn new(sectors: usize, read_only: bool) -> Arc<RamDisk> {
+        Arc::new(RamDisk { bytes: Mutex::new(vec![0; sectors * 512]), read_only, broken: AtomicBool::new(false) })
+    }
+
+    fn check(&self) -> Result<(), DiskError> {
+        if self.broken.load(Ordering::Relaxed) { Err(DiskError::Io) } else { Ok(()) }
+    }
+}
+
+impl Disk for RamDisk {
+    fn info(&self) -> DiskInfo {
+        let sectors = self.bytes.lock().unwrap().len() as u64 / 512;
+        DiskInfo { sectors, block_size: 4096, read_only: self.read_only, serial: String::new() }
+    }
+
+    fn read(&self, sector: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
+        self.check()?;
+        let at = sector as usize * 512;
+        assert_eq!(buffer.len() % 512, 0);
+        buffer.copy_from_slice(self.bytes.lock().unwrap().get(at..at + buffer.len()).ok_or(DiskError::OutOfRange)?);
+        Ok(())
+    }
+
+    fn write(&self, sector: u64, data: &[u8]) -> Result<(), DiskError> {
+        self.check()?;
+        let at = sector as usize * 512;
+        assert_eq!(data.len() % 512, 0);
+        let mut bytes = self.bytes.lock().unwrap();
+        bytes.get_mut(at..at + data.len()).ok_or(DiskError::OutOfRange)?.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), DiskError> {
+        self.check()
+    }
+
+    fn discard(&self, sector: u64, count: u64) -> Result<(), DiskError> {
+        let range = sector as usize * 512..(sector + count) as usize * 512;
+        self.bytes.lock().unwrap()[range].fill(0);
+        Ok(())
+    }
+}
+
+/// A console whose keyboard and screen are the test's.
+#[derive(Default)]
+pub struct Terminal {
+    pub typed: Mutex<VecDeque<u8>>,
+    pub shown: Mutex<Vec<u8>>,
+    notify: Mutex<Option<Notify>>,
+}
+
+impl Terminal {
+    pub fn type_in(&self, bytes: &[u8]) {
+        self.typed.lock().unwrap().extend(bytes);
+        let notify = self.notify.lock().unwrap().clone();
+        if let Some(notify) = notify {
+            notify();
+        }
+    }
+}
+
+impl Console for Terminal {
+    fn write(&self, data: &[u8]) {
+        self.shown.lock().unwrap().extend(data);
+    }
+
+    fn read(&self, buffer: &mut [u8]) -> usize {
+        let mut typed = self.typed.lock().unwrap();
+        let count = buffer.len().min(typed.len());
+        for (slot, byte) in buffer.iter_mut().zip(typed.drain(..count)) {
+            *slot = byte;
+        }
+        count
+    }
+
+    fn readable(&self) -> bool {
+        !self.typed.lock().unwrap().is_empty()
+    }
+
+    fn set_notify(&self, notify: Notify) {
+        *self.notify.lock().unwrap() = Some(notify);
+    }
+}
+
+/// A program with one thread, which is the test's.
+pub struct Guest {
+    pub process: Arc<Process>,
+    pub thread: Arc<Thread>,
+    pub terminal: Arc<Terminal>,
+    pub disk: Arc<RamDisk>,
+    memory: usize,
+    used: AtomicUsize,
+}
+
+impl Guest {
+    pub fn new() -> Guest {
+        rumpuser_hosted::set_boot_data(BootData { root_file_system: Some(&IMAGE.0), ..BootData::default() });
+        let terminal = Arc::new(Terminal::default());
+        let disk = RamDisk::new(64, false);
+        let devices =
+            Devices { links: Vec::new(), disks: vec![disk.clone(), RamDisk::new(8, true)], console: terminal.clone() };
+        let mut kernel = Kernel::new(Config::default(), devices);
+        rumpkin_vfs::register(&mut kernel);
+        kernel.add_generated_file("/etc/resolv.conf", |_| b"nameserver 10.0.2.3\n".to_vec());
+        kernel.add_stand_in_file("/etc/hosts", |_| b"generated\n".to_vec());
+        kernel.add_stand_in_file("/etc/hostname", |kernel| kernel.config.hostname.clone().into_bytes());
+        kernel.add_generated_file("/made/up/file", |_| b"made up\n".to_vec());
+        let kernel = Arc::new(kernel);
+        kernel.start();
+        let program = Program {
+            path: b"/bin/tool".to_vec(),
+            arguments: vec![b"tool".to_vec(), b"-x".to_vec()],
+            environment: vec![b"K=V".to_vec()],
+        };
+        let process = Process::new(&kernel, Mm::new().unwrap(), program);
+        let thread = Thread::new(process.id, process.clone(), SignalSet::default());
+        thread.attach();
+        process.add_thread(thread.clone());
+        process.memory.activate();
+        let protection = Protection::READ | Protection::WRITE;
+        let source = Source::Anonymous { shared: false };
+        let request = Request { address: 0, fixed: false, replace: false, length: MEMORY, protection, source };
+        let memory = process.memory.map(request).unwrap();
+        let console = rumpkin_vfs::open_console(&kernel);
+        for _ in 0..3 {
+            process.descriptors.insert(console.clone(), false, 0).unwrap();
+        }
+        Guest { process, thread, terminal, disk, memory, used: AtomicUsize::new(0) }
+    }
+
+    pub fn call(&self, name: &str, arguments: &[usize]) -> Result<usize, Errno> {
+        let argument = |index: usize| arguments.get(index).copied().unwrap_or(0) as u64;
+        let mut registers = Registers {
+            rax: system_call_number(name).into(),
+            rdi: argument(0),
+            rsi: argument(1),
+            rdx: argument(2),
+            r10: argument(3),
+            r8: argument(4),
+            r9: argument(5),
+            ..Registers::default()
+        };
+        let mut call = Call { thread: &self.thread, registers: &mut registers };
+        self.process.kernel.table.dispatch(&mut call)
+    }
+
+    /// Room in the program's memory.
+    pub fn room(&self, length: usize) -> usize {
+        let at = self.used.fetch_add(length.next_multiple_of(16), Ordering::Relaxed);
+        assert!(at + length <= MEMORY);
+        self.memory + at
+    }
+
+    pub fn bytes(&self, bytes: &[u8]) -> usize {
+        let at = self.room(bytes.len());
+        user::write(at, bytes).unwrap();
+        at
+    }
+
+    pub fn text(&self, text: &str) -> usize {
+        self.bytes(&[text.as_bytes(), b"\0"].concat())
+    }
+
+    pub fn peek(&self, address: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        user::read(address, &mut bytes).unwrap();
+        bytes
+    }
+
+    pub fn value<T: FromBytes + IntoBytes>(&self, address: usize) -> T {
+        T::read_from_bytes(&self.peek(address, size_of::<T>())).unwrap()
+    }
+
+    pub fn open(&self, path: &str, flags: u32) -> Result<usize, Errno> {
+        self.call("openat", &[CWD, self.text(path), flags as usize, 0o644])
+    }
+
+    pub fn read(&self, descriptor: usize, length: usize) -> Result<Vec<u8>, Errno> {
+        let at = self.room(length);
+        let done = self.call("read", &[descriptor, at, length])?;
+        Ok(self.peek(at, done))
+    }
+
+    pub fn write(&self, descriptor: usize, bytes: &[u8]) -> Result<usize, Errno> {
+        self.call("write", &[descriptor, self.bytes(bytes), bytes.len()])
+    }
+
+    pub fn content(&self, path: &str) -> Result<Vec<u8>, Errno> {
+        let file = self.open(path, general::O_RDONLY)?;
+        let mut content = Vec::new();
+        loop {
+            let more = self.read(file, 8192)?;
+            if more.is_empty() {
+                self.call("close", &[file])?;
+                return Ok(content);
+            }
+            content.extend(more);
+        }
+    }
+
+    pub fn create(&self, path: &str, content: &[u8]) -> usize {
+        let file = self.open(path, general::O_RDWR | general::O_CREAT | general::O_TRUNC).unwrap();
+        assert_eq!(self.write(file, content), Ok(content.len()));
+        file
+    }
+
+    pub fn stat(&self, path: &str) -> Result<Stat, Errno> {
+        let at = self.room(size_of::<Stat>());
+        self.call("stat", &[self.text(path), at])?;
+        Ok(self.value(at))
+    }
+
+    pub fn lstat(&self, path: &str) -> Result<Stat, Errno> {
+        let at = self.room(size_of::<Stat>());
+        self.call("lstat", &[self.text(path), at])?;
+        Ok(self.value(at))
+    }
+
+    pub fn readlink(&self, path: &str) -> Result<String, Errno> {
+        let at = self.room(4096);
+        let length = self.call("readlink", &[self.text(path), at, 4096])?;
+        Ok(String::from_utf8(self.peek(at, length)).unwrap())
+    }
+
+    pub fn cwd(&self) -> Result<String, Errno> {
+        let at = self.room(4096);
+        let length = self.call("getcwd", &[at, 4096])?;
+        Ok(String::from_utf8(self.peek(at, length - 1)).unwrap())
+    }
+
+    /// One call about one path.
+    pub fn path(&self, name: &str, path: &str) -> Result<usize, Errno> {
+        self.call(name, &[self.text(path), 0o755, 0])
+    }
+
+    pub fn two(&self, name: &str, one: &str, other: &str) -> Result<usize, Errno> {
+        self.call(name, &[self.text(one), self.text(other)])
+    }
+
+    /// The names in a directory, read in small pieces, in order of appearance.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, Errno> {
+        let directory = self.open(path, general::O_RDONLY | general::O_DIRECTORY)?;
+        let mut names = Vec::new();
+        let at = self.room(200);
+        loop {
+            let length = self.call("getdents64", &[directory, at, 200])?;
+            if length == 0 {
+                self.call("close", &[directory])?;
+                return Ok(names);
+            }
+            let bytes = self.peek(at, length);
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let size = u16::from_le_bytes([rest[16], rest[17]]) as usize;
+                let name = rest[19..size].split(|&byte| byte == 0).next().unwrap();
+                names.push(String::from_utf8(name.to_vec()).unwrap());
+                rest = &rest[size..];
+            }
+        }
+    }
+}
