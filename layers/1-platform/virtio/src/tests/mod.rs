@@ -3,3 +3,4 @@
 mod block;
 mod net;
 mod queue;
+mod transport;
