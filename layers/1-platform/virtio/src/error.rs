@@ -27,7 +27,7 @@ impl fmt::Display for Error {
             Self::Broken(rule) => write!(f, "the device breaks the specification: {rule}"),
             Self::Configuration => f.write_str("its configuration space is too small"),
             Self::Legacy => f.write_str(
-                "it has only the legacy interface; give it the modern one (QEMU: disable-legacy=on, or for virtio-mmio -global virtio-mmio.force-legacy=false)",
+                "it has only the legacy interface (QEMU: for virtio-mmio give -global virtio-mmio.force-legacy=false; on PCI leave out disable-modern)",
             ),
             Self::Memory => f.write_str("no memory for its rings"),
             Self::NoQueue => f.write_str("it lacks a queue that the driver needs"),
