@@ -35,7 +35,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
 /// An exception that the kernel did not expect; `address` is the page fault's.
 pub(crate) fn exception(frame: &TrapFrame, address: u64) -> ! {
     end(frame.rsp as usize, |report| {
-        let _ = if frame.vector == 14 && thread::is_guard(address as usize) {
+        let _ = if frame.vector == 14 && thread::above_guard(address as usize).is_some() {
             writeln!(report, "\nkernel panic: a thread's kernel stack is full")
         } else {
             let vector = frame.vector;
@@ -82,7 +82,7 @@ fn end(stack: usize, report: impl FnOnce(&mut Report)) -> ! {
 /// Prints what on the stack looks like return addresses into the kernel's code: there are no frame pointers to follow.
 fn backtrace(stack: usize) {
     let text = power::kernel_text();
-    let aligned = stack.next_multiple_of(8);
+    let aligned = thread::above_guard(stack).unwrap_or(stack).next_multiple_of(8);
     let _ = write!(Report, "return addresses:");
     let mut shown = 0;
     // Not beyond the page: what lies above it need not be mapped.

@@ -124,7 +124,8 @@ fn add_pieces(buddy: &mut Buddy, boot: &BootInfo, table: PhysicalRange, within: 
     });
 }
 
-/// A zeroed frame for user memory, with one owner; `None` when only the kernel's reserve is left.
+/// A zeroed frame for what user programs ask for (their memory, its page tables, their threads' stacks), with one owner;
+/// `None` when only the reserve for the kernel's heap is left.
 pub fn allocate_user() -> Option<FrameNumber> {
     let mut frames = FRAMES.get()?.lock();
     if frames.buddy.free_frames() <= frames.reserve {

@@ -17,7 +17,7 @@ mod queue;
 mod stack;
 mod switch;
 
-pub(crate) use stack::is_guard;
+pub(crate) use stack::above_guard;
 
 use crate::{
     clock,

@@ -46,7 +46,7 @@ impl Stack {
         };
         drop(pool);
         for page in pages(slot) {
-            let mapped = frames::allocate_kernel().ok_or(OutOfMemory).and_then(|frame| {
+            let mapped = frames::allocate_user().ok_or(OutOfMemory).and_then(|frame| {
                 let range = PhysicalRange { start: frame * PAGE_SIZE as u64, length: PAGE_SIZE as u64 };
                 kernel::map(page, range, kernel::WRITABLE).inspect_err(|_| frames::release(frame))
             });
@@ -85,7 +85,11 @@ impl Drop for Stack {
     }
 }
 
-/// Whether a faulting address is in the gap below some thread's stack.
-pub(crate) fn is_guard(address: usize) -> bool {
-    (STACKS..STACKS + STACKS_SIZE).contains(&address) && (address - STACKS) % SLOT < SLOT - SIZE
+/// If the address is in the gap below some thread's stack: where that stack begins.
+pub(crate) fn above_guard(address: usize) -> Option<usize> {
+    if !(STACKS..STACKS + STACKS_SIZE).contains(&address) {
+        return None;
+    }
+    let offset = (address - STACKS) % SLOT;
+    (offset < SLOT - SIZE).then(|| address - offset + SLOT - SIZE)
 }

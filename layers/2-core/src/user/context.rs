@@ -23,7 +23,7 @@ use crate::{
         traps::TrapFrame,
     },
     layout::USER_END,
-    thread,
+    panic, thread,
 };
 use core::{
     arch::naked_asm,
@@ -213,9 +213,12 @@ fn event(exception: Exception) -> Event {
 }
 
 /// Stores the registers of interrupted user code where its kernel side looks for them.
+///
+/// # Panics
+/// If no user code has ever run: then the kernel has lost its way.
 pub(crate) fn store(frame: &TrapFrame) {
     // SAFETY: user code runs only inside `enter`, whose exclusive borrow this points to.
-    let registers = unsafe { &mut *cpu().registers.get() };
+    let Some(registers) = (unsafe { cpu().registers.get().as_mut() }) else { panic::exception(frame, 0) };
     *registers = Registers {
         rax: frame.rax,
         rbx: frame.rbx,

@@ -106,7 +106,7 @@ pub struct AddressSpace {
 impl AddressSpace {
     /// An empty one.
     pub fn new(pager: Arc<dyn Pager>) -> Result<AddressSpace, OutOfMemory> {
-        let root = frames::allocate_kernel().ok_or(OutOfMemory)?;
+        let root = frames::allocate_user().ok_or(OutOfMemory)?;
         // SAFETY: the frame is new and ours, and zeroes are an empty table.
         kernel::share_upper_half(unsafe { table(root) });
         Ok(AddressSpace { root, pager, lock: spin::Mutex::new(()) })
@@ -231,7 +231,7 @@ impl AddressSpace {
             // SAFETY: the caller holds the lock; the root and what it points to are page tables of this space.
             let entry = &mut unsafe { table(frame) }[index(address, level)];
             if entry.is_unused() {
-                let new = frames::allocate_kernel().ok_or(OutOfMemory)?;
+                let new = frames::allocate_user().ok_or(OutOfMemory)?;
                 let address = PhysAddr::new(new * PAGE_SIZE as u64);
                 entry.set_addr(address, Flags::PRESENT | Flags::WRITABLE);
             }
