@@ -14,6 +14,8 @@
 )]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod hash;
 mod ip;
@@ -23,6 +25,8 @@ mod slab;
 mod socket;
 mod stack;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod udp;
 

@@ -486,6 +486,18 @@ impl Tcp {
         ip.mtu().saturating_sub(40)
     }
 
+    /// How many sockets there are, of programs or not.
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// What a connection sent last.
+    #[cfg(test)]
+    pub fn sent(&mut self, key: Key) -> Option<engine::Sent> {
+        self.connection(key).ok().map(|connection| connection.one.sent)
+    }
+
     /// Has a connection looked at.
     fn touch(&mut self, key: Key) {
         if let Ok(connection) = self.connection(key)

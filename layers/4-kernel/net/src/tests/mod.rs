@@ -1,0 +1,7 @@
+//! Two stacks on a cable, in virtual time: what they do for each other, under loss and under attack.
+
+mod attack;
+mod dhcp;
+mod harness;
+mod tcp;
+mod udp;
