@@ -22,6 +22,9 @@ const NANOSECONDS: u64 = 1_000_000_000;
 const ACPI_TIMER: u64 = 3_579_545;
 const ACPI_TIMER_MASK: u64 = 0x00ff_ffff;
 
+/// The signature "VMwareVMware" in EBX, ECX, EDX.
+const VMWARE: [u32; 3] = [0x6177_4d56, 0x4d65_7261, 0x6572_6177];
+
 /// A reading of a clock, and the counter at about that moment.
 #[derive(Clone, Copy)]
 struct Reading {
@@ -99,8 +102,10 @@ fn told_frequency() -> Option<u64> {
             return plausible(frequency);
         }
     }
-    let hypervisor = __cpuid(1).ecx >> 31 != 0;
-    if hypervisor && __cpuid(0x4000_0000).eax >= 0x4000_0010 {
+    // Others number their leaves differently.
+    let leaf = __cpuid(0x4000_0000);
+    let known = [pvclock::SIGNATURE, VMWARE].contains(&[leaf.ebx, leaf.ecx, leaf.edx]);
+    if __cpuid(1).ecx >> 31 != 0 && known && leaf.eax >= 0x4000_0010 {
         return plausible(u64::from(__cpuid(0x4000_0010).eax) * 1000);
     }
     None

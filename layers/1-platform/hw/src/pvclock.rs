@@ -20,7 +20,7 @@ use x86_64::registers::model_specific::Msr;
 const HYPERVISOR: u32 = 0x4000_0000;
 const FEATURES: u32 = 0x4000_0001;
 /// The signature "KVMKVMKVM" in EBX, ECX, EDX.
-const SIGNATURE: [u32; 3] = [0x4b4d_564b, 0x564b_4d56, 0x0000_004d];
+pub const SIGNATURE: [u32; 3] = [0x4b4d_564b, 0x564b_4d56, 0x0000_004d];
 const CLOCKSOURCE2: u32 = 1 << 3;
 const WALL_CLOCK: u32 = 0x4b56_4d00;
 const SYSTEM_TIME: u32 = 0x4b56_4d01;
