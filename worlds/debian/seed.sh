@@ -101,7 +101,8 @@ seed_rust() {
     (cd "$sysroot" && cp -a --parents $(rust_files "$sysroot") "$scratch/rust-$version/") ||
       die "Rust $version lacks a component: 'rustup component add --toolchain $version clippy rustfmt'"
     got=$(nix-store --add-fixed --recursive sha256 "$scratch/rust-$version")
-    [ "$got" = "$path" ] || die "Rust in $sysroot differs from the pinned one ($got, not $path). Reinstall it by rustup."
+    [ "$got" = "$path" ] || die "Rust in $sysroot is not the pinned one: its files hash to $(nix hash path "$got")." \
+      "Reinstall it by rustup; or put that into worlds/debian/pins/trees.json, if the version is to change."
   done
 }
 
