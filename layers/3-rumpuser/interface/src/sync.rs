@@ -57,6 +57,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     #[cold]
+    #[inline(never)]
     fn lock_contended(&self) {
         let me = thread::current();
         let mut unparked_for_others = false;
@@ -81,10 +82,16 @@ impl<T: ?Sized> Mutex<T> {
 
     fn unlock(&self) {
         if self.state.swap(FREE, Ordering::Release) == CONTENDED {
-            let next = self.waiters.lock().pop_front();
-            if let Some(next) = next {
-                next.unpark();
-            }
+            self.wake_next();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_next(&self) {
+        let next = self.waiters.lock().pop_front();
+        if let Some(next) = next {
+            next.unpark();
         }
     }
 }
