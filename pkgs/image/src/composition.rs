@@ -7,9 +7,15 @@ use rumpuser::{boot, device, power};
 /// Exit status when the configuration cannot be used (that of the program otherwise; see docs/configuration.md).
 const BAD_CONFIGURATION: u8 = 125;
 
-/// The kernel's components, in the order in which they start.
-const COMPONENTS: &[fn(&mut Kernel)] =
-    &[rumpkin_vfs::register, rumpkin_process::register, rumpkin_event::register, rumpkin_time::register];
+/// The kernel's components, in the order in which they start: first the network, which then has the others' time to get an
+/// address.
+const COMPONENTS: &[fn(&mut Kernel)] = &[
+    rumpkin_net::register,
+    rumpkin_vfs::register,
+    rumpkin_process::register,
+    rumpkin_event::register,
+    rumpkin_time::register,
+];
 
 /// Runs the program of this image and leaves the machine with its exit status. The first thread's entry.
 pub fn run() {
