@@ -277,7 +277,8 @@ fn map_segment(
     }
     // What the file's last page holds beyond the segment is not the program's: zero it, if the program may see it as data.
     if segment.p_filesz > 0 && end > file_end && file_end < zeroes {
-        let tail = zeroes.min(end).saturating_sub(file_end);
+        // To the end of the page, as Linux does: ld.so allocates there, and counts on zeroes.
+        let tail = zeroes.saturating_sub(file_end);
         if !protection.contains(Protection::WRITE) {
             return Err(LoadError::Malformed("a segment that cannot be written has zeroes to be filled in"));
         }
