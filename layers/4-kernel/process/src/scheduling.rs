@@ -22,6 +22,7 @@ pub fn register(kernel: &mut Kernel) {
         getpriority => getpriority;
         setpriority => setpriority, "0 only";
         getcpu => getcpu;
+        rseq => rseq, "ENOSYS: C libraries ask at each start, and do without";
         membarrier => membarrier, "QUERY, GLOBAL, PRIVATE_EXPEDITED";
     });
 }
@@ -140,6 +141,12 @@ fn getcpu(call: &mut Call<'_>) -> Result<usize, Errno> {
         io::write_value(node, &0u32)?;
     }
     Ok(0)
+}
+
+/// Restartable sequences need to know of every preemption, which happens below this layer. The call is answered here, and not by
+/// its absence, because its absence would be logged for every program.
+fn rseq(_: &mut Call<'_>) -> Result<usize, Errno> {
+    Err(Errno::ENOSYS)
 }
 
 fn membarrier(call: &mut Call<'_>) -> Result<usize, Errno> {
