@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from rig import kernel, measures, network, report
+from rig import kernel, measures, network, report, tsc
 from rig.machine import Failed, Guest
 from rig.systems import Linux, Unikernel
 
@@ -42,12 +42,13 @@ class Plan:
         with open(options.linux, "rb") as packed, open(vmlinux, "wb") as unpacked:
             unpacked.write(kernel.uncompressed(packed.read()))
         self.runs = {}
+        kilohertz = tsc.kilohertz()
         for name, (file, argv) in PROGRAMS.items():
             image, elf = getattr(options, file), getattr(options, f"{file}_elf")
             systems = [Unikernel(image, argv, folder)] if image else []
             if elf:
                 files = PAGE if name == "httpd" else {}
-                parts = {"busybox": options.busybox, "modules": options.modules, "files": files}
+                parts = {"kilohertz": kilohertz, "busybox": options.busybox, "modules": options.modules, "files": files}
                 systems.append(Linux(vmlinux, options.linux, argv, elf, folder, **parts))
             self.runs[name] = systems
         self.taps = {name: network.Tap(number) for name, number in TAPS.items()}

@@ -63,8 +63,7 @@ def first_answer(guest, address, seconds):
         for connection in attempts:
             connection.close()
         selector.close()
-    guest.listen(0)
-    raise Failed(f"no answer within {seconds} s; the console says:\n{guest.console[-2000:]}")
+    raise guest.failed(f"no answer within {seconds} s")
 
 
 @dataclass

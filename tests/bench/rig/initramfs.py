@@ -92,6 +92,8 @@ def build(path, *, busybox, modules, bus, argv, elf, files, address):
             place = "/lib/" + os.path.basename(module)
             archive.copy(place, module)
             network.append(f"busybox insmod {place}")
-        network += ["busybox ip link set lo up", f"busybox ip addr add {address} dev eth0", "busybox ip link set eth0 up"]
+        network.append("busybox ip link set lo up")
+        network.append(f"busybox ip addr add {address} dev eth0")
+        network.append("busybox ip link set eth0 up")
     archive.file("/init", INIT.format(network="\n".join(network), argv=" ".join(argv)).encode(), 0o755)
     archive.write(path)

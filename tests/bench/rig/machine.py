@@ -34,6 +34,7 @@ class Guest:
             command += ["-netdev", f"tap,id=net0,ifname={tap.name},script=no,downscript=no"]
             command += ["-device", f"virtio-net-{suffix},netdev=net0,mac={tap.mac}{rom}"]
         command += system.arguments(bus, tap)
+        self.name = system.name
         self.command = shlex.join(command)
         self.console = ""
         self.began = time.monotonic()
@@ -66,7 +67,7 @@ class Guest:
         while text not in self.console:
             left = deadline - time.monotonic()
             if left <= 0 or not self.listen(left):
-                raise Failed(f"no {text!r} within {seconds} s; the console says:\n{self.console[-2000:]}")
+                raise self.failed(f"no {text!r} within {seconds} s")
         return time.monotonic() - self.began
 
     def finish(self, seconds):
@@ -74,8 +75,15 @@ class Guest:
         deadline = time.monotonic() + seconds
         while self.listen(0.1):
             if time.monotonic() > deadline:
-                raise Failed(f"the guest did not end within {seconds} s; the console says:\n{self.console[-2000:]}")
+                raise self.failed(f"no end within {seconds} s")
         return self.process.wait()
+
+    def failed(self, what):
+        """An error that shows what there is to see."""
+        self.listen(0)
+        state = "running" if self.alive() else f"ended with {self.process.returncode}"
+        tail = self.console[-2000:]
+        return Failed(f"{self.name}: {what}; QEMU: {state}\n{self.command}\n--- console\n{tail}\n---")
 
     def alive(self):
         return self.process.poll() is None

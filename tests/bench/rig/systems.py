@@ -5,9 +5,9 @@ import os
 
 from . import initramfs
 
-# `tsc=reliable` because the emulated counters fail the synchronisation test: Linux would fall back to the HPET, a device
-# exit per look at the clock, and on microvm, which has none, to counting timer interrupts.
-OPTIONS = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable"
+# The emulated counters fail Linux's synchronisation test, and on a busy host their measurement fails too; then each look
+# at the clock would be a device exit (HPET), and microvm, which has no HPET, would not even start.
+OPTIONS = "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable tsc_early_khz={kilohertz}"
 
 
 def file_name(argv, tap):
@@ -51,12 +51,13 @@ class Linux:
 
     name = "linux"
 
-    def __init__(self, kernel, packed, argv, elf, folder, *, busybox, modules, files=None):
+    def __init__(self, kernel, packed, argv, elf, folder, *, kilohertz, busybox, modules, files=None):
         self.kernel = kernel
         self.packed = packed
         self.argv = argv
         self.elf = elf
         self.folder = folder
+        self.options = OPTIONS.format(kilohertz=kilohertz)
         self.parts = {"busybox": busybox, "modules": modules, "files": files or {}}
 
     def initramfs(self, bus, tap):
@@ -67,7 +68,7 @@ class Linux:
         return path
 
     def arguments(self, bus, tap):
-        return ["-kernel", self.kernel, "-initrd", self.initramfs(bus, tap), "-append", OPTIONS]
+        return ["-kernel", self.kernel, "-initrd", self.initramfs(bus, tap), "-append", self.options]
 
     def size(self, bus, tap):
         """Bytes of kernel and initramfs, as they are shipped: the kernel compressed."""
