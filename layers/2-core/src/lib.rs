@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - Kernel code is not preemptible; an interrupt handler wakes threads and does not switch to them.
-//! - What handlers share with threads is behind an [`sync::IrqMutex`] or atomic; handlers do not block or allocate.
+//! - What handlers share with threads is behind an [`sync::IrqMutex`] or atomic; handlers do not block, allocate or free.
+//!   So the locks of heap, frames and page tables leave interrupts on.
 //! - Every vector has a stack of its own kind; user code's stack is never written by the kernel.
 //! - User memory is touched by [`user::access`] only, where faults are expected.
 //! - The kernel image has no vector instructions: that state belongs to user code and stays in the processor.

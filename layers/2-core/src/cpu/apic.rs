@@ -3,6 +3,7 @@
 use super::cpuid;
 use crate::{clock, mmio};
 
+use core::arch::asm;
 use spin::Once;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
@@ -103,6 +104,9 @@ pub(crate) fn initialize_timer() {
         }
     };
     write(TIMER, mode | u32::from(TIMER_VECTOR));
+    // The mode must be in force before the first deadline is written (SDM vol. 3, §10.5.4.1).
+    // SAFETY: a fence has no other effect.
+    unsafe { asm!("mfence", options(nostack, preserves_flags)) };
 }
 
 /// Ticks of the counter per nanosecond, as a fraction of 2^32: from the hypervisor, else against the clock.

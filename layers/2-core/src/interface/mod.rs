@@ -21,8 +21,8 @@
 //! | log | the `log` crate |
 //! | a stop asked for by the host | [`crate::stop::request`] (allowed in interrupt handlers) |
 //!
-//! In interrupt context (handlers of [`crate::interrupts::register`] and every [`Notify`]) nothing may block, allocate or
-//! take a lock that is not an [`crate::sync::IrqMutex`].
+//! In interrupt context (handlers of [`crate::interrupts::register`] and every [`Notify`]) nothing may block, allocate,
+//! free or take a lock that is not an [`crate::sync::IrqMutex`].
 
 mod clock;
 mod console;

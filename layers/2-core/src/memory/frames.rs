@@ -7,10 +7,9 @@ use super::{
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
     layout::{DIRECT_MAP, PAGE_SIZE, direct},
-    sync::IrqMutex,
 };
 use core::{slice, sync::atomic::AtomicU32};
-use spin::Once;
+use spin::{Mutex, Once};
 
 /// Number of a frame: its physical address divided by [`PAGE_SIZE`].
 pub type FrameNumber = u64;
@@ -21,7 +20,7 @@ const LOW_END: u64 = 0x10000;
 const BOOT_MAPPED_END: u64 = 1 << 32;
 
 static STATES: Once<States> = Once::new();
-static FRAMES: Once<IrqMutex<Frames>> = Once::new();
+static FRAMES: Once<Mutex<Frames>> = Once::new();
 
 struct Frames {
     buddy: Buddy,
@@ -97,7 +96,7 @@ pub(crate) fn initialize(boot: &BootInfo) {
         });
     }
     TABLE.call_once(|| place);
-    FRAMES.call_once(|| IrqMutex::new(Frames { buddy, reserve: 0 }));
+    FRAMES.call_once(|| Mutex::new(Frames { buddy, reserve: 0 }));
 }
 
 static TABLE: Once<PhysicalRange> = Once::new();

@@ -1,14 +1,12 @@
 //! The kernel's heap, which grows out of free frames.
 
 use super::frames;
-use crate::{
-    layout::{PAGE_SIZE, direct},
-    sync::IrqMutex,
-};
+use crate::layout::{PAGE_SIZE, direct};
 use core::{
     alloc::{GlobalAlloc, Layout},
     ptr,
 };
+use spin::Mutex;
 use talc::{
     DefaultBinning,
     base::{Talc, binning::Binning},
@@ -22,14 +20,14 @@ const GROWTH: usize = 64 * 1024;
 
 /// The global allocator of an image: `#[global_allocator] static HEAP: KernelHeap = KernelHeap::new();`.
 ///
-/// It may be used from the moment that core has found the free frames; never in interrupt context by convention, although
-/// it keeps interrupts off.
-pub struct KernelHeap(IrqMutex<Talc<FrameSource, DefaultBinning>>);
+/// It may be used from the moment that core has found the free frames, and never in interrupt context: its lock does not
+/// keep interrupts off, which would cost more than the allocation does.
+pub struct KernelHeap(Mutex<Talc<FrameSource, DefaultBinning>>);
 
 impl KernelHeap {
     /// An empty heap.
     pub const fn new() -> Self {
-        KernelHeap(IrqMutex::new(Talc::new(FrameSource)))
+        KernelHeap(Mutex::new(Talc::new(FrameSource)))
     }
 }
 

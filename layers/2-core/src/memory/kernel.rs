@@ -4,9 +4,9 @@ use super::{OutOfMemory, frames};
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
     layout::{DIRECT_MAP_SIZE, KERNEL_BASE, MMIO, PAGE_SIZE, STACKS, direct},
-    sync::IrqMutex,
 };
 use core::arch::x86_64::__cpuid;
+use spin::Mutex;
 use x86_64::{
     PhysAddr, VirtAddr,
     instructions::tlb,
@@ -25,7 +25,7 @@ pub(crate) const WRITABLE: Flags = READ_ONLY.union(Flags::WRITABLE);
 pub(crate) const DEVICE: Flags = WRITABLE.union(Flags::NO_CACHE).union(Flags::WRITE_THROUGH);
 
 /// The top table that every address space copies its upper half from; its entries never change once made.
-static ROOT: IrqMutex<Root> = IrqMutex::new(Root { frame: 0 });
+static ROOT: Mutex<Root> = Mutex::new(Root { frame: 0 });
 
 struct Root {
     frame: u64,

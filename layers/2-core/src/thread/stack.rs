@@ -4,9 +4,9 @@ use crate::{
     boot::PhysicalRange,
     layout::{PAGE_SIZE, STACKS, STACKS_SIZE},
     memory::{OutOfMemory, frames, kernel},
-    sync::IrqMutex,
 };
 use alloc::vec::Vec;
+use spin::Mutex;
 
 /// Bytes of a stack.
 const SIZE: usize = 8 * PAGE_SIZE;
@@ -15,7 +15,7 @@ const SLOT: usize = 2 * SIZE;
 /// Stacks that are kept mapped for the next threads.
 const KEPT: usize = 16;
 
-static POOL: IrqMutex<Pool> = IrqMutex::new(Pool { mapped: Vec::new(), unmapped: Vec::new(), next: STACKS });
+static POOL: Mutex<Pool> = Mutex::new(Pool { mapped: Vec::new(), unmapped: Vec::new(), next: STACKS });
 
 struct Pool {
     mapped: Vec<usize>,
