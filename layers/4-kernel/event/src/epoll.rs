@@ -42,6 +42,8 @@ pub struct Epoll {
 struct Member {
     key: MemberKey,
     file: Arc<dyn File>,
+    /// To stop observing its end, if it has not come by then.
+    description: Weak<OpenFile>,
     epoll: Weak<Epoll>,
     this: Weak<Member>,
     interest: Mutex<Interest>,
@@ -110,6 +112,7 @@ impl Epoll {
         let member = Arc::new_cyclic(|this: &Weak<Member>| Member {
             key,
             file: file.file().clone(),
+            description: Arc::downgrade(file),
             epoll: self.this.clone(),
             this: this.clone(),
             interest: Mutex::new(Interest { bits: event.events, data: event.data }),
@@ -143,10 +146,7 @@ impl Epoll {
 
     /// Takes a descriptor out. `ENOENT` if it is not a member.
     pub fn remove(&self, descriptor: i32, file: &Arc<OpenFile>) -> Result<(), Errno> {
-        let member = self.remove_member(key(descriptor, file)).ok_or(Errno::ENOENT)?;
-        let observer: Arc<dyn Observer> = member;
-        file.closed().remove(&observer);
-        Ok(())
+        self.remove_member(key(descriptor, file)).map(drop).ok_or(Errno::ENOENT)
     }
 
     fn remove_member(&self, key: MemberKey) -> Option<Arc<Member>> {
@@ -170,22 +170,20 @@ impl Epoll {
         self.queue.notify(Events::READ);
     }
 
-    /// Takes up to `room` events that are true now. `EAGAIN` if there are none.
-    pub fn take(&self, room: usize) -> Result<Vec<EpollEvent>, Errno> {
+    /// Fills in events that are true now; gives their number. `EAGAIN` if there are none.
+    pub fn take(&self, events: &mut [EpollEvent]) -> Result<usize, Errno> {
         // Those that are put back must not be looked at twice.
         let mut candidates = self.ready.lock().len();
-        if candidates == 0 {
-            return Err(Errno::EAGAIN);
-        }
-        let mut events = Vec::new();
-        events.try_reserve(room.min(candidates)).map_err(|_| Errno::ENOMEM)?;
-        while candidates > 0 && events.len() < room {
+        let mut count = 0usize;
+        while candidates > 0 {
+            let Some(slot) = events.get_mut(count) else { break };
             candidates = candidates.saturating_sub(1);
             let Some(member) = self.ready.lock().pop_front() else { break };
             // Before the file is asked: what changes from now on puts the member into the list again.
             member.queued.store(false, Ordering::SeqCst);
             if let Some(event) = member.report() {
-                events.push(event);
+                *slot = event;
+                count = count.saturating_add(1);
                 let interest = *member.interest.lock();
                 if !interest.is(general::EPOLLET)
                     && !interest.is(general::EPOLLONESHOT)
@@ -195,7 +193,7 @@ impl Epoll {
                 }
             }
         }
-        if events.is_empty() { Err(Errno::EAGAIN) } else { Ok(events) }
+        if count == 0 { Err(Errno::EAGAIN) } else { Ok(count) }
     }
 
     /// How deep the sets below this one are nested. `ELOOP` if one of them is `outer`.
@@ -229,23 +227,33 @@ impl Member {
         if self.removed.load(Ordering::SeqCst) {
             return None;
         }
-        let mut interest = self.interest.lock();
+        let interest = *self.interest.lock();
+        // With the interest unlocked: the file may announce something while it is asked.
         let events = self.file.poll() & interest.events();
         if events.is_empty() {
             return None;
         }
         if interest.is(general::EPOLLONESHOT) {
-            interest.bits &= !Events::all().bits();
+            let mut now = self.interest.lock();
+            // Another thread has reported it, or the program wants something else by now and has been served anew.
+            if now.bits != interest.bits {
+                return None;
+            }
+            now.bits &= !Events::all().bits();
         }
         Some(EpollEvent { events: events.bits(), data: interest.data })
     }
 
-    /// Stops observing the file.
+    /// Stops observing the file and its description.
     fn detach(self: &Arc<Self>) {
         self.removed.store(true, Ordering::SeqCst);
+        let observer: Arc<dyn Observer> = self.clone();
         if let Some(queue) = self.file.wait_queue() {
-            let observer: Arc<dyn Observer> = self.clone();
             queue.remove(&observer);
+        }
+        // Gone already if this comes of its end.
+        if let Some(description) = self.description.upgrade() {
+            description.closed().remove(&observer);
         }
     }
 }

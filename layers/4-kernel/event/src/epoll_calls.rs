@@ -15,6 +15,9 @@ use zerocopy::IntoBytes;
 /// The most events that one call can ask for: as many as a signed int can count bytes of.
 const MAX_EVENTS: usize = i32::MAX as usize / size_of::<EpollEvent>();
 
+/// The most events that one call gives; the rest stays ready for the next.
+const AT_ONCE: usize = 128;
+
 pub fn epoll_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     if call.int(0) <= 0 {
         return Err(Errno::EINVAL);
@@ -95,14 +98,20 @@ fn wait(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
     let epoll: &Epoll = set.downcast().ok_or(Errno::EINVAL)?;
     let room = usize::try_from(call.int(2)).ok().filter(|room| (1..=MAX_EVENTS).contains(room)).ok_or(Errno::EINVAL)?;
     let queue = epoll.wait_queue().ok_or(Errno::EINVAL)?;
-    let events =
-        match block_on(call.thread, &[(queue, Events::READ)], patience.deadline(), || epoll.take(room).map(Some)) {
-            Ok(events) => events,
-            Err(Errno::ETIMEDOUT) => return Ok(0),
-            // Never started again by itself (signal(7)).
-            Err(Errno::ERESTARTSYS) => return Err(Errno::EINTR),
-            Err(error) => return Err(error),
-        };
-    user::write(call.argument(1), events.as_slice().as_bytes()).map_err(|_| Errno::EFAULT)?;
-    Ok(events.len())
+    let mut events = [EpollEvent::default(); AT_ONCE];
+    let events = events.get_mut(..room.min(AT_ONCE)).unwrap_or_default();
+    let taken = match patience {
+        Patience::None => epoll.take(events),
+        _ => block_on(call.thread, &[(queue, Events::READ)], patience.deadline(), || epoll.take(events).map(Some)),
+    };
+    let count = match taken {
+        Ok(count) => count,
+        Err(Errno::ETIMEDOUT | Errno::EAGAIN) => return Ok(0),
+        // Never started again by itself (signal(7)).
+        Err(Errno::ERESTARTSYS) => return Err(Errno::EINTR),
+        Err(error) => return Err(error),
+    };
+    let events = events.get(..count).unwrap_or_default();
+    user::write(call.argument(1), events.as_bytes()).map_err(|_| Errno::EFAULT)?;
+    Ok(count)
 }

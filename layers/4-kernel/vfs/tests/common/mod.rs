@@ -139,7 +139,13 @@ pub struct Guest {
 }
 
 impl Guest {
+    /// On a kernel that has the file system alone.
     pub fn new() -> Guest {
+        Guest::with(&[])
+    }
+
+    /// On a kernel that has these components besides.
+    pub fn with(components: &[fn(&mut Kernel)]) -> Guest {
         rumpuser_hosted::set_boot_data(BootData { root_file_system: Some(&IMAGE.0), ..BootData::default() });
         let terminal = Arc::new(Terminal::default());
         let disk = RamDisk::new(64, false);
@@ -147,6 +153,7 @@ impl Guest {
             Devices { links: Vec::new(), disks: vec![disk.clone(), RamDisk::new(8, true)], console: terminal.clone() };
         let mut kernel = Kernel::new(Config::default(), devices);
         rumpkin_vfs::register(&mut kernel);
+        components.iter().for_each(|register| register(&mut kernel));
         kernel.add_generated_file("/etc/resolv.conf", |_| b"nameserver 10.0.2.3\n".to_vec());
         kernel.add_stand_in_file("/etc/hosts", |_| b"generated\n".to_vec());
         kernel.add_stand_in_file("/etc/hostname", |kernel| kernel.config.hostname.clone().into_bytes());
