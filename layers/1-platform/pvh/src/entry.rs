@@ -50,6 +50,7 @@ extern "C" fn rumpkin_pvh_main(start_info: u64, entered_at: u64) -> ! {
     // What the loader left is copied, since its memory will be used for other things. Without it there is no console to
     // complain to; core ends the machine for lack of memory.
     let info = COPY.call_once(|| StartInfo::parse(&BootMap, start_info).unwrap_or_default());
+    let image = layout();
     rumpkin_image_main(BootInfo {
         entered_at,
         protocol: "PVH",
@@ -57,8 +58,8 @@ extern "C" fn rumpkin_pvh_main(start_info: u64, entered_at: u64) -> ! {
         memory: info.memory(),
         modules: info.modules(),
         rsdp: info.rsdp(),
-        image: layout(),
-        payload: note::payload(),
+        image,
+        payload: note::payload(info.memory(), image.data.end()),
     })
 }
 

@@ -1,7 +1,8 @@
 //! The ELF note that says where the payload is. Whoever bakes an image fills it in, after linking.
 
 use core::ptr;
-use rumpkin_core::boot::{Payload, PhysicalRange};
+use rumpkin_core::boot::{MemoryKind, MemoryRegion, Payload, PhysicalRange};
+use rumpkin_core::layout::PAGE_SIZE;
 
 /// An ELF note (System V gABI, chapter 5) with four words in its descriptor.
 #[repr(C)]
@@ -21,13 +22,40 @@ const PAYLOAD: u32 = 1;
 #[unsafe(link_section = ".note.rumpkin")]
 static NOTE: Note = Note { name_size: 8, descriptor_size: 32, kind: PAYLOAD, name: *b"Rumpkin\0", words: [[0; 8]; 4] };
 
-/// What was baked in.
-pub(crate) fn payload() -> Payload {
+/// What was baked in. A part that does not lie on a page in `memory` behind the kernel, which ends at `kernel_end`, cannot have
+/// been loaded, whatever the note says, and is left out.
+pub(crate) fn payload(memory: &[MemoryRegion], kernel_end: u64) -> Payload {
     // SAFETY: a static of ours; volatile because it was changed behind the compiler's back.
     let words = unsafe { ptr::read_volatile(&raw const NOTE.words) };
     let [rootfs, rootfs_size, configuration, configuration_size] = words.map(u64::from_le_bytes);
-    Payload {
-        root_file_system: PhysicalRange { start: rootfs, length: rootfs_size },
-        configuration: PhysicalRange { start: configuration, length: configuration_size },
+    let loaded = |start: u64, length: u64| match start.checked_add(length) {
+        Some(end) if is_loaded(start, end, memory, kernel_end) => PhysicalRange { start, length },
+        _ => PhysicalRange::default(),
+    };
+    Payload { root_file_system: loaded(rootfs, rootfs_size), configuration: loaded(configuration, configuration_size) }
+}
+
+fn is_loaded(start: u64, end: u64, memory: &[MemoryRegion], kernel_end: u64) -> bool {
+    let holds = |region: &MemoryRegion| {
+        region.kind == MemoryKind::Ram && region.range.start <= start && end <= region.range.end()
+    };
+    start.is_multiple_of(PAGE_SIZE as u64) && start >= kernel_end && memory.iter().any(holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_in_memory_behind_the_kernel_is_loaded() {
+        let region = |start, length, kind| MemoryRegion { range: PhysicalRange { start, length }, kind };
+        let memory = [region(0, 0x10_0000, MemoryKind::Ram), region(0x10_0000, 0x70_0000, MemoryKind::Ram)];
+        let loaded = |start, end| is_loaded(start, end, &memory, 0x20_0000);
+        assert!(loaded(0x20_0000, 0x20_0001) && loaded(0x20_0000, 0x80_0000));
+        assert!(!loaded(0x20_0008, 0x20_0010), "not on a page");
+        assert!(!loaded(0x1f_f000, 0x20_0000), "over the kernel");
+        assert!(!loaded(0x20_0000, 0x80_0001) && !loaded(0x90_0000, 0x90_1000), "behind the end");
+        let reserved = [region(0x20_0000, 0x1000, MemoryKind::Reserved)];
+        assert!(!is_loaded(0x20_0000, 0x20_1000, &reserved, 0), "not memory");
     }
 }
