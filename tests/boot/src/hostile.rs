@@ -72,7 +72,7 @@ pub fn survives(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<(),
         program: read(&setting.program)?,
     };
     let rootfs = workshop.rootfs(&workshop.program)?;
-    let good = workshop.bake(&rootfs)?;
+    let good = workshop.write("good", &workshop.baked(&rootfs)?)?;
     report.check("the unspoilt image runs", ends_with(&rig.run(&good, &[], &[])?, 0, "hello, world"));
     workshop.programs(report)?;
     workshop.configurations(&good, report)?;

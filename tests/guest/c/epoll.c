@@ -213,7 +213,7 @@ static void socket_pairs(void)
 	int pair[2];
 	char buffer[8];
 
-	OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0, "there are local socket pairs");
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair));
 	MUST(control(EPOLL_CTL_ADD, pair[0], EPOLLIN | EPOLLOUT | EPOLLRDHUP));
 	OK(ready(pair[0]) == EPOLLOUT, "a fresh one is writable");
 	OK(write(pair[0], "to", 2) == 2 && write(pair[1], "fro", 3) == 3, "both ends can be written");
