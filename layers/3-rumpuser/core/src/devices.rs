@@ -117,6 +117,11 @@ impl device::Link for Link {
     fn set_notify(&mut self, notify: device::Notify) {
         self.0.set_notify(forward(notify));
     }
+
+    fn set_thread(&mut self, thread: rumpuser::thread::Thread) {
+        // Unparking is allowed in interrupt context, so this needs no messenger.
+        self.0.set_notify(Arc::new(move || thread.unpark()));
+    }
 }
 
 struct Disk(Arc<dyn interface::Disk>);

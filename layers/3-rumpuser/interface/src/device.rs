@@ -1,6 +1,6 @@
 //! Links, disks and the console, as the kernel sees them. Drivers live below; these are their only faces.
 
-use crate::hypercalls::*;
+use crate::{hypercalls::*, thread::Thread};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 /// What the machine has.
@@ -72,6 +72,11 @@ pub trait Link: Send {
 
     /// Whom to notify.
     fn set_notify(&mut self, notify: Notify);
+
+    /// A thread to unpark in place of a notification. A back end may do so straight from the device's interrupt.
+    fn set_thread(&mut self, thread: Thread) {
+        self.set_notify(Arc::new(move || thread.unpark()));
+    }
 }
 
 /// What a disk is.

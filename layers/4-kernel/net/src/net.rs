@@ -102,7 +102,7 @@ impl Net {
     /// The net thread: receives, handles deadlines, sleeps.
     fn drive(self: Arc<Self>) {
         let me = self.driver.call_once(thread::current).clone();
-        self.stack.lock().ip.set_notify(Arc::new(move || me.unpark()));
+        self.stack.lock().ip.set_thread(me);
         loop {
             let (count, outcome) = self.locked(|stack| {
                 self.sleeps_until.store(0, Ordering::SeqCst);

@@ -410,10 +410,10 @@ impl Ip {
         self.device.as_mut().is_some_and(|device| device.arm())
     }
 
-    /// Whom the device notifies.
-    pub fn set_notify(&mut self, notify: rumpuser::device::Notify) {
+    /// Whom the device wakes.
+    pub fn set_thread(&mut self, thread: rumpuser::thread::Thread) {
         if let Some(device) = &mut self.device {
-            device.set_notify(notify);
+            device.set_thread(thread);
         }
     }
 }
