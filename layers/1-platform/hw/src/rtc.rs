@@ -11,6 +11,8 @@ const YEAR: u8 = 0x09;
 const STATUS_A: u8 = 0x0a;
 const STATUS_B: u8 = 0x0b;
 
+/// What ports read that have nothing behind them.
+const NOTHING: u8 = 0xff;
 const UPDATING: u8 = 1 << 7;
 const BINARY: u8 = 1 << 2;
 const HOURS_24: u8 = 1 << 1;
@@ -54,8 +56,11 @@ fn read(century: u8) -> Registers {
 /// Seconds since 1970-01-01 UTC; `None` if there is no clock or it shows no date. `century` is the index of the register
 /// that holds it (from the FADT), or 0.
 pub fn seconds(century: u8) -> Option<u64> {
+    if [STATUS_A, STATUS_B].map(cmos) == [NOTHING; 2] {
+        return None;
+    }
     // An update takes 2 ms at most, and registers that were read twice alike were not in one.
-    for _ in 0..100_000 {
+    for _ in 0..10_000 {
         if cmos(STATUS_A) & UPDATING != 0 {
             core::hint::spin_loop();
             continue;
