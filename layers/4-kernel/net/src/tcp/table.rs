@@ -69,7 +69,11 @@ impl Tcp {
     pub(super) fn local_port(&self, address: Address, bound: Option<u16>, remote: Endpoint) -> Result<u16, Errno> {
         let free = |port: u16| {
             let tuple = Tuple { local: (address, port), remote };
-            !self.connections.contains_key(&tuple) && !self.time_wait.contains(&tuple)
+            // To ourselves, the other end's TIME-WAIT is in this table too.
+            let reversed = Tuple { local: remote, remote: (address, port) };
+            !self.connections.contains_key(&tuple)
+                && !self.time_wait.contains(&tuple)
+                && !self.time_wait.contains(&reversed)
         };
         match bound {
             Some(port) if free(port) => Ok(port),

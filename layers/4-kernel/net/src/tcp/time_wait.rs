@@ -78,7 +78,10 @@ impl TimeWait {
         let Some(entry) = self.entries.get(tuple) else { return Verdict::Free };
         let sent = entry.sent;
         if header.flags & TCP_RST != 0 {
-            // RFC 1337: a reset must not cut TIME-WAIT short.
+            // As in Linux, an exact reset ends it: it is how a peer that wants the tuple again answers our acknowledgment.
+            if header.sequence.get() == sent.acknowledged {
+                self.entries.remove(tuple);
+            }
             return Verdict::Drop;
         }
         let ahead = header.sequence.get().wrapping_sub(sent.acknowledged) as i32 > 0;
@@ -118,16 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_fin_is_acknowledged_and_a_reset_ignored() {
+    fn a_repeated_fin_is_acknowledged_and_a_blind_reset_ignored() {
         let mut table = TimeWait::new();
         let sent = Sent { next: 10, acknowledged: 20, window: 30 };
         table.insert(tuple(1), sent, 0);
         let again = Verdict::Acknowledge { sequence: 10, acknowledgment: 20, window: 30 };
         assert_eq!(table.receive(&tuple(1), &segment(TCP_ACK | 1, 19)), again);
-        assert_eq!(table.receive(&tuple(1), &segment(TCP_RST, 20)), Verdict::Drop);
+        assert_eq!(table.receive(&tuple(1), &segment(TCP_RST, 21)), Verdict::Drop);
         assert_eq!(table.receive(&tuple(1), &segment(TCP_SYN, 19)), again);
         assert_eq!(table.receive(&tuple(1), &segment(TCP_SYN, 21)), Verdict::Free);
         assert!(!table.contains(&tuple(1)));
+        table.insert(tuple(2), sent, 0);
+        assert_eq!(table.receive(&tuple(2), &segment(TCP_RST, 20)), Verdict::Drop);
+        assert!(!table.contains(&tuple(2)));
     }
 
     #[test]

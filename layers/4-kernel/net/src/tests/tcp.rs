@@ -291,3 +291,33 @@ fn peeking_keeps_the_data() {
     assert_eq!(&buffer[..4], b"look");
     assert_eq!(world.receive(1, server).unwrap(), b"look");
 }
+
+#[test]
+fn thousands_of_short_connections_leave_nothing_behind() {
+    let mut world = World::new(Shape::default());
+    let listener = world.on(0, |stack| {
+        let (key, _) = stack.tcp.open();
+        stack.tcp.bind(key, (Address::LOCALHOST, 80)).unwrap();
+        stack.tcp.listen(key, 128).unwrap();
+        key
+    });
+    for turn in 0..3000 {
+        let (client, _) = world.connect_to((Address::LOCALHOST, 80));
+        assert_eq!(world.on(0, |stack| stack.tcp.connect_result(client)), Ok(()), "{turn}");
+        let (server, ..) = world.on(0, |stack| stack.tcp.accept(listener)).unwrap();
+        assert_eq!(world.send(0, server, b"x"), Ok(1));
+        if turn % 3 == 0 {
+            world.close(0, server);
+        }
+        assert_eq!(world.receive(0, client), Ok(b"x".to_vec()));
+        if turn % 3 == 1 {
+            world.close(0, server);
+        }
+        world.close(0, client);
+        if turn % 3 == 2 {
+            world.close(0, server);
+        }
+        world.round();
+        assert_eq!(world.stacks[0].tcp.count(), 1, "{turn}");
+    }
+}
