@@ -2,7 +2,6 @@
 
 use crate::inode::Inode;
 use alloc::{
-    collections::BTreeMap,
     sync::{Arc, Weak},
     vec::Vec,
 };
@@ -28,18 +27,25 @@ pub struct Generated {
 }
 
 enum Content {
-    Directory(BTreeMap<Vec<u8>, Arc<Generated>>),
+    /// Sorted by name.
+    Directory(Vec<(Vec<u8>, Arc<Generated>)>),
     /// Index into the kernel's generated files.
+    File { index: usize, stand_in: bool },
+}
+
+/// The plan of a tree, before parents and children point at each other.
+enum Plan {
+    /// Sorted by name.
+    Directory(Vec<(Vec<u8>, Plan)>),
     File {
         index: usize,
         stand_in: bool,
     },
 }
 
-/// The plan of a tree, before parents and children point at each other.
-enum Plan {
-    Directory(BTreeMap<Vec<u8>, Plan>),
-    File { index: usize, stand_in: bool },
+/// Where a name is, or where it belongs.
+fn position<T>(entries: &[(Vec<u8>, T)], name: &[u8]) -> Result<usize, usize> {
+    entries.binary_search_by(|(other, _)| other.as_slice().cmp(name))
 }
 
 impl Plan {
@@ -48,10 +54,15 @@ impl Plan {
         let mut at = self;
         for name in path.split('/').filter(|name| !name.is_empty()) {
             if !matches!(at, Plan::Directory(_)) {
-                *at = Plan::Directory(BTreeMap::new());
+                *at = Plan::Directory(Vec::new());
             }
             let Plan::Directory(entries) = at else { return };
-            at = entries.entry(name.as_bytes().to_vec()).or_insert(Plan::Directory(BTreeMap::new()));
+            let index = position(entries, name.as_bytes()).unwrap_or_else(|index| {
+                entries.insert(index, (name.as_bytes().to_vec(), Plan::Directory(Vec::new())));
+                index
+            });
+            let Some((_, entry)) = entries.get_mut(index) else { return };
+            at = entry;
         }
         match (&at, &leaf) {
             (Plan::Directory(entries), Plan::File { .. }) if !entries.is_empty() => {}
@@ -78,9 +89,9 @@ impl Plan {
 impl Generated {
     /// The directories and files of a kernel's generated files, and these directories besides.
     pub fn new(kernel: &Kernel, directories: &[&str]) -> Arc<Generated> {
-        let mut plan = Plan::Directory(BTreeMap::new());
+        let mut plan = Plan::Directory(Vec::new());
         for path in directories {
-            plan.add(path, Plan::Directory(BTreeMap::new()));
+            plan.add(path, Plan::Directory(Vec::new()));
         }
         for (index, file) in kernel.generated_files.iter().enumerate() {
             plan.add(&file.path, Plan::File { index, stand_in: file.stand_in });
@@ -91,18 +102,20 @@ impl Generated {
     /// The entry of a directory.
     pub fn child(&self, name: &[u8]) -> Option<&Arc<Generated>> {
         match &self.content {
-            Content::Directory(entries) => entries.get(name),
+            Content::Directory(entries) => {
+                let index = position(entries, name).ok()?;
+                entries.get(index).map(|(_, child)| child)
+            }
             Content::File { .. } => None,
         }
     }
 
     /// The entries of a directory, in order.
-    pub fn children(&self) -> impl Iterator<Item = (&Vec<u8>, &Arc<Generated>)> {
-        let entries = match &self.content {
-            Content::Directory(entries) => Some(entries),
-            Content::File { .. } => None,
-        };
-        entries.into_iter().flatten()
+    pub fn children(&self) -> &[(Vec<u8>, Arc<Generated>)] {
+        match &self.content {
+            Content::Directory(entries) => entries,
+            Content::File { .. } => &[],
+        }
     }
 
     /// Whether a real file goes first.
@@ -194,7 +207,7 @@ impl Inode for GeneratedNode {
     }
 
     fn name_of(&self, number: u64) -> Result<Vec<u8>, Errno> {
-        let mut children = self.node.children();
+        let mut children = self.node.children().iter();
         children.find(|(_, child)| child.number == number).map(|(name, _)| name.clone()).ok_or(Errno::ENOENT)
     }
 

@@ -8,7 +8,7 @@ use crate::{
     generated::{Generated, Listing, Snapshot},
     inode::{Inode, Link},
 };
-use alloc::{collections::BTreeMap, sync::Arc};
+use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_kernel::{
     Kernel,
@@ -22,9 +22,17 @@ use rumpkin_mm::Mappable;
 struct Shared {
     lower: Option<Arc<Erofs>>,
     top: Arc<Generated>,
-    /// Merged directories, by the number of the image's.
-    merged: BTreeMap<u64, Arc<Generated>>,
+    /// Merged directories, sorted by the number of the image's.
+    merged: Vec<(u64, Arc<Generated>)>,
     device: u64,
+}
+
+impl Shared {
+    /// The made-up counterpart of one of the image's directories.
+    fn merged(&self, number: u64) -> Option<&Arc<Generated>> {
+        let index = self.merged.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.merged.get(index).map(|(_, upper)| upper)
+    }
 }
 
 /// An inode of the root file system: of the image, made up, or both (a merged directory).
@@ -39,10 +47,11 @@ impl Root {
     #[allow(clippy::new_ret_no_self)]
     pub fn new(lower: Option<Arc<Erofs>>, top: Arc<Generated>, device: u64) -> Arc<dyn Inode> {
         let node = lower.as_ref().and_then(|lower| ErofsNode::new(lower, lower.root()).ok());
-        let mut merged = BTreeMap::new();
+        let mut merged = Vec::new();
         if let Some(node) = &node {
             find_merged(node, &top, &mut merged);
         }
+        merged.sort_unstable_by_key(|(number, _)| *number);
         let shared = Arc::new(Shared { lower, top: top.clone(), merged, device });
         Arc::new(Root { shared, lower: node, upper: Some(top) })
     }
@@ -52,7 +61,7 @@ impl Root {
     }
 
     fn of_image(&self, node: ErofsNode) -> Arc<dyn Inode> {
-        let upper = self.shared.merged.get(&node.number()).cloned();
+        let upper = self.shared.merged(node.number()).cloned();
         self.with(Some(node), upper)
     }
 
@@ -70,7 +79,7 @@ impl Root {
         if let Some(lower) = &self.lower {
             lower.read_directory(0, &mut |entry| {
                 let shown = match self.upper.as_ref().and_then(|upper| upper.child(&entry.name)) {
-                    Some(child) => child.is_stand_in() || self.shared.merged.contains_key(&entry.inode),
+                    Some(child) => child.is_stand_in() || self.shared.merged(entry.inode).is_some(),
                     None => entry.name != b"." && entry.name != b"..",
                 };
                 if shown {
@@ -89,10 +98,11 @@ impl Root {
 }
 
 /// Notes which of the image's directories have a made-up counterpart.
-fn find_merged(node: &ErofsNode, upper: &Arc<Generated>, merged: &mut BTreeMap<u64, Arc<Generated>>) {
-    if !node.is_directory() || merged.insert(node.number(), upper.clone()).is_some() {
+fn find_merged(node: &ErofsNode, upper: &Arc<Generated>, merged: &mut Vec<(u64, Arc<Generated>)>) {
+    if !node.is_directory() || merged.iter().any(|(number, _)| *number == node.number()) {
         return;
     }
+    merged.push((node.number(), upper.clone()));
     for (name, child) in upper.children() {
         let is_directory = child.attributes(0).mode & general::S_IFMT == general::S_IFDIR;
         if let (true, Ok(node)) = (is_directory, node.child(name)) {
@@ -158,7 +168,7 @@ impl Inode for Root {
         };
         match (upper, lower) {
             (None, lower) => Ok(self.of_image(lower?)),
-            (Some(upper), Ok(lower)) if upper.is_stand_in() || self.shared.merged.contains_key(&lower.number()) => {
+            (Some(upper), Ok(lower)) if upper.is_stand_in() || self.shared.merged(lower.number()).is_some() => {
                 Ok(self.of_image(lower))
             }
             (Some(upper), _) => Ok(self.with(None, Some(upper.clone()))),

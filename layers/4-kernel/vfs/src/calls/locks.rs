@@ -2,10 +2,10 @@
 
 use crate::tree::Vfs;
 use alloc::{
-    collections::BTreeMap,
     sync::{Arc, Weak},
     vec::Vec,
 };
+use core::ops::Range;
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::{
     Call, SystemCall,
@@ -25,6 +25,7 @@ type FileId = (u64, u64);
 
 /// Who holds a lock: a description, by its address, which stays its own until it has told that it is closed.
 struct Holder {
+    file: FileId,
     description: usize,
     exclusive: bool,
     /// Kept with the description, to be told of its end.
@@ -34,7 +35,8 @@ struct Holder {
 /// Every lock of flock(2).
 #[derive(Default)]
 pub struct Locks {
-    held: Mutex<BTreeMap<FileId, Vec<Holder>>>,
+    /// Sorted by file.
+    held: Mutex<Vec<Holder>>,
     queue: WaitQueue,
 }
 
@@ -53,15 +55,18 @@ impl Observer for Release {
     }
 }
 
+/// The holders of a file's lock.
+fn holders(held: &[Holder], file: FileId) -> Range<usize> {
+    held.partition_point(|holder| holder.file < file)..held.partition_point(|holder| holder.file <= file)
+}
+
 impl Locks {
     fn release(&self, file: FileId, description: usize) -> Option<Holder> {
         let mut held = self.held.lock();
-        let holders = held.get_mut(&file)?;
-        let index = holders.iter().position(|holder| holder.description == description)?;
-        let holder = holders.swap_remove(index);
-        if holders.is_empty() {
-            held.remove(&file);
-        }
+        let range = holders(&held, file);
+        let mut theirs = held.get(range.clone()).unwrap_or_default().iter();
+        let index = theirs.position(|holder| holder.description == description)?;
+        let holder = held.remove(range.start.saturating_add(index));
         drop(held);
         self.queue.notify(Events::READ);
         Some(holder)
@@ -71,18 +76,18 @@ impl Locks {
     fn acquire(self: &Arc<Self>, file: FileId, open: &Arc<OpenFile>, exclusive: bool) -> Result<(), Errno> {
         let description = Arc::as_ptr(open) as usize;
         let mut held = self.held.lock();
-        let holders = held.entry(file).or_default();
-        let conflict =
-            holders.iter().any(|holder| holder.description != description && (holder.exclusive || exclusive));
+        let range = holders(&held, file);
+        let theirs = held.get_mut(range.clone()).unwrap_or_default();
+        let conflict = theirs.iter().any(|holder| holder.description != description && (holder.exclusive || exclusive));
         if conflict {
             return Err(Errno::EAGAIN);
         }
-        if let Some(holder) = holders.iter_mut().find(|holder| holder.description == description) {
+        if let Some(holder) = theirs.iter_mut().find(|holder| holder.description == description) {
             holder.exclusive = exclusive;
             return Ok(());
         }
         let release: Arc<dyn Observer> = Arc::new(Release { locks: Arc::downgrade(self), file, description });
-        holders.push(Holder { description, exclusive, release: release.clone() });
+        held.insert(range.end, Holder { file, description, exclusive, release: release.clone() });
         drop(held);
         open.closed().add(Events::INVALID, release);
         Ok(())
