@@ -33,8 +33,8 @@ struct Found {
     line: Line,
 }
 
-/// Everything there is.
-pub fn devices(boot: &BootInfo, acpi: &Acpi) -> Devices {
+/// Everything there is. A virtio console is kept in `terminal` too.
+pub fn devices(boot: &BootInfo, acpi: &Acpi, terminal: &spin::Once<Arc<Terminal>>) -> Devices {
     let mut devices = Devices::default();
     power::listen(acpi);
     if serial::present() {
@@ -42,7 +42,7 @@ pub fn devices(boot: &BootInfo, acpi: &Acpi) -> Devices {
     }
     let sizes = ring_sizes(boot);
     for found in on_pci(boot, acpi).into_iter().chain(on_mmio(boot, acpi)) {
-        if let Err(reason) = start(&found, sizes, &mut devices) {
+        if let Err(reason) = start(&found, sizes, &mut devices, terminal) {
             log::warn!("{}: not used: {reason}", found.name);
         }
     }
@@ -175,7 +175,12 @@ fn wire(found: &Found, handler: Arc<dyn Handler>) -> Result<(), Reason> {
     Ok(())
 }
 
-fn start(found: &Found, sizes: Sizes, devices: &mut Devices) -> Result<(), Reason> {
+fn start(
+    found: &Found,
+    sizes: Sizes,
+    devices: &mut Devices,
+    terminal: &spin::Once<Arc<Terminal>>,
+) -> Result<(), Reason> {
     let Found { name, transport, line } = found;
     let at = line.number;
     match transport.device_type() {
@@ -218,7 +223,9 @@ fn start(found: &Found, sizes: Sizes, devices: &mut Devices) -> Result<(), Reaso
             wire(found, console.handler())?;
             log::info!("hvc0: virtio-console at {name}, line {at}");
             // It is faster than a serial port, and who plugs it in means it.
-            devices.console = Some(Arc::new(console));
+            let console = Arc::new(console);
+            terminal.call_once(|| console.clone());
+            devices.console = Some(console);
         }
         kind => return Err(Reason::NoDriver(kind)),
     }

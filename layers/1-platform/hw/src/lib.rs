@@ -27,17 +27,20 @@ mod rtc;
 mod serial;
 
 use acpi::Acpi;
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_core::{
     boot::BootInfo,
     interface::{Devices, Ending, Machine, Platform, PlatformError},
 };
+use rumpkin_virtio::Terminal;
 
 /// A PC, or a virtual machine that looks like one from far enough.
 pub struct Pc {
     calibration: spin::Once<clock::Calibration>,
     hardware: spin::Once<Hardware>,
+    /// The virtio console, for what is written in a panic.
+    terminal: spin::Once<Arc<Terminal>>,
 }
 
 /// What [`Platform::initialize`] found and [`Platform::discover`] needs.
@@ -46,7 +49,8 @@ struct Hardware {
 }
 
 /// The platform, to be handed to core.
-pub static PLATFORM: Pc = Pc { calibration: spin::Once::new(), hardware: spin::Once::new() };
+pub static PLATFORM: Pc =
+    Pc { calibration: spin::Once::new(), hardware: spin::Once::new(), terminal: spin::Once::new() };
 
 impl Platform for Pc {
     fn name(&self) -> &'static str {
@@ -61,6 +65,9 @@ impl Platform for Pc {
 
     fn early_write(&self, data: &[u8]) {
         serial::early_write(data);
+        if let Some(terminal) = self.terminal.get() {
+            terminal.try_write(data);
+        }
     }
 
     fn early_end(&self, ending: Ending) -> ! {
@@ -79,7 +86,7 @@ impl Platform for Pc {
 
     fn discover(&self, boot: &'static BootInfo) -> Devices {
         match self.hardware.get() {
-            Some(hardware) => discover::devices(boot, &hardware.acpi),
+            Some(hardware) => discover::devices(boot, &hardware.acpi, &self.terminal),
             None => Devices::default(),
         }
     }

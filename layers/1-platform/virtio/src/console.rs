@@ -103,6 +103,13 @@ impl Terminal {
         })
     }
 
+    /// Writes unless someone else is writing: for a panic, which may have come in the middle of that.
+    pub fn try_write(&self, data: &[u8]) {
+        if let Some(mut output) = self.shared.output.try_lock() {
+            output.write(data);
+        }
+    }
+
     /// What is to be called when the device interrupts.
     pub fn handler(&self) -> Arc<dyn Handler> {
         self.shared.clone()
@@ -119,30 +126,36 @@ impl Handler for Shared {
     }
 }
 
-impl Console for Terminal {
-    fn write(&self, data: &[u8]) {
-        let mut output = self.shared.output.lock();
+impl Output {
+    /// Queues all of it, waiting for the device where there is no room; what it does not take in time is lost.
+    fn write(&mut self, data: &[u8]) {
         for piece in data.chunks(BUFFER) {
             let mut tries = 0;
             let id = loop {
-                while let Ok(Some(_)) = output.queue.take() {}
-                if let Some(id) = output.queue.next_id() {
+                while let Ok(Some(_)) = self.queue.take() {}
+                if let Some(id) = self.queue.next_id() {
                     break id;
                 }
-                output.queue.publish();
+                self.queue.publish();
                 tries += 1;
-                if tries > PATIENCE || output.queue.is_broken() {
+                if tries > PATIENCE || self.queue.is_broken() {
                     return;
                 }
                 core::hint::spin_loop();
             };
             let offset = usize::from(id) * BUFFER;
             // SAFETY: The id is free, so the device does not have its buffer.
-            unsafe { output.buffers.bytes_mut(offset..offset + piece.len()) }.copy_from_slice(piece);
-            let physical = output.buffers.physical(offset);
-            output.queue.add(&[Segment { physical, length: piece.len() as u32, writable: false }]);
+            unsafe { self.buffers.bytes_mut(offset..offset + piece.len()) }.copy_from_slice(piece);
+            let physical = self.buffers.physical(offset);
+            self.queue.add(&[Segment { physical, length: piece.len() as u32, writable: false }]);
         }
-        output.queue.publish();
+        self.queue.publish();
+    }
+}
+
+impl Console for Terminal {
+    fn write(&self, data: &[u8]) {
+        self.shared.output.lock().write(data);
     }
 
     fn read(&self, buffer: &mut [u8]) -> usize {
