@@ -43,6 +43,8 @@ pub struct Mount {
     pub root: Arc<dyn Inode>,
     /// The directory that it covers; `None` for the root file system.
     on: Option<Location>,
+    /// Its number.
+    on_number: u64,
     /// How full it is, if it can be.
     pub limit: Option<Arc<Limit>>,
 }
@@ -130,7 +132,7 @@ impl Tree {
         let generated = Generated::new(kernel, &["/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run"]);
         let root = Root::new(lower, generated.clone(), 1);
         let info = MountInfo { kind: "erofs", path: "/", magic: 0xe0f5_e1e2, read_only: true, device: 1 };
-        let root = Location::top(Arc::new(Mount { info, root, on: None, limit: None }));
+        let root = Location::top(Arc::new(Mount { info, root, on: None, on_number: 0, limit: None }));
         let mut tree = Tree { root: root.clone(), mounts: vec![root.mount] };
 
         tree.mount_at(kernel, "proc", "/proc", 0x9fa0, None, |device| ProcessDirectories::new(&generated, device));
@@ -162,7 +164,13 @@ impl Tree {
             return;
         };
         let info = MountInfo { kind, path, magic, read_only: false, device };
-        self.mounts.push(Arc::new(Mount { info, root: root(device), on: Some(on), limit }));
+        self.mounts.push(Arc::new(Mount {
+            info,
+            root: root(device),
+            on_number: on.inode.number(),
+            on: Some(on),
+            limit,
+        }));
     }
 
     /// The top of the tree.
@@ -180,10 +188,16 @@ impl Tree {
         if !place.inode.is_directory() {
             return place;
         }
-        while let Some(mount) = self.mounts.iter().find(|mount| mount.on.as_ref() == Some(&place)) {
-            place = Location::top(mount.clone());
+        loop {
+            let number = place.inode.number();
+            let covers = |mount: &&Arc<Mount>| {
+                mount.on_number == number && mount.on.as_ref().is_some_and(|on| Arc::ptr_eq(&on.mount, &place.mount))
+            };
+            match self.mounts.iter().find(covers) {
+                Some(mount) => place = Location::top(mount.clone()),
+                None => return place,
+            }
         }
-        place
     }
 
     /// The directory above a directory; that of the root is the root.

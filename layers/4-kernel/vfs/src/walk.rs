@@ -4,7 +4,7 @@ use crate::{
     inode::Link,
     tree::{Location, Tree},
 };
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::process::Process;
 
@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
     }
 
     fn crossed(&self, from: &Location, to: &Location) -> Result<(), Errno> {
-        let crossed = !alloc::sync::Arc::ptr_eq(&from.mount, &to.mount);
+        let crossed = !Arc::ptr_eq(&from.mount, &to.mount);
         if crossed && self.rule(general::RESOLVE_NO_XDEV) { Err(Errno::EXDEV) } else { Ok(()) }
     }
 
@@ -92,86 +92,69 @@ impl<'a> Walk<'a> {
             return Err(Errno::ENOENT);
         }
         let mut at = if path.starts_with(b"/") { self.top()? } else { self.start.clone() };
-        let mut rest = path.to_vec();
+        // What is left to walk; owned once a link has been followed.
+        let mut rest = Cow::Borrowed(path);
         let mut position = 0usize;
-        let mut last = Found { directory: at.clone(), name: b"/".to_vec(), target: None, trailing_slash: false };
         loop {
             let tail = rest.get(position..).unwrap_or_default();
             let skipped = tail.iter().take_while(|&&byte| byte == b'/').count();
             let tail = tail.get(skipped..).unwrap_or_default();
-            if tail.is_empty() {
-                last.target = Some(at);
-                last.trailing_slash = true;
-                return Ok(last);
-            }
-            let length = tail.iter().position(|&byte| byte == b'/').unwrap_or(tail.len());
-            let (name, after) = tail.split_at_checked(length).unwrap_or((tail, &[]));
-            let is_last = after.iter().all(|&byte| byte == b'/');
-            let must_be_directory = !after.is_empty();
-            position = position.saturating_add(skipped).saturating_add(length);
             if !at.inode.is_directory() {
                 return Err(Errno::ENOTDIR);
             }
+            if tail.is_empty() {
+                let target = Some(at.clone());
+                return Ok(Found { directory: at, name: b"/".to_vec(), target, trailing_slash: true });
+            }
+            let length = tail.iter().position(|&byte| byte == b'/').unwrap_or(tail.len());
+            let (name, after) = tail.split_at_checked(length).unwrap_or((tail, &[]));
+            let trailing_slash = !after.is_empty();
+            let is_last = after.iter().all(|&byte| byte == b'/');
             if name.len() > MAX_NAME {
                 return Err(Errno::ENAMETOOLONG);
             }
-            if name == b"." || name == b".." {
-                last = Found { directory: at.clone(), name: name.to_vec(), target: None, trailing_slash: false };
-                if name == b".." {
-                    at = self.up(&at)?;
-                }
-                continue;
-            }
-            let child = match at.inode.lookup(&self.process.kernel, name) {
-                Ok(inode) => self.tree.cover(Location { mount: at.mount.clone(), inode }),
-                Err(Errno::ENOENT) if is_last => {
-                    let name = name.to_vec();
-                    return Ok(Found { directory: at, name, target: None, trailing_slash: must_be_directory });
-                }
-                Err(error) => return Err(error),
+            let child = match name {
+                b"." => at.clone(),
+                b".." => self.up(&at)?,
+                _ => match at.inode.lookup(&self.process.kernel, name) {
+                    Ok(inode) => self.tree.cover(Location { mount: at.mount.clone(), inode }),
+                    Err(Errno::ENOENT) if is_last => {
+                        return Ok(Found { directory: at, name: name.to_vec(), target: None, trailing_slash });
+                    }
+                    Err(error) => return Err(error),
+                },
             };
             self.crossed(&at, &child)?;
-            if child.inode.kind() == general::S_IFLNK && (follow || !is_last || must_be_directory) {
+            let kind = child.inode.kind();
+            let next = if kind == general::S_IFLNK && (follow || trailing_slash) {
                 match self.follow(&child)? {
-                    Link::Path(mut target) => {
+                    Link::Path(target) => {
                         if target.is_empty() {
                             return Err(Errno::ENOENT);
                         }
                         if target.starts_with(b"/") {
                             at = self.top()?;
                         }
-                        target.extend_from_slice(after);
-                        rest = target;
+                        rest = Cow::Owned([&target, after].concat());
                         position = 0;
                         continue;
                     }
                     Link::Place(place, _) => {
                         self.magic(&child, &place)?;
-                        last = Found {
-                            directory: at.clone(),
-                            name: name.to_vec(),
-                            target: None,
-                            trailing_slash: must_be_directory,
-                        };
-                        at = place;
+                        place
                     }
                 }
             } else {
-                last = Found {
-                    directory: at.clone(),
-                    name: name.to_vec(),
-                    target: None,
-                    trailing_slash: must_be_directory,
-                };
-                at = child;
-            }
+                child
+            };
             if is_last {
-                if must_be_directory && !at.inode.is_directory() {
+                if trailing_slash && !next.inode.is_directory() {
                     return Err(Errno::ENOTDIR);
                 }
-                last.target = Some(at);
-                return Ok(last);
+                return Ok(Found { directory: at, name: name.to_vec(), target: Some(next), trailing_slash });
             }
+            at = next;
+            position = position.saturating_add(skipped).saturating_add(length);
         }
     }
 
