@@ -35,12 +35,7 @@ let
     keepTarget = true;
     env.RUSTFLAGS = flags.kernel;
     script = ''
-      # Tests are not built here, and what they alone need is not here.
-      for manifest in $(find . -mindepth 2 -name Cargo.toml); do
-        awk '/^\[/ { tests = /^\[dev-dependencies/ } !tests' $manifest > manifest
-        cat manifest > $manifest
-        touch -d @1 $manifest
-      done
+      ${workspace.withoutTests}
 
       cat /dev/null ${toString (map (layer: "${layer}/compiled") below)} | sort -u > lower
 

@@ -16,6 +16,15 @@ in
   # The name of a member's package.
   packageName = member: (builtins.fromTOML (builtins.readFile (root + "/${member}/Cargo.toml"))).package.name;
 
+  # A script that drops from the manifests what tests alone depend on, which a part of the workspace does not hold.
+  withoutTests = ''
+    for manifest in $(find . -mindepth 2 -name Cargo.toml); do
+      awk '/^\[/ { tests = /^\[dev-dependencies/ } !tests' $manifest > manifest
+      cat manifest > $manifest
+      touch -d @1 $manifest
+    done
+  '';
+
   # A source tree with these members and nothing else of ours, so that what depends on another one cannot build.
   # `extra` names further files or folders.
   source =

@@ -19,6 +19,7 @@ world.cargo {
     world.erofs
   ];
   script = ''
+    ${workspace.withoutTests}
     cd ..
     mkdir -p another/place
     mv ws another/place/workspace
