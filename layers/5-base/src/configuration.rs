@@ -3,7 +3,7 @@
 //! `docs/configuration.md` is the reference, `docs/configuration.schema.json` the schema.
 
 use crate::json::{Node, Wrong};
-use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 use rumpkin_kernel::config::{Address, Config, Network};
 use rumpuser::boot::BootData;
@@ -28,7 +28,7 @@ pub struct Program {
     /// Path and arguments; there is at least the path.
     pub argv: Vec<String>,
     /// Environment variables.
-    pub env: BTreeMap<String, String>,
+    pub env: Vec<(String, String)>,
     /// Working directory, absolute.
     pub cwd: String,
 }
@@ -170,13 +170,13 @@ fn program(node: Node) -> Result<Program, Wrong> {
     if argv.is_empty() {
         return Err(missing());
     }
-    let mut env = BTreeMap::new();
+    let mut env = Vec::new();
     if let Some(variables) = node.take("env") {
         for (name, value) in variables.object()?.entries() {
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(Wrong::at(value.path(), "is no name for an environment variable"));
             }
-            env.insert(name, plain_string(value)?);
+            env.push((name, plain_string(value)?));
         }
     }
     let cwd = node.take("cwd").map(absolute_path).transpose()?;

@@ -1,7 +1,7 @@
 //! The table of file descriptors of a process.
 
 use crate::file::OpenFile;
-use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::Errno;
 use rumpuser::sync::Mutex;
 
@@ -18,8 +18,8 @@ struct Slot {
 #[derive(Default)]
 struct Slots {
     slots: Vec<Option<Slot>>,
-    /// Free slots below `slots.len()`, so that the lowest is found in O(log n).
-    free: BTreeSet<usize>,
+    /// One bit per slot that is taken, so that the lowest free one is found 64 at a time.
+    taken: Vec<u64>,
 }
 
 impl Slots {
@@ -31,11 +31,37 @@ impl Slots {
         self.slots.get_mut(usize::try_from(descriptor).ok()?)?.as_mut()
     }
 
-    fn grow_to(&mut self, length: usize) {
-        while self.slots.len() < length {
-            self.free.insert(self.slots.len());
-            self.slots.push(None);
+    /// The lowest free slot from `least` on; there may be no such slot yet.
+    fn lowest_free(&self, least: usize) -> usize {
+        let first = least / 64;
+        for (index, word) in self.taken.iter().enumerate().skip(first) {
+            let below = if index == first { (1u64 << (least % 64)).wrapping_sub(1) } else { 0 };
+            let free = !(word | below);
+            if free != 0 {
+                return index.saturating_mul(64).saturating_add(free.trailing_zeros() as usize);
+            }
         }
+        least.max(self.taken.len().saturating_mul(64))
+    }
+
+    /// Puts something into a slot; what was there comes back.
+    fn put(&mut self, index: usize, slot: Slot) -> Option<Slot> {
+        if index >= self.slots.len() {
+            self.slots.resize(index.saturating_add(1), None);
+            self.taken.resize(self.slots.len().div_ceil(64), 0);
+        }
+        if let Some(word) = self.taken.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
+        self.slots.get_mut(index).and_then(|place| place.replace(slot))
+    }
+
+    /// Empties a slot.
+    fn take(&mut self, index: usize) -> Option<Slot> {
+        if let Some(word) = self.taken.get_mut(index / 64) {
+            *word &= !(1 << (index % 64));
+        }
+        self.slots.get_mut(index).and_then(Option::take)
     }
 }
 
@@ -55,22 +81,11 @@ impl DescriptorTable {
         if least >= MAX_DESCRIPTORS {
             return Err(Errno::EINVAL);
         }
-        slots.grow_to(least);
-        let descriptor = match slots.free.range(least..).next().copied() {
-            Some(descriptor) => descriptor,
-            None => {
-                let end = slots.slots.len();
-                if end >= MAX_DESCRIPTORS {
-                    return Err(Errno::EMFILE);
-                }
-                slots.grow_to(end.saturating_add(1));
-                end
-            }
-        };
-        slots.free.remove(&descriptor);
-        if let Some(slot) = slots.slots.get_mut(descriptor) {
-            *slot = Some(Slot { file, close_on_exec });
+        let descriptor = slots.lowest_free(least);
+        if descriptor >= MAX_DESCRIPTORS {
+            return Err(Errno::EMFILE);
         }
+        slots.put(descriptor, Slot { file, close_on_exec });
         i32::try_from(descriptor).map_err(|_| Errno::EMFILE)
     }
 
@@ -85,19 +100,14 @@ impl DescriptorTable {
         if index >= MAX_DESCRIPTORS {
             return Err(Errno::EBADF);
         }
-        let mut slots = self.0.lock();
-        slots.grow_to(index.saturating_add(1));
-        slots.free.remove(&index);
-        let slot = slots.slots.get_mut(index).ok_or(Errno::EBADF)?;
-        Ok(slot.replace(Slot { file, close_on_exec }).map(|slot| slot.file))
+        let old = self.0.lock().put(index, Slot { file, close_on_exec });
+        Ok(old.map(|slot| slot.file))
     }
 
     /// Closes a descriptor; the description comes back, to be dropped without the table's lock.
     pub fn remove(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
         let index = usize::try_from(descriptor).map_err(|_| Errno::EBADF)?;
-        let mut slots = self.0.lock();
-        let slot = slots.slots.get_mut(index).and_then(Option::take).ok_or(Errno::EBADF)?;
-        slots.free.insert(index);
+        let slot = self.0.lock().take(index).ok_or(Errno::EBADF)?;
         Ok(slot.file)
     }
 

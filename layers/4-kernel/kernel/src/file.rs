@@ -189,7 +189,9 @@ impl OpenFile {
         let deadline = self.file.patience(events).map(|patience| clock::monotonic().saturating_add(patience));
         match block_on(thread, &[(queue, events)], deadline, || attempt().map(Some)) {
             // The deadline was the file's own: to the caller it is as if the file were non-blocking.
-            Err(Errno::ETIMEDOUT) if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) => Err(Errno::EAGAIN),
+            Err(Errno::ETIMEDOUT) if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) => {
+                Err(Errno::EAGAIN)
+            }
             result => result,
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     thread::Thread,
     wait::{Events, WaitQueue},
 };
-use alloc::{collections::BTreeMap, string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 use rumpkin_abi::{ResourceLimit, SignalAction};
 use rumpkin_mm::Mm;
@@ -47,7 +47,8 @@ pub struct Process {
     /// Announces `READ` when the process has ended.
     pub ended: WaitQueue,
     auxiliary: Once<Vec<u8>>,
-    threads: Mutex<BTreeMap<u32, Arc<Thread>>>,
+    /// In the order of their numbers, which only grow.
+    threads: Mutex<Vec<Arc<Thread>>>,
     actions: Mutex<[SignalAction; signal::COUNT]>,
     pending: Mutex<Pending>,
     exiting: AtomicBool,
@@ -70,7 +71,7 @@ impl Process {
             limits: Mutex::new([unlimited; 16]),
             ended: WaitQueue::new(),
             auxiliary: Once::new(),
-            threads: Mutex::new(BTreeMap::new()),
+            threads: Mutex::new(Vec::new()),
             actions: Mutex::new([SignalAction::default(); signal::COUNT]),
             pending: Mutex::new(Pending::default()),
             exiting: AtomicBool::new(false),
@@ -98,14 +99,16 @@ impl Process {
 
     /// Adds a thread.
     pub fn add_thread(&self, thread: Arc<Thread>) {
-        self.threads.lock().insert(thread.id, thread);
+        let mut threads = self.threads.lock();
+        let place = threads.partition_point(|other| other.id < thread.id);
+        threads.insert(place, thread);
     }
 
     /// Forgets a thread that has ended; true if it was the last, and the process has ended with it.
     pub fn remove_thread(&self, id: u32) -> bool {
         let last = {
             let mut threads = self.threads.lock();
-            threads.remove(&id);
+            threads.retain(|thread| thread.id != id);
             threads.is_empty()
         };
         if last {
@@ -118,12 +121,14 @@ impl Process {
 
     /// The thread of this number.
     pub fn thread(&self, id: u32) -> Option<Arc<Thread>> {
-        self.threads.lock().get(&id).cloned()
+        let threads = self.threads.lock();
+        let place = threads.binary_search_by_key(&id, |thread| thread.id).ok()?;
+        threads.get(place).cloned()
     }
 
     /// Every thread.
     pub fn threads(&self) -> Vec<Arc<Thread>> {
-        self.threads.lock().values().cloned().collect()
+        self.threads.lock().clone()
     }
 
     /// Ends the process (exit_group(2)): every thread leaves at its next return from the kernel. The first status counts.

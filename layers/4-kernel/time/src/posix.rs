@@ -1,8 +1,8 @@
 //! POSIX timers that send signals (timer_create(2)).
 
 use alloc::{
-    collections::BTreeMap,
     sync::{Arc, Weak},
+    vec::Vec,
 };
 use rumpkin_abi::{Errno, IntervalTimer, SignalInfo, Timespec, linux::general};
 use rumpkin_kernel::{
@@ -32,9 +32,9 @@ struct SignalEvent {
     padding: [u32; 11],
 }
 
-/// The timers of a process, by number.
+/// The timers of a process; a timer's number is its place.
 #[derive(Default)]
-pub struct PosixTimers(Mutex<BTreeMap<i32, Arc<Timer>>>);
+pub struct PosixTimers(Mutex<Vec<Option<Arc<Timer>>>>);
 
 /// One timer.
 struct Timer {
@@ -111,9 +111,13 @@ impl Timer {
     }
 }
 
+fn place(call: &Call<'_>) -> Result<usize, Errno> {
+    usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)
+}
+
 fn timer(call: &Call<'_>) -> Result<Arc<Timer>, Errno> {
     let timers = call.process().parts.get::<PosixTimers>().ok_or(Errno::EINVAL)?;
-    timers.0.lock().get(&call.int(0)).cloned().ok_or(Errno::EINVAL)
+    timers.0.lock().get(place(call)?).cloned().flatten().ok_or(Errno::EINVAL)
 }
 
 pub fn timer_create(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -145,14 +149,20 @@ pub fn timer_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     let process = call.process();
     let timers = process.parts.get::<PosixTimers>().ok_or(Errno::EINVAL)?;
     let mut timers = timers.0.lock();
-    if timers.len() >= MAX_TIMERS {
+    let place = timers.iter().position(Option::is_none).unwrap_or(timers.len());
+    let number = i32::try_from(place).map_err(|_| Errno::EAGAIN)?;
+    if place >= MAX_TIMERS {
         return Err(Errno::EAGAIN);
     }
-    let number = (0..i32::MAX).find(|number| !timers.contains_key(number)).ok_or(Errno::EAGAIN)?;
+    if place == timers.len() {
+        timers.push(None);
+    }
     let value = event.map_or(number as u64, |event| event.value);
     let process = Arc::downgrade(process);
     let timer = Timer { number, clock, signal: target, value, process, setting: Mutex::new(Setting::default()) };
-    timers.insert(number, Arc::new(timer));
+    if let Some(slot) = timers.get_mut(place) {
+        *slot = Some(Arc::new(timer));
+    }
     drop(timers);
     write_value(call.argument(2), &number)?;
     Ok(0)
@@ -202,7 +212,7 @@ pub fn timer_getoverrun(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 pub fn timer_delete(call: &mut Call<'_>) -> Result<usize, Errno> {
     let timers = call.process().parts.get::<PosixTimers>().ok_or(Errno::EINVAL)?;
-    let timer = timers.0.lock().remove(&call.int(0)).ok_or(Errno::EINVAL)?;
+    let timer = timers.0.lock().get_mut(place(call)?).and_then(Option::take).ok_or(Errno::EINVAL)?;
     let mut setting = timer.setting.lock();
     if let Some(key) = setting.key.take() {
         call.kernel().timers.cancel(key);
