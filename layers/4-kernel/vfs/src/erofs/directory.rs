@@ -47,11 +47,10 @@ impl Block {
             }
             _ => self.bytes.len(),
         };
-        let name = self.bytes.get(begin..end).ok_or(Errno::EIO)?;
-        // The last name of a block is padded with zeroes.
-        let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-        if name.is_empty() || name.len() > 255 || name.contains(&b'/') {
-            return Err(Errno::EIO);
+        let mut name = self.bytes.get(begin..end).ok_or(Errno::EIO)?;
+        if end == self.bytes.len() {
+            // The last name of a block is padded with zeroes.
+            name = name.split(|&byte| byte == 0).next().unwrap_or_default();
         }
         let number = u64::from_le_bytes([n0, n1, n2, n3, n4, n5, n6, n7]);
         Ok(Entry { number, kind: KINDS.get(usize::from(kind)).copied().unwrap_or(0), name })
@@ -107,6 +106,12 @@ impl Erofs {
             let block = self.directory_block(directory, number)?;
             while index < block.count {
                 let entry = block.entry(index)?;
+                if entry.name.is_empty()
+                    || entry.name.len() > 255
+                    || entry.name.iter().any(|byte| b"/\0".contains(byte))
+                {
+                    return Err(Errno::EIO);
+                }
                 index = index.saturating_add(1);
                 if !each(entry, number << 16 | index as u64) {
                     return Ok(());
