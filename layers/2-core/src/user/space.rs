@@ -271,10 +271,13 @@ impl AddressSpace {
                 frame = entry_frame(entry);
             }
             // SAFETY: as in `entry`.
-            for entry in unsafe { table(frame) }.iter_mut().skip(index(at, 0)) {
+            let table = unsafe { table(frame) };
+            // By index: the table's own iterator would walk over what is skipped.
+            for slot in index(at, 0)..ENTRIES {
                 if at >= end {
                     break;
                 }
+                let entry = &mut table[slot];
                 if !entry.is_unused() && !each(at, entry) {
                     return at;
                 }
@@ -284,6 +287,9 @@ impl AddressSpace {
         end
     }
 }
+
+/// Entries of a table.
+const ENTRIES: usize = 512;
 
 fn index(address: usize, level: u32) -> usize {
     (address >> (12 + 9 * level)) & 511
