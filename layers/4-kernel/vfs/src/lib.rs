@@ -6,8 +6,8 @@
 //!                                   └──▶ Location = mount + inode, found by a Walk through the Tree
 //! ```
 //!
-//! There is no cache of names: directories find their entries in O(log n), in place. A directory knows the directory
-//! above it, so `..` and getcwd(2) stay right when directories are moved.
+//! Directories find their entries in O(log n), in place; only the root file system, which never changes, keeps names in a
+//! cache. A directory knows the directory above it, so `..` and getcwd(2) stay right when directories are moved.
 //!
 //! Depends on the kernel crate alone. Invariants: what an image, a disk or a program hands over never panics; no lock that
 //! the pager takes is held while user memory is touched; the tree is fixed once it is built.
@@ -26,6 +26,7 @@ mod dev;
 mod erofs;
 mod generated;
 mod inode;
+mod names;
 mod node_file;
 mod open_file_node;
 mod proc;

@@ -7,6 +7,7 @@ use crate::{
     erofs::{Erofs, ErofsNode},
     generated::{Generated, Listing, Snapshot},
     inode::{Inode, Link},
+    names::Names,
 };
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, Stat, linux::general};
@@ -25,6 +26,7 @@ struct Shared {
     /// Merged directories, sorted by the number of the image's.
     merged: Vec<(u64, Arc<Generated>)>,
     device: u64,
+    names: Names<Root>,
 }
 
 impl Shared {
@@ -38,6 +40,8 @@ impl Shared {
 /// An inode of the root file system: of the image, made up, or both (a merged directory).
 pub struct Root {
     shared: Arc<Shared>,
+    kind: u32,
+    number: u64,
     lower: Option<ErofsNode>,
     upper: Option<Arc<Generated>>,
 }
@@ -52,25 +56,50 @@ impl Root {
             find_merged(node, &top, &mut merged);
         }
         merged.sort_unstable_by_key(|(number, _)| *number);
-        let shared = Arc::new(Shared { lower, top: top.clone(), merged, device });
-        Arc::new(Root { shared, lower: node, upper: Some(top) })
+        let shared = Arc::new(Shared { lower, top: top.clone(), merged, device, names: Names::new() });
+        Root::join(shared, node, Some(top))
     }
 
-    fn with(&self, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Arc<dyn Inode> {
-        Arc::new(Root { shared: self.shared.clone(), lower, upper })
+    fn join(shared: Arc<Shared>, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Arc<Root> {
+        let (kind, number) = match (&lower, &upper) {
+            (Some(lower), _) => (lower.kind(), lower.number()),
+            (None, Some(upper)) => (upper.attributes(0).mode & general::S_IFMT, upper.number),
+            (None, None) => (0, 0),
+        };
+        Arc::new(Root { shared, kind, number, lower, upper })
     }
 
-    fn of_image(&self, node: ErofsNode) -> Arc<dyn Inode> {
+    fn with(&self, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Arc<Root> {
+        Root::join(self.shared.clone(), lower, upper)
+    }
+
+    fn of_image(&self, node: ErofsNode) -> Arc<Root> {
         let upper = self.shared.merged(node.number()).cloned();
         self.with(Some(node), upper)
     }
 
     /// The made-up directory and, where the image has it too, the image's.
-    fn of_generated(&self, upper: Arc<Generated>) -> Arc<dyn Inode> {
+    fn of_generated(&self, upper: Arc<Generated>) -> Arc<Root> {
         let merged = self.shared.merged.iter().find(|(_, other)| Arc::ptr_eq(other, &upper));
         let lower = merged.zip(self.shared.lower.as_ref());
         let lower = lower.and_then(|((number, _), file_system)| ErofsNode::new(file_system, *number).ok());
         self.with(lower, Some(upper))
+    }
+
+    /// The entry of a directory, looked for where it lies.
+    fn find(&self, name: &[u8]) -> Result<Arc<Root>, Errno> {
+        let upper = self.upper.as_ref().and_then(|upper| upper.child(name));
+        let lower = match &self.lower {
+            Some(lower) => lower.child(name),
+            None => Err(Errno::ENOENT),
+        };
+        match (upper, lower) {
+            (None, lower) => Ok(self.of_image(lower?)),
+            (Some(upper), Ok(lower)) if upper.is_stand_in() || self.shared.merged(lower.number()).is_some() => {
+                Ok(self.of_image(lower))
+            }
+            (Some(upper), _) => Ok(self.with(None, Some(upper.clone()))),
+        }
     }
 
     fn listing(&self) -> Result<Listing, Errno> {
@@ -146,32 +175,28 @@ impl File for Root {
 
 impl Inode for Root {
     fn kind(&self) -> u32 {
-        match (&self.lower, &self.upper) {
-            (Some(lower), _) => lower.kind(),
-            (None, Some(upper)) => upper.attributes(0).mode & general::S_IFMT,
-            (None, None) => 0,
-        }
+        self.kind
     }
 
     fn number(&self) -> u64 {
-        match (&self.lower, &self.upper) {
-            (Some(lower), _) => lower.number(),
-            (None, upper) => upper.as_ref().map_or(0, |upper| upper.number),
-        }
+        self.number
     }
 
     fn lookup(&self, _kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
-        let upper = self.upper.as_ref().and_then(|upper| upper.child(name));
-        let lower = match &self.lower {
-            Some(lower) => lower.child(name),
-            None => Err(Errno::ENOENT),
-        };
-        match (upper, lower) {
-            (None, lower) => Ok(self.of_image(lower?)),
-            (Some(upper), Ok(lower)) if upper.is_stand_in() || self.shared.merged(lower.number()).is_some() => {
-                Ok(self.of_image(lower))
+        if let Some(known) = self.shared.names.get(self.number, name) {
+            return Ok(known.ok_or(Errno::ENOENT)?);
+        }
+        match self.find(name) {
+            Ok(inode) => {
+                self.shared.names.put(self.number, name, Some(inode.clone()));
+                Ok(inode)
             }
-            (Some(upper), _) => Ok(self.with(None, Some(upper.clone()))),
+            Err(error) => {
+                if error == Errno::ENOENT {
+                    self.shared.names.put(self.number, name, None);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -191,6 +216,7 @@ impl Inode for Root {
         match (&self.lower, &self.upper) {
             _ if self.is_directory() => Ok(self),
             (None, Some(upper)) => Ok(Arc::new(Snapshot(upper.content(kernel)?))),
+            (Some(_), _) if self.kind == general::S_IFREG => Ok(self),
             (Some(lower), _) => Arc::new(lower.clone()).open(kernel, flags),
             (None, None) => Err(Errno::EIO),
         }
