@@ -1,0 +1,63 @@
+//! The reference page of the Linux ABI is made from the kernel's own table, and must be current.
+//!
+//! `UPDATE_DOCS=1 cargo test -p rumpkin-base --test linux_abi` writes it anew.
+
+use rumpkin_kernel::{Kernel, config::Config};
+use rumpuser_hosted as _;
+use std::{fmt::Write, fs, path::Path};
+
+/// The components of an image, with the folder that each lives in.
+const COMPONENTS: [(&str, fn(&mut Kernel)); 5] = [
+    ("vfs", rumpkin_vfs::register),
+    ("process", rumpkin_process::register),
+    ("event", rumpkin_event::register),
+    ("time", rumpkin_time::register),
+    ("net", rumpkin_net::register),
+];
+
+const HEAD: &str = "# The Linux ABI
+
+Made from the kernel's own table by `layers/5-base/tests/linux_abi.rs`; do not edit. x86-64 only. What is not listed returns
+`ENOSYS`, and is logged once, by name.
+
+`ARCH_SET_GS` is refused: GS belongs to the kernel. There is one address space: what needs fork(2) gets `ENOSYS` and a line in the
+log that says so.
+
+| number | call | component | what is supported, where that is not all |
+|---:|---|---|---|
+";
+
+fn page() -> String {
+    let mut page = String::from(HEAD);
+    let mut calls = Vec::new();
+    for (component, register) in COMPONENTS {
+        let mut kernel = Kernel::new(Config::default(), rumpuser::device::take());
+        register(&mut kernel);
+        calls.extend(kernel.table.calls().map(|call| (call, component)));
+    }
+    calls.sort_by_key(|(call, _)| call.number);
+    for (call, component) in calls {
+        writeln!(page, "| {} | `{}` | {component} | {} |", call.number, call.name, call.support).unwrap();
+    }
+    page
+}
+
+#[test]
+fn reference_page_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/linux-abi.md");
+    let page = page();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap();
+    assert!(written == page, "docs/linux-abi.md is not current: UPDATE_DOCS=1 cargo test -p rumpkin-base --test linux_abi");
+}
+
+#[test]
+fn no_call_is_registered_twice() {
+    let page = page();
+    let mut numbers: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let all = numbers.len();
+    numbers.dedup_by_key(|line| line.split('|').nth(1).unwrap_or_default());
+    assert_eq!(numbers.len(), all);
+}
