@@ -1,6 +1,8 @@
 //! The drivers against a simulated device that obeys the specification, and against ones that do not.
 
 mod block;
+mod console;
 mod net;
 mod queue;
+mod rng;
 mod transport;
