@@ -185,7 +185,7 @@ impl Operations for TcpSocket {
                     (options::TCP, net::TCP_KEEPINTVL) => options.keep_interval = positive(32767)?,
                     (options::TCP, net::TCP_KEEPCNT) => options.keep_count = positive(127)?,
                     (options::TCP, net::TCP_USER_TIMEOUT) if number >= 0 => options.user_timeout = number as u32,
-                    // A hint for the moment: acknowledgments are never late by more than 10 ms.
+                    // A hint for the moment: acknowledgments are never late by more than 40 ms.
                     (options::TCP, net::TCP_QUICKACK) => {}
                     (options::IP, net::IP_TTL) if number == -1 => options.time_to_live = 64,
                     (options::IP, net::IP_TTL) => options.time_to_live = positive(255)? as u8,

@@ -26,6 +26,8 @@ const CONNECT_TIMEOUT: u64 = 127 * SECOND;
 pub const HANDSHAKE_TIMEOUT: u64 = 30 * SECOND;
 /// How long a connection that its program has closed may take to end (Linux's `tcp_fin_timeout`).
 const ORPHAN_TIMEOUT: u64 = 60 * SECOND;
+/// How long an acknowledgment waits for data to go along with, in milliseconds (Linux's `TCP_DELACK_MIN`).
+const ACK_DELAY: u64 = 40;
 /// How long sent data may stay without an answer (Linux's fifteen retries), in milliseconds.
 const DATA_TIMEOUT: u64 = 924_000;
 
@@ -109,6 +111,7 @@ impl Connection {
         self.one.service = options.service;
         let socket = self.socket_mut();
         socket.set_nagle_enabled(!options.no_delay);
+        socket.set_ack_delay(Some(Duration::from_millis(ACK_DELAY)));
         socket.set_hop_limit(Some(options.time_to_live.max(1)));
         // smoltcp has one interval for the first probe and the following ones.
         let idle = options.keep_alive.then(|| Duration::from_secs(u64::from(options.keep_idle)));
