@@ -1,6 +1,6 @@
 //! What becomes of signals on the way back to user code, and of the calls that they interrupted (signal(7)).
 
-use crate::frame;
+use crate::{frame, tell_of_stop};
 use alloc::sync::Arc;
 use rumpkin_kernel::{
     Errno,
@@ -61,9 +61,7 @@ pub fn settle(thread: &Arc<Thread>, registers: &mut Registers, mut interrupted: 
             let action = thread.process.action(number);
             match signal::disposition(number, &action) {
                 Disposition::Ignore => {}
-                Disposition::Stop => {
-                    log::warn!("{}: signal {number} would stop it for ever: ignored", thread.process.name());
-                }
+                Disposition::Stop => tell_of_stop(&thread.process, number),
                 Disposition::Terminate => terminate(thread, registers, info),
                 Disposition::Handle => {
                     if let Some(interrupted) = interrupted.take() {

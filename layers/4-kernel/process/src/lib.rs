@@ -70,6 +70,8 @@ struct State {
     not_dumpable: AtomicBool,
     /// The process was told once that there are no child processes.
     told_of_fork: AtomicBool,
+    /// It was told once that it cannot be stopped.
+    told_of_stop: AtomicBool,
 }
 
 /// Adds the component to a kernel.
@@ -132,6 +134,14 @@ fn kill_when_exhausted(process: &Arc<Process>) {
 /// This component's state of a process.
 fn state(process: &Process) -> Option<&State> {
     process.parts.get()
+}
+
+/// Says once per process that there is nobody who could continue it, so that it is not stopped.
+fn tell_of_stop(process: &Process, number: u8) {
+    let first = state(process).is_some_and(|state| !state.told_of_stop.swap(true, Ordering::Relaxed));
+    if first {
+        log::warn!("{}: signal {number} would stop it for ever: ignored", process.name());
+    }
 }
 
 /// Says once per process that a call would need a second process.

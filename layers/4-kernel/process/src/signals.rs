@@ -172,7 +172,7 @@ fn rt_sigtimedwait(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 fn rt_sigreturn(call: &mut Call<'_>) -> Result<usize, Errno> {
     if frame::pop(call.thread, call.registers).is_err() {
-        log::error!("{}: bad signal frame at {:#x}", call.process().name(), call.registers.rsp);
+        log::debug!("{}: bad signal frame at {:#x}", call.process().name(), call.registers.rsp);
         deliver::force(call.thread, call.registers, Info::from_kernel(SIGSEGV), Trap::default());
     }
     // The caller stores the result in `rax`, which the frame has set.
