@@ -93,6 +93,7 @@ struct Data {
 
 impl Block {
     /// Sets the device up.
+    #[cold]
     pub fn new(machine: &'static dyn Machine, transport: Arc<dyn Transport>) -> Result<Self> {
         use feature::{BLOCK_SIZE, DISCARD, FLUSH, READ_ONLY, SIZE_MAX};
         let device = &*transport;
@@ -153,6 +154,7 @@ impl Block {
     }
 
     /// Asks the device for its serial number. Blocks; to be called once interrupts arrive.
+    #[cold]
     pub fn identify(&self) {
         let serial = self.shared.with_slot(|slot| {
             let data =

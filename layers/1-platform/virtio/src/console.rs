@@ -65,6 +65,7 @@ impl Input {
 
 impl Terminal {
     /// Sets the device up.
+    #[cold]
     pub fn new(machine: &'static dyn Machine, transport: Arc<dyn Transport>) -> Result<Self> {
         let device = &*transport;
         let chosen = transport::negotiate(device, 0)?;

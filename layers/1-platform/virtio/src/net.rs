@@ -106,6 +106,7 @@ impl Handler for Interrupt {
 
 impl Net {
     /// Sets the device up and gives it all receive buffers.
+    #[cold]
     pub fn new(machine: &dyn Machine, transport: Arc<dyn Transport>, sizes: Sizes) -> Result<Self> {
         use feature::{CSUM, GUEST_CSUM, GUEST_TSO4, MAC, MRG_RXBUF, MTU};
         let device = &*transport;
@@ -182,6 +183,7 @@ impl Net {
     }
 
     /// Puts a device that breaks the rules out of service: it is reset, so that it writes no memory any more.
+    #[cold]
     fn stop(&mut self, error: Error) {
         if !self.down {
             self.down = true;

@@ -78,6 +78,7 @@ pub struct Queue {
 
 impl Queue {
     /// Lays out a queue of `size` entries (a power of two up to 32768); `enable` tells the device and gives the doorbell.
+    #[cold]
     pub fn new(
         machine: &dyn Machine,
         size: u16,

@@ -52,6 +52,7 @@ impl State {
 
 impl Rng {
     /// Sets the device up.
+    #[cold]
     pub fn new(machine: &'static dyn Machine, transport: Arc<dyn Transport>) -> Result<Self> {
         let device = &*transport;
         let chosen = transport::negotiate(device, 0)?;

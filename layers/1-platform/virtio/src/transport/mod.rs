@@ -100,6 +100,7 @@ impl Doorbell {
 }
 
 /// Resets the device and waits until it is.
+#[cold]
 pub fn reset(transport: &dyn Transport) -> Result<()> {
     transport.set_status(0);
     for _ in 0..1_000_000 {
@@ -112,6 +113,7 @@ pub fn reset(transport: &dyn Transport) -> Result<()> {
 }
 
 /// The first half of VIRTIO 1.2 §3.1.1: reset, then agree on features. Returns those chosen out of `wanted`.
+#[cold]
 pub fn negotiate(transport: &dyn Transport, wanted: u64) -> Result<u64> {
     use status::{ACKNOWLEDGE, DRIVER, FAILED, FEATURES_OK};
     reset(transport)?;
@@ -132,12 +134,14 @@ pub fn negotiate(transport: &dyn Transport, wanted: u64) -> Result<u64> {
 }
 
 /// The second half: the device may now use its queues.
+#[cold]
 pub fn start(transport: &dyn Transport) {
     use status::{ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK};
     transport.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
 }
 
 /// A little-endian field of the configuration space, read when it was not changing (VIRTIO 1.2 §2.5.1).
+#[cold]
 pub fn read_configuration<const N: usize>(transport: &dyn Transport, offset: usize) -> Result<[u8; N]> {
     let mut bytes = [0; N];
     for _ in 0..100 {
@@ -153,6 +157,7 @@ pub fn read_configuration<const N: usize>(transport: &dyn Transport, offset: usi
 }
 
 /// The largest power of two that both the device and the driver like, at least `least`.
+#[cold]
 pub fn queue_size(transport: &dyn Transport, queue: u16, wanted: u16, least: u16) -> Result<u16> {
     let limit = transport.queue_limit(queue).min(wanted);
     let size = limit.checked_ilog2().map_or(0, |exponent| 1 << exponent);

@@ -57,6 +57,7 @@ impl Pci {
     ///
     /// # Errors
     /// [`Error::Legacy`] if there is no modern interface, others if the registers are not where they may be.
+    #[cold]
     pub fn new<C: ConfigurationAccess + Copy>(
         access: C,
         function: DeviceFunction,
