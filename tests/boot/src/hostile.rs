@@ -153,7 +153,7 @@ impl Workshop<'_> {
                 "an entry point in the kernel",
                 |p| p[24..32].copy_from_slice(&0xffff_ffff_8010_0000_u64.to_le_bytes()),
                 126,
-                "entry",
+                "malformed",
             ),
             ("segments in the kernel", |p| change_segments(p, 16, 0xffff_ffff_8010_0000), 126, "/bin/program"),
             ("segments larger than memory", |p| change_segments(p, 40, 1 << 46), 126, "/bin/program"),
@@ -188,7 +188,7 @@ impl Workshop<'_> {
         for (document, piece) in [
             (r#"{"nonsense":1}"#, "nonsense"),
             (r#"{"hostname":3}"#, "hostname"),
-            (r#"{"hostname":null}"#, "hostname"),
+            (r#"{"hostname":["a"]}"#, "hostname"),
             (r#"{"programs":{}}"#, "programs"),
             (r#"{"programs":[]}"#, "programs"),
             (r#"{"programs":[{"argv":[]}]}"#, "argv"),
