@@ -4,12 +4,12 @@ use crate::options::RunOptions;
 use crate::qemu::{self, Files};
 use crate::status::{Report, conclude};
 use crate::{configuration, inspect, qmp};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGABRT, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -33,7 +33,7 @@ pub fn run(options: &RunOptions) -> Result<u8, String> {
         ));
     }
     let document = configuration::effective(image.configuration, options)?;
-    let guest = Guest {
+    let mut guest = Guest {
         image: options.image.clone(),
         machine: options.machine,
         kvm: use_kvm(options.accel)?,
@@ -56,7 +56,14 @@ pub fn run(options: &RunOptions) -> Result<u8, String> {
         tempfile::Builder::new().prefix("rumpkin-").tempdir().map_err(|error| format!("temporary folder: {error}"))?;
     let files = Files::new(folder.path());
     write_private(&files.configuration, document.to_string().as_bytes())?;
-    let (killed, ended) = supervise(options, &guest, &files)?;
+    let mut ran = supervise(options, &guest, &files)?;
+    if guest.kvm && options.accel == Accelerator::Auto && ran.1.signal() == Some(SIGABRT) {
+        // QEMU aborts where the device opens and KVM then refuses the processor (nested virtualization, mostly).
+        eprintln!("rumpkin: KVM does not work on this machine; running in software emulation");
+        guest.kvm = false;
+        ran = supervise(options, &guest, &files)?;
+    }
+    let (killed, ended) = ran;
     let report = fs::read(&files.status).ok().and_then(|bytes| Report::parse(&String::from_utf8_lossy(&bytes)));
     let (status, message) = conclude(report, killed, ended);
     if let Some(message) = message {
