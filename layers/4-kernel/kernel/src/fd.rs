@@ -3,7 +3,7 @@
 use crate::file::OpenFile;
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::Errno;
-use rumpuser::sync::Mutex;
+use rumpuser::{memory::free_frames, sync::Mutex};
 
 /// Most descriptors of a process (`RLIMIT_NOFILE`).
 pub const MAX_DESCRIPTORS: usize = 65536;
@@ -44,16 +44,22 @@ impl Slots {
         least.max(self.taken.len().saturating_mul(64))
     }
 
-    /// Puts something into a slot; what was there comes back.
-    fn put(&mut self, index: usize, slot: Slot) -> Option<Slot> {
+    /// Puts something into a slot; what was there comes back. `ENFILE` if memory for users has run out: the rest is for
+    /// what the kernel cannot refuse, as it can an open file.
+    fn put(&mut self, index: usize, slot: Slot) -> Result<Option<Slot>, Errno> {
+        if free_frames() == 0 {
+            return Err(Errno::ENFILE);
+        }
         if index >= self.slots.len() {
+            let more = index.saturating_add(1).saturating_sub(self.slots.len());
+            self.slots.try_reserve(more).map_err(|_| Errno::ENFILE)?;
             self.slots.resize(index.saturating_add(1), None);
             self.taken.resize(self.slots.len().div_ceil(64), 0);
         }
         if let Some(word) = self.taken.get_mut(index / 64) {
             *word |= 1 << (index % 64);
         }
-        self.slots.get_mut(index).and_then(|place| place.replace(slot))
+        Ok(self.slots.get_mut(index).and_then(|place| place.replace(slot)))
     }
 
     /// Empties a slot.
@@ -75,7 +81,8 @@ impl DescriptorTable {
         self.0.lock().get(descriptor).map(|slot| slot.file.clone()).ok_or(Errno::EBADF)
     }
 
-    /// The lowest free descriptor that is at least `least` now points at `file`. `EMFILE` if there is none.
+    /// The lowest free descriptor that is at least `least` now points at `file`. `EMFILE` if there is none, `ENFILE` if
+    /// memory has run out.
     pub fn insert(&self, file: Arc<OpenFile>, close_on_exec: bool, least: usize) -> Result<i32, Errno> {
         let mut slots = self.0.lock();
         if least >= MAX_DESCRIPTORS {
@@ -85,7 +92,7 @@ impl DescriptorTable {
         if descriptor >= MAX_DESCRIPTORS {
             return Err(Errno::EMFILE);
         }
-        slots.put(descriptor, Slot { file, close_on_exec });
+        slots.put(descriptor, Slot { file, close_on_exec })?;
         i32::try_from(descriptor).map_err(|_| Errno::EMFILE)
     }
 
@@ -100,7 +107,7 @@ impl DescriptorTable {
         if index >= MAX_DESCRIPTORS {
             return Err(Errno::EBADF);
         }
-        let old = self.0.lock().put(index, Slot { file, close_on_exec });
+        let old = self.0.lock().put(index, Slot { file, close_on_exec })?;
         Ok(old.map(|slot| slot.file))
     }
 

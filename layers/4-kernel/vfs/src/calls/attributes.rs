@@ -312,6 +312,7 @@ fn utimensat(call: &mut Call<'_>) -> Result<usize, Errno> {
 fn describe(mount: &Mount) -> StatFs {
     let (blocks, used) = mount.limit.as_ref().map_or((0, 0), |limit| limit.counts());
     let free = blocks.saturating_sub(used) as u64;
+    let inodes = mount.limit.as_ref().map_or(0, |limit| limit.inodes());
     StatFs {
         kind: i64::from(mount.info.magic),
         block_size: PAGE_SIZE as i64,
@@ -319,7 +320,7 @@ fn describe(mount: &Mount) -> StatFs {
         blocks_free: free,
         blocks_available: free,
         files: blocks as u64,
-        files_free: free,
+        files_free: blocks.saturating_sub(inodes) as u64,
         id: mount.info.device,
         name_length: 255,
         fragment_size: PAGE_SIZE as i64,

@@ -146,7 +146,7 @@ fn open_unnamed(process: &Process, directory: Location, wish: &Wish) -> Result<A
         return Err(Errno::EINVAL);
     }
     let any: &dyn Any = &*directory.inode;
-    let inode = any.downcast_ref::<TmpfsNode>().ok_or(Errno::EOPNOTSUPP)?.unnamed(wish.mode, false);
+    let inode = any.downcast_ref::<TmpfsNode>().ok_or(Errno::EOPNOTSUPP)?.unnamed(wish.mode, false)?;
     let place = Location { mount: directory.mount.clone(), inode };
     let content = open_content(process, &place, wish)?;
     let name = alloc::format!("#{}", place.inode.number()).into_bytes();
@@ -233,7 +233,7 @@ fn memfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     let executable = flags & general::MFD_NOEXEC_SEAL == 0;
     let permissions = if executable { 0o777 } else { 0o666 };
     let sealable = flags & (general::MFD_ALLOW_SEALING | general::MFD_NOEXEC_SEAL) != 0;
-    let inode = Vfs::of(kernel)?.unnamed.unnamed(permissions, sealable);
+    let inode = Vfs::of(kernel)?.unnamed.unnamed(permissions, sealable)?;
     let root = tree::of(kernel)?.root();
     let place = Location { mount: root.mount.clone(), inode: inode.clone() };
     let open =

@@ -6,7 +6,7 @@ use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::io::{Sink, Source};
 use rumpkin_mm::Mappable;
 use rumpuser::{
-    memory::{Frame, PAGE_SIZE},
+    memory::{Frame, PAGE_SIZE, free_frames},
     sync::Mutex,
 };
 
@@ -18,16 +18,35 @@ const PAGE: u64 = PAGE_SIZE as u64;
 /// What passes through the kernel stack at once.
 const CHUNK: usize = 2048;
 
-/// How many frames the files of several file systems may take together.
+/// How many frames the files of several file systems may take together, and how many inodes there may be.
 pub struct Limit {
     total: usize,
     used: AtomicUsize,
+    inodes: AtomicUsize,
 }
 
 impl Limit {
-    /// At most `total` frames.
+    /// At most `total` frames, and as many inodes.
     pub fn new(total: usize) -> Limit {
-        Limit { total, used: AtomicUsize::new(0) }
+        Limit { total, used: AtomicUsize::new(0), inodes: AtomicUsize::new(0) }
+    }
+
+    /// Counts one more inode, which comes out of the kernel's heap. `ENOSPC` if there are too many, or memory has run out.
+    pub fn take_inode(&self) -> Result<(), Errno> {
+        check_memory()?;
+        let room = |used: usize| (used < self.total).then(|| used.saturating_add(1));
+        self.inodes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).map_err(|_| Errno::ENOSPC)?;
+        Ok(())
+    }
+
+    /// Counts one inode less.
+    pub fn give_inode_back(&self) {
+        self.inodes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Inodes in use.
+    pub fn inodes(&self) -> usize {
+        self.inodes.load(Ordering::Relaxed)
     }
 
     /// Frames in all, and frames in use.
@@ -47,6 +66,11 @@ impl Limit {
     fn give_back(&self, count: usize) {
         self.used.fetch_sub(count, Ordering::Relaxed);
     }
+}
+
+/// `ENOSPC` if memory for users has run out: the rest is for what the kernel cannot refuse.
+pub fn check_memory() -> Result<(), Errno> {
+    if free_frames() == 0 { Err(Errno::ENOSPC) } else { Ok(()) }
 }
 
 #[derive(Default)]

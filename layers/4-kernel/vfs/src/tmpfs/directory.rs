@@ -1,6 +1,9 @@
 //! Directories of a tmpfs: entries by name, and by the position that readers of the directory come back to.
 
-use super::node::{Kind, TmpfsNode};
+use super::{
+    content::check_memory,
+    node::{Kind, TmpfsNode},
+};
 use crate::inode::Inode;
 use alloc::{
     collections::BTreeMap,
@@ -91,6 +94,7 @@ impl TmpfsNode {
     }
 
     pub(super) fn insert(&self, name: &[u8], node: Arc<TmpfsNode>) -> Result<(), Errno> {
+        check_memory()?;
         let _changes = self.file_system.changes.lock();
         let mut directory = self.live_directory()?;
         if directory.get(name).is_ok() {

@@ -64,7 +64,17 @@ pub struct TmpfsNode {
     pub(super) kind: Kind,
     pub(super) attributes: Mutex<Attributes>,
     number: u64,
+    /// It counts as one of the inodes that there may be.
+    counted: bool,
     this: Weak<TmpfsNode>,
+}
+
+impl Drop for TmpfsNode {
+    fn drop(&mut self) {
+        if self.counted {
+            self.file_system.limit.give_inode_back();
+        }
+    }
 }
 
 impl Tmpfs {
@@ -72,12 +82,17 @@ impl Tmpfs {
     #[allow(clippy::new_ret_no_self)]
     pub fn new(device: u64, limit: Arc<Limit>, permissions: u32) -> Arc<TmpfsNode> {
         let file_system = Arc::new(Tmpfs { device, limit, next_number: AtomicU64::new(1), changes: Mutex::new(()) });
-        TmpfsNode::new(&file_system, Kind::Directory(Mutex::new(Directory::new(Weak::new()))), permissions)
+        TmpfsNode::build(&file_system, Kind::Directory(Mutex::new(Directory::new(Weak::new()))), permissions, false)
     }
 }
 
 impl TmpfsNode {
-    pub(super) fn new(file_system: &Arc<Tmpfs>, kind: Kind, permissions: u32) -> Arc<TmpfsNode> {
+    fn new(file_system: &Arc<Tmpfs>, kind: Kind, permissions: u32) -> Result<Arc<TmpfsNode>, Errno> {
+        file_system.limit.take_inode()?;
+        Ok(TmpfsNode::build(file_system, kind, permissions, true))
+    }
+
+    fn build(file_system: &Arc<Tmpfs>, kind: Kind, permissions: u32, counted: bool) -> Arc<TmpfsNode> {
         let now = clock::realtime();
         let links = if matches!(kind, Kind::Directory(_)) { 2 } else { 1 };
         let attributes = Attributes {
@@ -96,21 +111,22 @@ impl TmpfsNode {
             kind,
             attributes: Mutex::new(attributes),
             number,
+            counted,
             this: this.clone(),
         })
     }
 
     /// A file without a name (memfd_create(2), `O_TMPFILE`).
-    pub fn unnamed(&self, permissions: u32, sealable: bool) -> Arc<TmpfsNode> {
+    pub fn unnamed(&self, permissions: u32, sealable: bool) -> Result<Arc<TmpfsNode>, Errno> {
         let pages = Pages::new(self.file_system.limit.clone(), sealable);
-        let node = TmpfsNode::new(&self.file_system, Kind::File(pages), permissions);
+        let node = TmpfsNode::new(&self.file_system, Kind::File(pages), permissions)?;
         node.attributes.lock().links = 0;
-        node
+        Ok(node)
     }
 
     /// Adds a device to a directory.
     pub fn add_device(&self, name: &[u8], device: Arc<dyn File>, number: u64, mode: u32) -> Result<(), Errno> {
-        let node = TmpfsNode::new(&self.file_system, Kind::Device(device, number, mode & general::S_IFMT), mode);
+        let node = TmpfsNode::new(&self.file_system, Kind::Device(device, number, mode & general::S_IFMT), mode)?;
         self.insert(name, node)
     }
 
@@ -131,7 +147,7 @@ impl TmpfsNode {
         attributes.change = now;
     }
 
-    pub(super) fn make(&self, new: New) -> Arc<TmpfsNode> {
+    fn make(&self, new: New) -> Result<Arc<TmpfsNode>, Errno> {
         let (kind, permissions) = match new {
             New::File(permissions) => (Kind::File(Pages::new(self.file_system.limit.clone(), false)), permissions),
             New::Directory(permissions) => {
@@ -301,7 +317,7 @@ impl Inode for TmpfsNode {
     }
 
     fn create(&self, name: &[u8], new: New) -> Result<Arc<dyn Inode>, Errno> {
-        let node = self.make(new);
+        let node = self.make(new)?;
         self.insert(name, node.clone())?;
         Ok(node)
     }
