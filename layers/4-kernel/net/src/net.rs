@@ -13,7 +13,13 @@ use rumpkin_kernel::{
     thread::Thread,
     wait::{Events, WaitQueue, block_on},
 };
-use rumpuser::{clock, device::Link, memory, sync::Mutex, thread};
+use rumpuser::{
+    clock,
+    device::Link,
+    memory,
+    sync::{Mutex, MutexGuard},
+    thread,
+};
 use spin::Once;
 
 /// How long the first use of the network waits for an address, from the start of the stack, in nanoseconds.
@@ -31,11 +37,14 @@ pub struct Net {
 }
 
 /// What a piece of work leaves to do.
-struct Outcome {
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    /// Nothing.
+    Done,
     /// There is more to do at once.
-    more: bool,
+    More,
     /// The net thread sleeps too long, or must wait for room in the device.
-    concerns_driver: bool,
+    ConcernsDriver,
 }
 
 impl Net {
@@ -64,31 +73,41 @@ impl Net {
 
     /// Works on the stack.
     pub fn with<R>(&self, work: impl FnOnce(&mut Stack) -> R) -> R {
-        let (result, outcome) = self.locked(work);
-        if outcome.more || outcome.concerns_driver {
+        let mut stack = self.begin();
+        let result = work(&mut stack);
+        if self.end(stack) != Outcome::Done {
             self.wake();
         }
         result
     }
 
-    fn locked<R>(&self, work: impl FnOnce(&mut Stack) -> R) -> (R, Outcome) {
+    // Both ends of a piece of work are apart from it, so that they are compiled once and not for each.
+
+    fn begin(&self) -> MutexGuard<'_, Stack> {
         let mut stack = self.stack.lock();
         stack.ip.now = clock::monotonic();
-        let was_configured = stack.configured;
-        let result = work(&mut stack);
+        stack
+    }
+
+    #[inline(never)]
+    fn end(&self, mut stack: MutexGuard<'_, Stack>) -> Outcome {
         let more = stack.finish();
         let notices = core::mem::take(&mut stack.notices);
-        let now_configured = stack.configured && !was_configured;
+        let newly_configured = core::mem::take(&mut stack.newly_configured);
         // The net thread must know of a deadline that is earlier than the one it sleeps for, and of a full device.
         let next = stack.ip.timers.next().unwrap_or(u64::MAX);
         let early = next < self.sleeps_until.load(Ordering::SeqCst);
-        let outcome = Outcome { more, concerns_driver: early || stack.ip.is_backed_up() };
+        let concerns_driver = early || stack.ip.is_backed_up();
         drop(stack);
         shared::announce(notices);
-        if now_configured {
+        if newly_configured {
             self.configured.notify(Events::READ);
         }
-        (result, outcome)
+        match (more, concerns_driver) {
+            (true, _) => Outcome::More,
+            (false, true) => Outcome::ConcernsDriver,
+            (false, false) => Outcome::Done,
+        }
     }
 
     fn wake(&self) {
@@ -104,12 +123,11 @@ impl Net {
         let me = self.driver.call_once(thread::current).clone();
         self.stack.lock().ip.set_thread(me);
         loop {
-            let (count, outcome) = self.locked(|stack| {
-                self.sleeps_until.store(0, Ordering::SeqCst);
-                stack.run_timers();
-                stack.receive()
-            });
-            if outcome.more || Stack::is_full_batch(count) {
+            let mut stack = self.begin();
+            self.sleeps_until.store(0, Ordering::SeqCst);
+            stack.run_timers();
+            let count = stack.receive();
+            if self.end(stack) == Outcome::More || Stack::is_full_batch(count) {
                 // What has been received is for others to work on.
                 thread::yield_now();
                 continue;

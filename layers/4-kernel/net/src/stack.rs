@@ -36,6 +36,8 @@ pub struct Stack {
     pub nameservers: Vec<Address>,
     /// The address is known, or there will be none.
     pub configured: bool,
+    /// It became known just now, and those who wait for it are to be told.
+    pub newly_configured: bool,
     dhcp: Option<Client>,
     fixed_gateway: Option<Address>,
     fixed_nameservers: bool,
@@ -62,6 +64,7 @@ impl Stack {
             notices: Notices::new(),
             nameservers: network.nameservers.iter().map(|address| Address::from(*address)).collect(),
             configured: true,
+            newly_configured: false,
             dhcp: None,
             fixed_gateway: network.gateway.map(Address::from),
             fixed_nameservers: !network.nameservers.is_empty(),
@@ -90,6 +93,7 @@ impl Stack {
 
     fn set_address(&mut self, addressing: Addressing) {
         self.ip.addressing = Some(addressing);
+        self.newly_configured = !self.configured;
         self.configured = true;
         self.ip.announce();
         if let Some(gateway) = addressing.gateway {

@@ -105,7 +105,7 @@ impl Operations for TcpSocket {
     }
 
     fn shutdown(&self, read: bool, write: bool) -> Result<(), Errno> {
-        self.net.with(|stack| stack.tcp.shutdown(self.key, read, write, &mut stack.ip))
+        self.net.with(|stack| stack.tcp.shutdown(self.key, read, write, &mut stack.ip, &mut stack.notices))
     }
 
     fn local(&self) -> SocketAddress {

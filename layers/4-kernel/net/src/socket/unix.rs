@@ -9,7 +9,7 @@ use rumpkin_kernel::{
     io::{Sink, Source},
     wait::Events,
 };
-use rumpuser::sync::Mutex;
+use rumpuser::sync::{Mutex, MutexGuard};
 
 /// Bytes that one direction holds (Linux's `wmem_default`).
 const CAPACITY: usize = 212_992;
@@ -85,18 +85,31 @@ impl Pair {
 }
 
 impl End {
-    /// Works on what comes in and what goes out, then tells both ends' readiness. `work` says whether something was added.
+    /// Works on what comes in and what goes out, then tells both ends' readiness.
     fn work<R>(&self, work: impl FnOnce(&mut Direction, &mut Direction) -> R) -> R {
-        let mut notices = Notices::new();
         let mut directions = self.pair.directions.lock();
-        let [one, other] = &mut *directions;
-        let (incoming, outgoing) = match self.side {
-            Side::One => (one, other),
-            Side::Other => (other, one),
-        };
+        let (incoming, outgoing) = self.sides(&mut directions);
         let before = outgoing.bytes;
         let result = work(incoming, outgoing);
-        let more = if outgoing.bytes > before { Events::READ | Events::READ_NORMAL } else { Events::empty() };
+        self.tell(directions, before);
+        result
+    }
+
+    /// What comes in and what goes out.
+    fn sides<'a>(&self, directions: &'a mut [Direction; 2]) -> (&'a mut Direction, &'a mut Direction) {
+        let [one, other] = directions;
+        match self.side {
+            Side::One => (one, other),
+            Side::Other => (other, one),
+        }
+    }
+
+    #[inline(never)]
+    fn tell(&self, mut directions: MutexGuard<'_, [Direction; 2]>, bytes_before: usize) {
+        let mut notices = Notices::new();
+        let (incoming, outgoing) = self.sides(&mut directions);
+        let more = outgoing.bytes > bytes_before;
+        let again = if more { Events::READ | Events::READ_NORMAL } else { Events::empty() };
         let mine = self.pair.readiness(incoming, outgoing);
         let theirs = self.pair.readiness(outgoing, incoming);
         let [one, other] = &self.pair.ends;
@@ -105,10 +118,9 @@ impl End {
             Side::Other => (other, one),
         };
         me.update(mine, Events::empty(), &mut notices);
-        peer.update(theirs, more, &mut notices);
+        peer.update(theirs, again, &mut notices);
         drop(directions);
         shared::announce(notices);
-        result
     }
 }
 

@@ -349,8 +349,25 @@ impl Tcp {
         self.read(key, |connection| connection.peek(destination))
     }
 
-    /// Ends one or both directions.
-    pub fn shutdown(&mut self, key: Key, read: bool, write: bool, ip: &mut Ip) -> Result<(), Errno> {
+    /// Ends one or both directions. A listener whose reading side is ended accepts no more, and is as new.
+    pub fn shutdown(
+        &mut self,
+        key: Key,
+        read: bool,
+        write: bool,
+        ip: &mut Ip,
+        notices: &mut Notices,
+    ) -> Result<(), Errno> {
+        if self.is_listening(key) {
+            if read {
+                self.stop_listening(key, ip);
+                if let Some(socket) = self.sockets.get(key) {
+                    let ready = Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP | Events::READ_HANG_UP;
+                    socket.shared.update(ready | Events::READ | Events::READ_NORMAL, ready, notices);
+                }
+            }
+            return Ok(());
+        }
         let connection = self.connection(key)?;
         if connection.connecting() {
             return Err(Errno::ENOTCONN);
@@ -372,18 +389,26 @@ impl Tcp {
             Role::Idle => {
                 self.sockets.remove(key);
             }
-            Role::Listening(listener) => {
-                let waiting: Vec<Key> =
-                    listener.half_open.drain(..).map(|(_, key)| key).chain(listener.ready.drain(..)).collect();
+            Role::Listening(_) => {
+                self.stop_listening(key, ip);
                 self.sockets.remove(key);
-                for key in waiting {
-                    self.abandon(key, true, ip);
-                }
             }
             Role::Connection(_) => {
                 let reset = socket.options.linger == Some(0);
                 self.abandon(key, reset, ip);
             }
+        }
+    }
+
+    /// Resets everyone who waits for a listener; the socket is idle then.
+    fn stop_listening(&mut self, key: Key, ip: &mut Ip) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let Role::Listening(listener) = core::mem::replace(&mut socket.role, Role::Idle) else { return };
+        for (_, key) in listener.half_open {
+            self.abandon(key, true, ip);
+        }
+        for key in listener.ready {
+            self.abandon(key, true, ip);
         }
     }
 

@@ -38,7 +38,7 @@ fn data_flows_both_ways_and_ends() {
         transfer(&mut world, (0, client), (1, server), &pattern(300_000));
         transfer(&mut world, (1, server), (0, client), &pattern(300_000));
         assert_eq!(world.receive(1, server), Err(Errno::EAGAIN));
-        world.on(0, |stack| stack.tcp.shutdown(client, false, true, &mut stack.ip)).unwrap();
+        world.on(0, |stack| stack.tcp.shutdown(client, false, true, &mut stack.ip, &mut stack.notices)).unwrap();
         assert!(world.run_until(|world| world.receive(1, server) == Ok(Vec::new())));
         assert_eq!(world.send(0, client, b"x"), Err(Errno::EPIPE));
         transfer(&mut world, (1, server), (0, client), b"half closed");
@@ -320,4 +320,18 @@ fn thousands_of_short_connections_leave_nothing_behind() {
         world.round();
         assert_eq!(world.stacks[0].tcp.count(), 1, "{turn}");
     }
+}
+
+#[test]
+fn shutting_a_listener_down_ends_accepting() {
+    let mut world = World::new(Shape::default());
+    let listener = world.listen(80, 8);
+    let (client, shared) = world.connect_to((OTHER, 80));
+    world.run_for(SECOND);
+    assert!(shared.ready().contains(Events::WRITE) && !shared.ready().contains(Events::HANG_UP));
+    world.on(1, |stack| stack.tcp.shutdown(listener, true, false, &mut stack.ip, &mut stack.notices)).unwrap();
+    assert_eq!(world.on(1, |stack| stack.tcp.accept(listener).err()), Some(Errno::EINVAL));
+    world.run_for(SECOND);
+    assert_eq!(world.receive(0, client), Err(Errno::ECONNRESET));
+    assert_eq!(world.stacks[1].tcp.count(), 1);
 }
