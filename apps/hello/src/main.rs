@@ -30,9 +30,7 @@ impl Options {
                 "--echo" => options.echo = true,
                 "--exit" => {
                     let status = arguments.next().ok_or("--exit needs a status")?;
-                    options.status = status
-                        .parse()
-                        .map_err(|_| format!("not a status from 0 to 255: {status}"))?;
+                    options.status = status.parse().map_err(|_| format!("not a status from 0 to 255: {status}"))?;
                 }
                 _ => return Err(format!("unknown argument: {argument}")),
             }
@@ -68,9 +66,7 @@ fn run(options: &Options) -> io::Result<()> {
 }
 
 fn main() -> ExitCode {
-    let arguments = env::args_os()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned());
+    let arguments = env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let options = match Options::parse(arguments) {
         Ok(options) => options,
         Err(message) => {
@@ -97,26 +93,14 @@ mod tests {
 
     #[test]
     fn flags_combine() {
-        let expected = Options {
-            arguments: true,
-            environment: true,
-            echo: true,
-            status: 7,
-        };
+        let expected = Options { arguments: true, environment: true, echo: true, status: 7 };
         assert_eq!(parse("--exit 7 --echo --env --args"), Ok(expected));
         assert_eq!(parse(""), Ok(Options::default()));
     }
 
     #[test]
     fn bad_arguments_are_refused() {
-        for line in [
-            "--exit",
-            "--exit 256",
-            "--exit -1",
-            "--exit x",
-            "--hello",
-            "x",
-        ] {
+        for line in ["--exit", "--exit 256", "--exit -1", "--exit x", "--hello", "x"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

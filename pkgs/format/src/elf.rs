@@ -91,16 +91,11 @@ impl Header {
             return Err(Error::NotX86_64Executable);
         }
         let segments_count = field16(OFFSET_PHNUM)?;
-        if usize::from(field16(54)?) != SEGMENT_SIZE
-            || !(1..=SEGMENT_LIMIT).contains(&segments_count)
-        {
+        if usize::from(field16(54)?) != SEGMENT_SIZE || !(1..=SEGMENT_LIMIT).contains(&segments_count) {
             return Err(Error::ProgramHeaders);
         }
         let segments_offset = u64_at(&header, OFFSET_PHOFF).ok_or(Error::Truncated)?;
-        Ok(Header {
-            segments_offset,
-            segments_count,
-        })
+        Ok(Header { segments_offset, segments_count })
     }
 
     /// Writes these fields into the file header at the beginning of `file`, whose other fields stay.
@@ -124,20 +119,13 @@ impl Header {
             .take(usize::from(self.segments_count))
             .map_while(Segment::decode)
             .collect();
-        if segments.len() == usize::from(self.segments_count) {
-            Ok(segments)
-        } else {
-            Err(Error::ProgramHeaders)
-        }
+        if segments.len() == usize::from(self.segments_count) { Ok(segments) } else { Err(Error::ProgramHeaders) }
     }
 }
 
 /// Copies `value` into `file` at `offset`.
 fn put(file: &mut [u8], offset: usize, value: &[u8]) -> Result<(), Error> {
-    let field = file
-        .get_mut(offset..)
-        .and_then(|rest| rest.get_mut(..value.len()))
-        .ok_or(Error::Truncated)?;
+    let field = file.get_mut(offset..).and_then(|rest| rest.get_mut(..value.len())).ok_or(Error::Truncated)?;
     field.copy_from_slice(value);
     Ok(())
 }
@@ -169,16 +157,14 @@ impl Segment {
             SegmentKind::Other(other) => other,
         };
         let mut entry = [0; SEGMENT_SIZE];
-        let words = [u64::from(kind) | u64::from(self.flags) << 32]
-            .into_iter()
-            .chain([
-                self.offset,
-                self.virtual_address,
-                self.physical_address,
-                self.file_size,
-                self.memory_size,
-                self.align,
-            ]);
+        let words = [u64::from(kind) | u64::from(self.flags) << 32].into_iter().chain([
+            self.offset,
+            self.virtual_address,
+            self.physical_address,
+            self.file_size,
+            self.memory_size,
+            self.align,
+        ]);
         for (slot, word) in entry.chunks_exact_mut(8).zip(words) {
             slot.copy_from_slice(&word.to_le_bytes());
         }
@@ -189,16 +175,13 @@ impl Segment {
     #[must_use]
     pub fn bytes<'a>(&self, file: &'a [u8]) -> Option<&'a [u8]> {
         let start = usize::try_from(self.offset).ok()?;
-        file.get(start..)?
-            .get(..usize::try_from(self.file_size).ok()?)
+        file.get(start..)?.get(..usize::try_from(self.file_size).ok()?)
     }
 
     /// The first physical address after the segment, if it fits below [`crate::MEMORY_LIMIT`].
     #[must_use]
     pub fn physical_end(&self) -> Option<u64> {
-        self.physical_address
-            .checked_add(self.memory_size)
-            .filter(|end| *end <= crate::MEMORY_LIMIT)
+        self.physical_address.checked_add(self.memory_size).filter(|end| *end <= crate::MEMORY_LIMIT)
     }
 
     /// Whether the segment is loaded and takes memory.

@@ -61,31 +61,24 @@ impl fmt::Display for Part {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::ConfigurationTooLarge => write!(
-                f,
-                "configuration is larger than {} bytes",
-                crate::CONFIGURATION_LIMIT
-            ),
+            Error::ConfigurationTooLarge => {
+                write!(f, "configuration is larger than {} bytes", crate::CONFIGURATION_LIMIT)
+            }
             Error::DuplicateNote => f.write_str("a note occurs twice"),
             Error::InvalidText => f.write_str("configuration or manifest is not UTF-8"),
             Error::MalformedNote => f.write_str("malformed ELF note"),
-            Error::MisplacedEntry => {
-                f.write_str("PVH entry point lies outside the loaded segments")
-            }
+            Error::MisplacedEntry => f.write_str("PVH entry point lies outside the loaded segments"),
             Error::MisplacedPayload(part) => write!(f, "{part} does not start on a page"),
             Error::MissingPvhNote => f.write_str("no PVH note (is it a kernel?)"),
             Error::MissingPayloadNote => f.write_str("not a Rumpkin kernel (no payload note)"),
             Error::NotElf => f.write_str("not an ELF file"),
             Error::NotErofs => f.write_str("root file system is not EROFS"),
-            Error::NotX86_64Executable => {
-                f.write_str("not a 64-bit x86-64 executable of type EXEC")
-            }
+            Error::NotX86_64Executable => f.write_str("not a 64-bit x86-64 executable of type EXEC"),
             Error::OverlappingSegments(a, b) => write!(f, "segments {a} and {b} overlap in memory"),
             Error::ProgramHeaders => f.write_str("bad program header table"),
-            Error::SegmentOutsideFile(index) => write!(
-                f,
-                "segment {index} reaches past the end of the file (truncated?)"
-            ),
+            Error::SegmentOutsideFile(index) => {
+                write!(f, "segment {index} reaches past the end of the file (truncated?)")
+            }
             Error::SegmentSize(index) => {
                 write!(f, "segment {index} has an impossible size or address")
             }

@@ -1,8 +1,8 @@
 //! A whole image, or a kernel that has no payload yet: read, validated, and taken apart.
 use crate::note::{PVH_NAME, PVH_TYPE_ENTRY};
 use crate::{
-    CONFIGURATION_LIMIT, Error, Header, NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, Notes,
-    PAGE_SIZE, Part, Payload, Segment, SegmentKind, is_erofs,
+    CONFIGURATION_LIMIT, Error, Header, NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, Notes, PAGE_SIZE, Part,
+    Payload, Segment, SegmentKind, is_erofs,
 };
 use alloc::vec::Vec;
 
@@ -49,10 +49,7 @@ impl<'a> Image<'a> {
         let found = Found::read(file, &segments)?;
         let entry = found.entry.ok_or(Error::MissingPvhNote)?;
         let (payload, payload_offset) = found.payload.ok_or(Error::MissingPayloadNote)?;
-        if !segments
-            .iter()
-            .any(|segment| holds(segment, u64::from(entry)))
-        {
+        if !segments.iter().any(|segment| holds(segment, u64::from(entry))) {
             return Err(Error::MisplacedEntry);
         }
         let part = |part, address, size| loaded_part(file, &segments, part, address, size);
@@ -60,28 +57,12 @@ impl<'a> Image<'a> {
         if rootfs.is_some_and(|bytes| !is_erofs(bytes)) {
             return Err(Error::NotErofs);
         }
-        let configuration = part(
-            Part::Configuration,
-            payload.configuration_address,
-            payload.configuration_size,
-        )?;
+        let configuration = part(Part::Configuration, payload.configuration_address, payload.configuration_size)?;
         if configuration.is_some_and(|bytes| bytes.len() > CONFIGURATION_LIMIT) {
             return Err(Error::ConfigurationTooLarge);
         }
-        let configuration = configuration
-            .map(core::str::from_utf8)
-            .transpose()
-            .map_err(|_| Error::InvalidText)?;
-        Ok(Image {
-            header,
-            segments,
-            entry,
-            payload,
-            payload_offset,
-            manifest: found.manifest,
-            rootfs,
-            configuration,
-        })
+        let configuration = configuration.map(core::str::from_utf8).transpose().map_err(|_| Error::InvalidText)?;
+        Ok(Image { header, segments, entry, payload, payload_offset, manifest: found.manifest, rootfs, configuration })
     }
 
     /// Whether a payload has been added to the kernel.
@@ -93,37 +74,24 @@ impl<'a> Image<'a> {
     /// The first physical address after everything that is loaded: what the image needs of memory, in bytes.
     #[must_use]
     pub fn memory_end(&self) -> u64 {
-        self.segments
-            .iter()
-            .filter(|segment| segment.is_loaded())
-            .filter_map(Segment::physical_end)
-            .max()
-            .unwrap_or(0)
+        self.segments.iter().filter(|segment| segment.is_loaded()).filter_map(Segment::physical_end).max().unwrap_or(0)
     }
 
     /// Bytes of memory taken by the loaded segments, without the payload.
     #[must_use]
     pub fn kernel_size(&self) -> u64 {
-        let payload = [
-            self.payload.rootfs_address,
-            self.payload.configuration_address,
-        ];
+        let payload = [self.payload.rootfs_address, self.payload.configuration_address];
         self.segments
             .iter()
             .filter(|segment| segment.is_loaded() && !payload.contains(&segment.physical_address))
-            .fold(0, |sum: u64, segment| {
-                sum.saturating_add(segment.memory_size)
-            })
+            .fold(0, |sum: u64, segment| sum.saturating_add(segment.memory_size))
     }
 }
 
 impl<'a> Found<'a> {
     fn read(file: &'a [u8], segments: &[Segment]) -> Result<Found<'a>, Error> {
         let mut found = Found::default();
-        for segment in segments
-            .iter()
-            .filter(|segment| segment.kind == SegmentKind::Note)
-        {
+        for segment in segments.iter().filter(|segment| segment.kind == SegmentKind::Note) {
             let bytes = segment.bytes(file).ok_or(Error::MalformedNote)?;
             for note in Notes::new(bytes) {
                 let note = note?;
@@ -141,8 +109,7 @@ impl<'a> Found<'a> {
                         .ok_or(Error::MalformedNote)?;
                     set_once(&mut found.payload, (payload, offset))?;
                 } else if note.name == NOTE_NAME && note.kind == NOTE_TYPE_MANIFEST {
-                    let text =
-                        core::str::from_utf8(note.descriptor).map_err(|_| Error::InvalidText)?;
+                    let text = core::str::from_utf8(note.descriptor).map_err(|_| Error::InvalidText)?;
                     set_once(&mut found.manifest, text.trim_end_matches('\0'))?;
                 }
             }
@@ -164,9 +131,7 @@ fn check_segments(file: &[u8], segments: &[Segment]) -> Result<(), Error> {
         if matches!(segment.kind, SegmentKind::Other(_)) {
             continue;
         }
-        segment
-            .bytes(file)
-            .ok_or(Error::SegmentOutsideFile(index))?;
+        segment.bytes(file).ok_or(Error::SegmentOutsideFile(index))?;
         if segment.kind == SegmentKind::Load && segment.file_size > segment.memory_size {
             return Err(Error::SegmentSize(index));
         }
@@ -176,9 +141,7 @@ fn check_segments(file: &[u8], segments: &[Segment]) -> Result<(), Error> {
         .iter()
         .enumerate()
         .filter(|(_, segment)| segment.is_loaded())
-        .filter_map(|(index, segment)| {
-            Some((segment.physical_address, segment.physical_end()?, index))
-        })
+        .filter_map(|(index, segment)| Some((segment.physical_address, segment.physical_end()?, index)))
         .collect();
     loaded.sort_unstable();
     for (lower, upper) in loaded.iter().zip(loaded.iter().skip(1)) {
@@ -190,10 +153,7 @@ fn check_segments(file: &[u8], segments: &[Segment]) -> Result<(), Error> {
 }
 
 fn holds(segment: &Segment, address: u64) -> bool {
-    segment.is_loaded()
-        && segment
-            .physical_end()
-            .is_some_and(|end| (segment.physical_address..end).contains(&address))
+    segment.is_loaded() && segment.physical_end().is_some_and(|end| (segment.physical_address..end).contains(&address))
 }
 
 /// The `size` bytes that are loaded at `address`, which must be the beginning of a segment.

@@ -12,12 +12,7 @@
 //! nothing, allocates one small vector, and answers every malformed file with an [`Error`] that says what is wrong.
 #![no_std]
 #![forbid(unsafe_code)]
-#![deny(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::arithmetic_side_effects
-)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 extern crate alloc;
 
 mod elf;
@@ -28,9 +23,7 @@ mod note;
 pub use elf::{HEADER_SIZE, Header, SEGMENT_SIZE, Segment, SegmentKind};
 pub use error::{Error, Part};
 pub use image::Image;
-pub use note::{
-    NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, Note, Notes, PAYLOAD_SIZE, Payload,
-};
+pub use note::{NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, Note, Notes, PAYLOAD_SIZE, Payload};
 
 /// Bytes of a page, the unit in which the payload is laid out.
 pub const PAGE_SIZE: u64 = 4096;
@@ -49,9 +42,7 @@ pub const CONFIGURATION_LIMIT: usize = 1 << 20;
 pub fn is_erofs(bytes: &[u8]) -> bool {
     const SUPERBLOCK: usize = 1024;
     const MAGIC: [u8; 4] = 0xe0f5_e1e2_u32.to_le_bytes();
-    bytes
-        .get(SUPERBLOCK..)
-        .is_some_and(|superblock| superblock.starts_with(&MAGIC))
+    bytes.get(SUPERBLOCK..).is_some_and(|superblock| superblock.starts_with(&MAGIC))
 }
 
 /// `value` rounded up to whole pages, or `None` if that does not fit.

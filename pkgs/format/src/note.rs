@@ -52,17 +52,10 @@ impl<'a> Notes<'a> {
         let kind = u32_at(self.bytes, self.position.checked_add(8)?)?;
         let name_offset = self.position.checked_add(NOTE_HEADER_SIZE)?;
         let name = self.bytes.get(name_offset..)?.get(..name_size)?;
-        let descriptor_offset =
-            name_offset.checked_add(name_size.checked_next_multiple_of(NOTE_ALIGN)?)?;
+        let descriptor_offset = name_offset.checked_add(name_size.checked_next_multiple_of(NOTE_ALIGN)?)?;
         let descriptor = self.bytes.get(descriptor_offset..)?.get(..size)?;
-        self.position =
-            descriptor_offset.checked_add(size.checked_next_multiple_of(NOTE_ALIGN)?)?;
-        Some(Note {
-            name,
-            kind,
-            descriptor,
-            descriptor_offset,
-        })
+        self.position = descriptor_offset.checked_add(size.checked_next_multiple_of(NOTE_ALIGN)?)?;
+        Some(Note { name, kind, descriptor, descriptor_offset })
     }
 }
 
@@ -113,12 +106,7 @@ impl Payload {
     #[must_use]
     pub fn encode(&self) -> [u8; PAYLOAD_SIZE] {
         let mut descriptor = [0; PAYLOAD_SIZE];
-        let words = [
-            self.rootfs_address,
-            self.rootfs_size,
-            self.configuration_address,
-            self.configuration_size,
-        ];
+        let words = [self.rootfs_address, self.rootfs_size, self.configuration_address, self.configuration_size];
         for (slot, word) in descriptor.chunks_exact_mut(8).zip(words) {
             slot.copy_from_slice(&word.to_le_bytes());
         }

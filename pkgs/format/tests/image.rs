@@ -52,18 +52,10 @@ fn image(notes: &[Vec<u8>], change: impl FnOnce(&mut Vec<Segment>)) -> Vec<u8> {
         load(0x1000, TEXT, notes.len()),
         load(0x2000, ROOTFS, 0x2000),
         load(0x4000, CONFIGURATION, 2),
-        Segment {
-            kind: SegmentKind::Note,
-            ..load(0x1000, TEXT, notes.len())
-        },
+        Segment { kind: SegmentKind::Note, ..load(0x1000, TEXT, notes.len()) },
     ];
     change(&mut segments);
-    Header {
-        segments_offset: 64,
-        segments_count: segments.len() as u16,
-    }
-    .patch(&mut file)
-    .unwrap();
+    Header { segments_offset: 64, segments_count: segments.len() as u16 }.patch(&mut file).unwrap();
     for (index, segment) in segments.iter().enumerate() {
         let offset = 64 + index * SEGMENT_SIZE;
         file[offset..offset + SEGMENT_SIZE].copy_from_slice(&segment.encode());
@@ -93,10 +85,7 @@ fn a_whole_image_is_taken_apart() {
     let image = Image::read(&file).unwrap();
     assert_eq!(image.entry, TEXT as u32);
     assert_eq!(image.payload, PAYLOAD);
-    assert_eq!(
-        &file[image.payload_offset..][..PAYLOAD_SIZE],
-        &PAYLOAD.encode()
-    );
+    assert_eq!(&file[image.payload_offset..][..PAYLOAD_SIZE], &PAYLOAD.encode());
     assert_eq!(image.manifest, Some(r#"{"version":1}"#));
     assert_eq!(image.rootfs.unwrap().len(), 0x2000);
     assert_eq!(image.configuration, Some("{}"));
@@ -108,10 +97,7 @@ fn a_whole_image_is_taken_apart() {
 fn an_entry_of_four_bytes_is_accepted() {
     let mut notes = notes();
     notes[0] = note(b"Xen\0", 18, &(TEXT as u32).to_le_bytes());
-    assert_eq!(
-        Image::read(&image(&notes, |_| ())).unwrap().entry,
-        TEXT as u32
-    );
+    assert_eq!(Image::read(&image(&notes, |_| ())).unwrap().entry, TEXT as u32);
 }
 
 #[test]
@@ -129,10 +115,7 @@ fn missing_and_doubled_notes_are_named() {
     let all = notes();
     assert_eq!(error(&all[1..], |_| ()), Error::MissingPvhNote);
     assert_eq!(error(&all[..1], |_| ()), Error::MissingPayloadNote);
-    assert_eq!(
-        error(&[all.clone(), all].concat(), |_| ()),
-        Error::DuplicateNote
-    );
+    assert_eq!(error(&[all.clone(), all].concat(), |_| ()), Error::DuplicateNote);
 }
 
 #[test]
@@ -148,49 +131,20 @@ fn malformed_notes_are_named() {
 
 #[test]
 fn impossible_segments_are_named() {
-    assert_eq!(
-        error(&notes(), |s| s[1].file_size = u64::MAX),
-        Error::SegmentOutsideFile(1)
-    );
-    assert_eq!(
-        error(&notes(), |s| s[1].memory_size = u64::MAX),
-        Error::SegmentSize(1)
-    );
-    assert_eq!(
-        error(&notes(), |s| s[1].memory_size = 1),
-        Error::SegmentSize(1)
-    );
-    assert_eq!(
-        error(&notes(), |s| s[1].physical_address = TEXT),
-        Error::OverlappingSegments(0, 1)
-    );
+    assert_eq!(error(&notes(), |s| s[1].file_size = u64::MAX), Error::SegmentOutsideFile(1));
+    assert_eq!(error(&notes(), |s| s[1].memory_size = u64::MAX), Error::SegmentSize(1));
+    assert_eq!(error(&notes(), |s| s[1].memory_size = 1), Error::SegmentSize(1));
+    assert_eq!(error(&notes(), |s| s[1].physical_address = TEXT), Error::OverlappingSegments(0, 1));
     assert_eq!(error(&notes(), |s| s.truncate(0)), Error::ProgramHeaders);
-    assert_eq!(
-        error(&notes(), |s| s[0].physical_address = 0x30_0000),
-        Error::MisplacedEntry
-    );
+    assert_eq!(error(&notes(), |s| s[0].physical_address = 0x30_0000), Error::MisplacedEntry);
 }
 
 #[test]
 fn a_payload_that_is_not_there_is_named() {
-    assert_eq!(
-        error(&notes(), |s| drop(s.drain(1..=1))),
-        Error::UnloadedPayload(Part::Rootfs)
-    );
-    assert_eq!(
-        error(&notes(), |s| drop(s.drain(2..=2))),
-        Error::UnloadedPayload(Part::Configuration)
-    );
+    assert_eq!(error(&notes(), |s| drop(s.drain(1..=1))), Error::UnloadedPayload(Part::Rootfs));
+    assert_eq!(error(&notes(), |s| drop(s.drain(2..=2))), Error::UnloadedPayload(Part::Configuration));
     let mut all = notes();
-    all[1] = note(
-        NOTE_NAME,
-        1,
-        &Payload {
-            rootfs_address: ROOTFS + 8,
-            ..PAYLOAD
-        }
-        .encode(),
-    );
+    all[1] = note(NOTE_NAME, 1, &Payload { rootfs_address: ROOTFS + 8, ..PAYLOAD }.encode());
     assert_eq!(error(&all, |_| ()), Error::MisplacedPayload(Part::Rootfs));
     let mut file = good();
     file[0x2400] = 0;
@@ -201,10 +155,7 @@ fn a_payload_that_is_not_there_is_named() {
 fn every_truncation_is_refused() {
     let file = good();
     for length in 0..file.len() {
-        assert!(
-            Image::read(&file[..length]).is_err(),
-            "{length} bytes were accepted"
-        );
+        assert!(Image::read(&file[..length]).is_err(), "{length} bytes were accepted");
     }
 }
 
