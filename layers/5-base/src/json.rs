@@ -1,10 +1,8 @@
 //! A walk over a JSON value that knows where it is, so that every complaint names its key.
-//!
-//! Not serde's derived deserialisation: it brings floating-point code, which the kernel must not have, and no paths.
 
+use crate::value::Value;
 use alloc::{format, string::String, vec::Vec};
 use core::fmt;
-use serde_json::{Map, Value};
 
 /// What is wrong with a value, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +47,7 @@ impl Node {
     /// The value as an object.
     pub fn object(self) -> Result<Object, Wrong> {
         match self.value {
-            Value::Object(map) => Ok(Object { path: self.path, map }),
+            Value::Object(entries) => Ok(Object { path: self.path, entries }),
             _ => Err(self.must_be("an object")),
         }
     }
@@ -57,7 +55,7 @@ impl Node {
     /// The value as a list.
     pub fn list(self) -> Result<Vec<Node>, Wrong> {
         match self.value {
-            Value::Array(values) => {
+            Value::List(values) => {
                 let nodes = values.into_iter().enumerate();
                 Ok(nodes.map(|(index, value)| Node { path: format!("{}[{index}]", self.path), value }).collect())
             }
@@ -68,7 +66,7 @@ impl Node {
     /// The value as a boolean.
     pub fn boolean(self) -> Result<bool, Wrong> {
         match self.value {
-            Value::Bool(value) => Ok(value),
+            Value::Boolean(value) => Ok(value),
             _ => Err(self.must_be("true or false")),
         }
     }
@@ -84,10 +82,10 @@ impl Node {
     fn must_be(&self, wanted: &str) -> Wrong {
         let kind = match self.value {
             Value::Null => "null",
-            Value::Bool(_) => "true or false",
-            Value::Number(_) => "a number",
+            Value::Boolean(_) => "true or false",
+            Value::Number => "a number",
             Value::String(_) => "a string",
-            Value::Array(_) => "a list",
+            Value::List(_) => "a list",
             Value::Object(_) => "an object",
         };
         Wrong::at(self.path.clone(), format!("is {kind}; it must be {wanted}"))
@@ -97,20 +95,24 @@ impl Node {
 /// An object whose keys are taken out one by one.
 pub struct Object {
     path: String,
-    map: Map<String, Value>,
+    entries: Vec<(String, Value)>,
 }
 
 impl Object {
     /// Takes out the value of a key. `null` is as good as nothing.
     pub fn take(&mut self, key: &str) -> Option<Node> {
-        let value = self.map.remove(key).filter(|value| !value.is_null())?;
+        let place = self.entries.iter().position(|(other, _)| other == key)?;
+        let (_, value) = self.entries.swap_remove(place);
+        if value == Value::Null {
+            return None;
+        }
         Some(Node { path: join(&self.path, key), value })
     }
 
     /// All that is left, by key.
     pub fn entries(self) -> impl Iterator<Item = (String, Node)> {
         let path = self.path;
-        self.map.into_iter().map(move |(key, value)| {
+        self.entries.into_iter().map(move |(key, value)| {
             let node = Node { path: join(&path, &key), value };
             (key, node)
         })
@@ -118,9 +120,9 @@ impl Object {
 
     /// Complains about a key that nobody took.
     pub fn finish(self) -> Result<(), Wrong> {
-        match self.map.keys().next() {
+        match self.entries.first() {
             None => Ok(()),
-            Some(key) => Err(Wrong::at(join(&self.path, key), "is not a known key")),
+            Some((key, _)) => Err(Wrong::at(join(&self.path, key), "is not a known key")),
         }
     }
 }

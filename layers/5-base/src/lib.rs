@@ -19,6 +19,7 @@ mod json;
 mod loader;
 mod stack;
 mod start;
+mod value;
 
 pub use configuration::{Document, Program, configuration};
 pub use etc::prepare;

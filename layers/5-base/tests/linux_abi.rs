@@ -50,7 +50,10 @@ fn reference_page_is_current() {
         fs::write(&path, &page).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap();
-    assert!(written == page, "docs/linux-abi.md is not current: UPDATE_DOCS=1 cargo test -p rumpkin-base --test linux_abi");
+    assert!(
+        written == page,
+        "docs/linux-abi.md is not current: UPDATE_DOCS=1 cargo test -p rumpkin-base --test linux_abi"
+    );
 }
 
 #[test]
