@@ -87,39 +87,38 @@ impl Site {
     /// Finds what `path`, a request target's path as it was sent, leads to.
     pub fn find(&self, path: &str) -> Result<Found, Refusal> {
         let relative = decode(path)?;
-        let mut path = fs::canonicalize(self.root.join(&relative))?;
-        self.check(&path)?;
-        let mut metadata = fs::metadata(&path)?;
         let as_directory = relative.as_os_str().as_bytes().last().is_none_or(|last| *last == b'/');
-        if metadata.is_dir() {
-            if !as_directory {
-                return Ok(Found::Directory);
-            }
-            path = fs::canonicalize(path.join(INDEX))?;
-            self.check(&path)?;
-            metadata = fs::metadata(&path)?;
+        let (path, file, metadata) = self.open_within(&self.root.join(&relative))?;
+        if !metadata.is_dir() {
+            return self.entry(path, file, &metadata).map(Found::File);
         }
-        if !metadata.is_file() {
-            return Err(Refusal::Absent);
+        if !as_directory {
+            return Ok(Found::Directory);
         }
-        self.entry(path).map(Found::File)
+        let (path, file, metadata) = self.open_within(&path.join(INDEX))?;
+        self.entry(path, file, &metadata).map(Found::File)
     }
 
-    fn check(&self, path: &Path) -> Result<(), Refusal> {
-        if path.starts_with(&self.root) { Ok(()) } else { Err(Refusal::Forbidden) }
-    }
-
-    fn entry(&self, path: PathBuf) -> Result<Entry, Refusal> {
+    /// Opens what `path` leads to if that is within the root; gives its name without links, too.
+    fn open_within(&self, path: &Path) -> Result<(PathBuf, File, Metadata), Refusal> {
+        let path = fs::canonicalize(path)?;
+        if !path.starts_with(&self.root) {
+            return Err(Refusal::Forbidden);
+        }
         // The path has no links left; if one has taken a component's place since, opening it must neither follow nor block.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path)?;
         let metadata = file.metadata()?;
+        Ok((path, file, metadata))
+    }
+
+    fn entry(&self, path: PathBuf, file: File, metadata: &Metadata) -> Result<Entry, Refusal> {
         if !metadata.is_file() {
             return Err(Refusal::Absent);
         }
         let modified = metadata.modified().ok().filter(|time| *time > SystemTime::UNIX_EPOCH + NO_TIME);
         let tag = match modified {
             Some(_) => format!("\"{:x}-{:x}.{:x}\"", metadata.len(), metadata.mtime(), metadata.mtime_nsec()),
-            None => format!("\"{:x}-{:016x}\"", metadata.len(), self.hash(&file, &metadata)?),
+            None => format!("\"{:x}-{:016x}\"", metadata.len(), self.hash(&file, metadata)?),
         };
         Ok(Entry { file, size: metadata.len(), path, modified, tag })
     }
