@@ -5,6 +5,7 @@ use crate::layout::{PAGE_SIZE, direct};
 use core::{
     alloc::{GlobalAlloc, Layout},
     ptr,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 use spin::Mutex;
 use talc::{
@@ -17,6 +18,24 @@ use talc::{
 const LARGE: usize = 64 * 1024;
 /// The heap for small allocations grows by this much, if there is so much.
 const GROWTH: usize = 64 * 1024;
+
+/// Bytes that the heap holds and nobody has; changed only under the heap's lock.
+static FREE: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes that the heap can give without growing, if they lie together.
+pub fn free_bytes() -> usize {
+    FREE.load(Ordering::Relaxed)
+}
+
+fn change_free(change: impl FnOnce(usize) -> usize) {
+    // Not a read-modify-write, which would cost as much as the allocation does: the lock is held.
+    FREE.store(change(FREE.load(Ordering::Relaxed)), Ordering::Relaxed);
+}
+
+/// What an allocation takes: a word more for the allocator's mark, in whole units of four words.
+fn cost(layout: Layout) -> usize {
+    (layout.size() + size_of::<usize>()).next_multiple_of(4 * size_of::<usize>())
+}
 
 /// The global allocator of an image: `#[global_allocator] static HEAP: KernelHeap = KernelHeap::new();`.
 ///
@@ -51,7 +70,9 @@ unsafe impl Source for FrameSource {
             if let Some(frame) = frames::allocate_run(count) {
                 let start = direct(frame * PAGE_SIZE as u64) as *mut u8;
                 // SAFETY: the run is ours and in the direct map.
-                return unsafe { talc.claim(start, count * PAGE_SIZE) }.map(drop).ok_or(());
+                unsafe { talc.claim(start, count * PAGE_SIZE) }.ok_or(())?;
+                change_free(|free| free.saturating_add(count * PAGE_SIZE));
+                return Ok(());
             }
         }
         Err(())
@@ -68,8 +89,11 @@ unsafe impl GlobalAlloc for KernelHeap {
         if is_large(layout) {
             return frames::allocate_run(layout.size().div_ceil(PAGE_SIZE)).map_or(ptr::null_mut(), frames::address);
         }
+        let mut heap = self.0.lock();
         // SAFETY: the caller's promise (a size that is not 0).
-        unsafe { self.0.lock().allocate(layout) }.map_or(ptr::null_mut(), |allocation| allocation.as_ptr())
+        let Some(allocation) = (unsafe { heap.allocate(layout) }) else { return ptr::null_mut() };
+        change_free(|free| free.saturating_sub(cost(layout)));
+        allocation.as_ptr()
     }
 
     unsafe fn dealloc(&self, allocation: *mut u8, layout: Layout) {
@@ -77,7 +101,9 @@ unsafe impl GlobalAlloc for KernelHeap {
             let frame = (allocation as usize - direct(0)) / PAGE_SIZE;
             return frames::release_run(frame as u64, layout.size().div_ceil(PAGE_SIZE));
         }
+        let mut heap = self.0.lock();
         // SAFETY: the caller's promise.
-        unsafe { self.0.lock().deallocate(allocation, layout) }
+        unsafe { heap.deallocate(allocation, layout) };
+        change_free(|free| free.saturating_add(cost(layout)));
     }
 }

@@ -11,7 +11,11 @@ mod devices;
 use alloc::{boxed::Box, sync::Arc};
 use convert::{core_page, mapping, thread_handle, with_thread};
 use core::ptr::NonNull;
-use rumpkin_core::{clock, cpu, interface, layout, memory::frames, power, random, start, stop, thread, user};
+use rumpkin_core::{
+    clock, cpu, interface, layout,
+    memory::{frames, heap},
+    power, random, start, stop, thread, user,
+};
 use rumpuser::{
     Backend,
     boot::BootData,
@@ -150,6 +154,10 @@ impl Backend for OnCore {
 
     fn rumpuser_frame_counts() -> (usize, usize) {
         frames::counts()
+    }
+
+    fn rumpuser_heap_free() -> usize {
+        heap::free_bytes()
     }
 
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {

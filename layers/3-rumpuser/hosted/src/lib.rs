@@ -104,6 +104,11 @@ impl Backend for Hosted {
         memory::counts()
     }
 
+    /// The process's heap has no end that a test could come near to.
+    fn rumpuser_heap_free() -> usize {
+        1 << 30
+    }
+
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {
         let payload = machine::boot_data().root_file_system?;
         payload.as_ptr_range().contains(&page.as_ptr()).then(|| memory::of_payload(page))

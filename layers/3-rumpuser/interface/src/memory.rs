@@ -148,6 +148,14 @@ pub fn free_frames() -> usize {
     rumpuser_frame_counts().1
 }
 
+/// Whether the kernel may take memory for something that it could as well refuse (a file, a connection): there is some
+/// besides what the back end keeps for what cannot be refused.
+pub fn kernel_has_room() -> bool {
+    /// What a refusable thing takes at most, and what freed pieces may add up to without being of use.
+    const MARGIN: usize = 128 * 1024;
+    free_frames().saturating_mul(PAGE_SIZE).saturating_add(rumpuser_heap_free()) > MARGIN
+}
+
 /// One mapped page.
 #[derive(Debug, Clone)]
 pub struct Mapping {

@@ -13,7 +13,10 @@ use rumpkin_kernel::{
     io::{Sink, Source, write_value},
     wait::{Events, WaitQueue},
 };
-use rumpuser::{memory::PAGE_SIZE, sync::Mutex};
+use rumpuser::{
+    memory::{PAGE_SIZE, kernel_has_room},
+    sync::Mutex,
+};
 
 /// Bytes that a new pipe holds.
 const CAPACITY: usize = 16 * PAGE_SIZE;
@@ -123,6 +126,9 @@ impl File for Writer {
             while rest > 0 {
                 let chunk = chunk.get_mut(..rest.min(1024)).unwrap_or_default();
                 let taken = source.take(chunk)?;
+                if bytes.capacity() < bytes.len().saturating_add(taken) && !kernel_has_room() {
+                    return Err(Errno::ENOMEM);
+                }
                 bytes.try_reserve(taken).map_err(|_| Errno::ENOMEM)?;
                 bytes.extend(chunk.iter().take(taken));
                 written = written.saturating_add(taken);

@@ -3,7 +3,10 @@
 use crate::file::OpenFile;
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::Errno;
-use rumpuser::{memory::free_frames, sync::Mutex};
+use rumpuser::{
+    memory::{PAGE_SIZE, free_frames, kernel_has_room},
+    sync::Mutex,
+};
 
 /// Most descriptors of a process (`RLIMIT_NOFILE`).
 pub const MAX_DESCRIPTORS: usize = 65536;
@@ -44,15 +47,14 @@ impl Slots {
         least.max(self.taken.len().saturating_mul(64))
     }
 
-    /// Puts something into a slot; what was there comes back. `ENFILE` if memory for users has run out: the rest is for
-    /// what the kernel cannot refuse, as it can an open file.
+    /// Puts something into a slot; what was there comes back. `ENFILE` if memory has run out but for what the kernel keeps
+    /// for needs that it cannot refuse, as it can an open file.
     fn put(&mut self, index: usize, slot: Slot) -> Result<Option<Slot>, Errno> {
-        if free_frames() == 0 {
+        if !kernel_has_room() {
             return Err(Errno::ENFILE);
         }
         if index >= self.slots.len() {
-            let more = index.saturating_add(1).saturating_sub(self.slots.len());
-            self.slots.try_reserve(more).map_err(|_| Errno::ENFILE)?;
+            self.grow(index.saturating_add(1))?;
             self.slots.resize(index.saturating_add(1), None);
             self.taken.resize(self.slots.len().div_ceil(64), 0);
         }
@@ -60,6 +62,20 @@ impl Slots {
             *word |= 1 << (index % 64);
         }
         Ok(self.slots.get_mut(index).and_then(|place| place.replace(slot)))
+    }
+
+    /// Makes room for so many slots.
+    fn grow(&mut self, length: usize) -> Result<(), Errno> {
+        /// A table of less is not worth a look.
+        const SMALL: usize = 1024;
+        let grows = length > self.slots.capacity();
+        let grown = length.max(self.slots.capacity().saturating_mul(2)).max(SMALL);
+        // A large table is made of frames, and is there twice while it grows.
+        let needed = grown.saturating_mul(size_of::<Option<Slot>>()).saturating_mul(2);
+        if grows && grown > SMALL && needed > free_frames().saturating_mul(PAGE_SIZE) {
+            return Err(Errno::ENFILE);
+        }
+        self.slots.try_reserve(length.saturating_sub(self.slots.len())).map_err(|_| Errno::ENFILE)
     }
 
     /// Empties a slot.
@@ -126,6 +142,13 @@ impl DescriptorTable {
     /// Sets the close-on-exec flag.
     pub fn set_close_on_exec(&self, descriptor: i32, value: bool) -> Result<(), Errno> {
         self.0.lock().get_mut(descriptor).map(|slot| slot.close_on_exec = value).ok_or(Errno::EBADF)
+    }
+
+    /// The lowest open descriptor from `least` on.
+    pub fn next(&self, least: usize) -> Option<i32> {
+        let slots = self.0.lock();
+        let open = slots.slots.iter().enumerate().skip(least).find(|(_, slot)| slot.is_some());
+        open.and_then(|(index, _)| i32::try_from(index).ok())
     }
 
     /// Every open descriptor, in order.

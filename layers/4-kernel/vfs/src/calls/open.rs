@@ -255,10 +255,9 @@ fn close_range(call: &mut Call<'_>) -> Result<usize, Errno> {
         return Err(Errno::EINVAL);
     }
     let descriptors = &call.process().descriptors;
-    for descriptor in descriptors.descriptors() {
-        if !(first..=last).contains(&descriptor.unsigned_abs()) {
-            continue;
-        }
+    let mut least = first as usize;
+    while let Some(descriptor) = descriptors.next(least).filter(|descriptor| descriptor.unsigned_abs() <= last) {
+        least = (descriptor.unsigned_abs() as usize).saturating_add(1);
         // Another thread may have closed it meanwhile, which is as good.
         let _ = match flags & CLOEXEC {
             0 => descriptors.remove(descriptor).map(drop),

@@ -17,7 +17,7 @@ use crate::{
 use alloc::{format, sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_kernel::{Kernel, file::File, process::Process};
-use rumpuser::clock;
+use rumpuser::{clock, memory::kernel_has_room};
 
 /// The top directory of `/proc`: generated files, and a directory for each process.
 pub struct ProcessDirectories {
@@ -200,8 +200,13 @@ impl ProcessNode {
                 }
             }
             What::Descriptors => {
-                for descriptor in process.descriptors.descriptors() {
+                let mut least = 0usize;
+                while let Some(descriptor) = process.descriptors.next(least) {
+                    if !kernel_has_room() {
+                        return Err(Errno::ENOMEM);
+                    }
                     add(format!("{descriptor}").as_bytes(), What::Descriptor(descriptor));
+                    least = (descriptor.unsigned_abs() as usize).saturating_add(1);
                 }
             }
             What::Tasks => {

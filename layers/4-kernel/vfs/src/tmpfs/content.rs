@@ -6,7 +6,7 @@ use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::io::{Sink, Source};
 use rumpkin_mm::Mappable;
 use rumpuser::{
-    memory::{Frame, PAGE_SIZE, free_frames},
+    memory::{Frame, PAGE_SIZE, kernel_has_room},
     sync::Mutex,
 };
 
@@ -68,9 +68,9 @@ impl Limit {
     }
 }
 
-/// `ENOSPC` if memory for users has run out: the rest is for what the kernel cannot refuse.
+/// `ENOSPC` if memory has run out but for what the kernel cannot refuse.
 pub fn check_memory() -> Result<(), Errno> {
-    if free_frames() == 0 { Err(Errno::ENOSPC) } else { Ok(()) }
+    if kernel_has_room() { Ok(()) } else { Err(Errno::ENOSPC) }
 }
 
 #[derive(Default)]

@@ -94,7 +94,6 @@ impl TmpfsNode {
     }
 
     pub(super) fn insert(&self, name: &[u8], node: Arc<TmpfsNode>) -> Result<(), Errno> {
-        check_memory()?;
         let _changes = self.file_system.changes.lock();
         let mut directory = self.live_directory()?;
         if directory.get(name).is_ok() {
@@ -117,6 +116,7 @@ impl TmpfsNode {
         if node.is_directory() {
             return Err(Errno::EPERM);
         }
+        check_memory()?;
         self.insert(name, node.clone())?;
         node.add_links(1);
         Ok(())
