@@ -16,7 +16,7 @@ use zerocopy::IntoBytes;
 const MAX_EVENTS: usize = i32::MAX as usize / size_of::<EpollEvent>();
 
 /// The most events that one call gives; the rest stays ready for the next.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 64;
 
 pub fn epoll_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     if call.int(0) <= 0 {

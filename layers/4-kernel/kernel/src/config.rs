@@ -2,6 +2,9 @@
 
 use alloc::{string::String, vec::Vec};
 
+/// The release of Linux whose ABI this follows (uname(2)); glibc refuses to run on one that is too old for it.
+pub const RELEASE: &str = "6.12.0-rumpkin";
+
 /// Settings of a kernel; plain data, made by layer 5 from the configuration document, or by an app without userspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {

@@ -5,12 +5,10 @@ use core::sync::atomic::Ordering;
 use rumpkin_kernel::{
     Call, Errno, Kernel,
     abi::{SystemName, linux::prctl},
+    config::RELEASE,
     io, system_calls,
 };
 use rumpuser::memory::USER_END;
-
-/// The release of Linux whose ABI this follows; glibc refuses to run on one that is too old for it.
-const RELEASE: &str = "6.12.0-rumpkin";
 
 pub fn register(kernel: &mut Kernel) {
     kernel.table.add(system_calls! {

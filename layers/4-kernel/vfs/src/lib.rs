@@ -37,7 +37,6 @@ mod tree;
 mod walk;
 
 pub use node_file::NodeFile;
-pub use proc::RELEASE;
 
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};

@@ -3,15 +3,12 @@
 use crate::tree;
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
-use rumpkin_kernel::Kernel;
+use rumpkin_kernel::{Kernel, config::RELEASE};
 use rumpuser::{
     clock,
     memory::{PAGE_SIZE, free_frames, total_frames},
     random, thread,
 };
-
-/// The kernel that programs believe to run on: its ABI is the promise.
-pub const RELEASE: &str = "6.12.0-rumpkin";
 
 /// Adds them to a kernel.
 pub fn register(kernel: &mut Kernel) {

@@ -3,7 +3,7 @@
 mod kernel_files;
 mod process_files;
 
-pub use kernel_files::{RELEASE, register};
+pub use kernel_files::register;
 
 use crate::{
     generated::{Generated, GeneratedNode, Listing, Snapshot, read_only_stat},
