@@ -43,7 +43,7 @@ rec {
     below = [ kernel ];
   };
 
-  # The composition root joins them all into the kernel's ELF file.
+  # The composition root joins them all into the kernel's ELF file: boot/kernel, and boot/kernel.debug with symbols.
   image = mkLayer {
     name = "image";
     members = [ "pkgs/image" ];
@@ -56,7 +56,8 @@ rec {
     finalArguments = flags.kernelLink;
     install = ''
       mkdir -p $out/boot
-      cp target/${flags.target}/release/rumpkin-image $out/boot/kernel
+      cp target/${flags.target}/release/rumpkin-image $out/boot/kernel.debug
+      strip -o $out/boot/kernel $out/boot/kernel.debug
     '';
   };
 }

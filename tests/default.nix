@@ -75,7 +75,7 @@ in
       kernel-code = world.run {
         name = "kernel-code";
         tools = [ world.gcc ];
-      } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel | awk -f ${./kernel-code.awk} | tee $out";
+      } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel.debug | awk -f ${./kernel-code.awk} | tee $out";
       reproducible = import ./reproducible.nix { inherit world layers apps; };
     };
   }

@@ -26,7 +26,7 @@ world.cargo {
     cd another/place/workspace
     export RUSTFLAGS="${flags.kernel} --remap-path-prefix=$PWD=/rumpkin"
     cargo rustc -p rumpkin-image --offline --release --target ${flags.target} -- ${flags.kernelLink}
-    cmp target/${flags.target}/release/rumpkin-image ${layers.image}/boot/kernel
+    cmp target/${flags.target}/release/rumpkin-image ${layers.image}/boot/kernel.debug
 
     mkdir files again
     cp -R ${apps.hello.rootfs.tree}/. files
