@@ -46,6 +46,11 @@ let
     "udp"
   ];
 
+  # Bad input of every kind, so many random changes of each.
+  hostile =
+    rounds:
+    "rumpkin-boottest hostile --machine $machine --kernel ${kernel} --program ${apps.hello.program} --rounds ${toString rounds}";
+
   # The site that the web server is asked for.
   site = world.run {
     name = "site";
@@ -91,8 +96,13 @@ in
     name = "hostile";
     programs = [ world.erofs ];
     machines = [ "microvm" ];
-    script = ''
-      rumpkin-boottest hostile --machine $machine --kernel ${kernel} --program ${apps.hello.program}
-    '';
+    script = hostile 12;
+  };
+
+  # More of the same, for `./x check --long`.
+  long = bootTest {
+    name = "long-hostile";
+    programs = [ world.erofs ];
+    script = hostile 100;
   };
 }

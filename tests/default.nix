@@ -94,4 +94,9 @@ in
     part = "hostile";
     checks = boots.hostile;
   }
+  # Left out, unless `./x check --long` asks for it.
+  {
+    part = "long";
+    checks = boots.long;
+  }
 ]
