@@ -9,7 +9,7 @@ use crate::{
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use rumpkin_kernel::{Errno, wait::Events};
-use rumpuser::device::Checksum;
+use rumpuser::{device::Checksum, memory};
 use zerocopy::IntoBytes;
 
 /// Longest payload: what fits in an IPv4 packet.
@@ -295,7 +295,7 @@ impl Udp {
     fn deliver(&mut self, key: Key, source: Endpoint, data: &[u8], notices: &mut Notices) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let queued = socket.queued.saturating_add(data.len()).saturating_add(OVERHEAD);
-        if queued > socket.options.receive_buffer || socket.read_shutdown {
+        if queued > socket.options.receive_buffer || socket.read_shutdown || !memory::kernel_has_room() {
             return;
         }
         let mut copy = Vec::new();

@@ -9,7 +9,10 @@ use rumpkin_kernel::{
     io::{Sink, Source},
     wait::Events,
 };
-use rumpuser::sync::{Mutex, MutexGuard};
+use rumpuser::{
+    memory,
+    sync::{Mutex, MutexGuard},
+};
 
 /// Bytes that one direction holds (Linux's `wmem_default`).
 const CAPACITY: usize = 212_992;
@@ -174,6 +177,9 @@ impl Operations for End {
             }
             if room == 0 || !stream && room < wanted.saturating_add(OVERHEAD) {
                 return Err(Errno::EAGAIN);
+            }
+            if !memory::kernel_has_room() {
+                return Err(Errno::ENOBUFS);
             }
             let mut data = vec![0; wanted.min(room)];
             let taken = source.take(&mut data)?;

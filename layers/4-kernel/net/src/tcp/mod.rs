@@ -7,10 +7,10 @@
 //! ```
 //! A connection that has nothing to send, receive or wait for is in no list and has no timer: it costs its memory alone.
 
+mod budget;
 mod connection;
 mod engine;
 mod input;
-mod memory;
 mod table;
 mod time_wait;
 
@@ -21,14 +21,15 @@ use crate::{
     slab::{Key, Slab},
 };
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use budget::Budget;
 use connection::{Connection, Progress};
 use engine::{Engine, One, Tuple};
-use memory::Budget;
 use rumpkin_kernel::{
     Errno,
     io::{Sink, Source},
     wait::Events,
 };
+use rumpuser::memory;
 use smoltcp::socket::tcp::State;
 pub use table::{addresses_overlap, ephemeral_port};
 use time_wait::TimeWait;
@@ -282,10 +283,9 @@ impl Tcp {
     }
 
     fn make_connection(&mut self, tuple: Tuple, options: &Options) -> Result<Connection, Errno> {
-        let receive = self.budget.choose(options.receive_buffer);
-        let send = self.budget.choose(options.send_buffer);
+        let (receive, send) = self.buffer_sizes(options);
         let memory = receive.saturating_add(send);
-        if !self.budget.take(memory) {
+        if !memory::kernel_has_room() || !self.budget.take(memory) {
             return Err(Errno::ENOBUFS);
         }
         match One::new(tuple.remote.0, receive, send) {
@@ -499,11 +499,13 @@ impl Tcp {
                 let socket = connection.one.socket();
                 (socket.recv_capacity(), socket.send_capacity())
             }
-            _ => {
-                let options = &socket.options;
-                (self.budget.choose(options.receive_buffer), self.budget.choose(options.send_buffer))
-            }
+            _ => self.buffer_sizes(&socket.options),
         }
+    }
+
+    fn buffer_sizes(&self, options: &Options) -> (usize, usize) {
+        let free = memory::free_frames().saturating_mul(memory::PAGE_SIZE);
+        (self.budget.choose(options.receive_buffer, free), self.budget.choose(options.send_buffer, free))
     }
 
     /// Largest segment that is sent.

@@ -21,12 +21,13 @@ impl Budget {
         Budget { comfortable: memory / 6, limit: memory / 2, used: 0 }
     }
 
-    /// The size of one buffer: what was asked for, or a share of what is left, in a power of two.
-    pub fn choose(&self, requested: Option<usize>) -> usize {
+    /// The size of one buffer: what was asked for, or a share of what is left, in a power of two. `free`: bytes of memory
+    /// that nobody uses.
+    pub fn choose(&self, requested: Option<usize>, free: usize) -> usize {
         match requested {
-            Some(size) => size.clamp(SMALLEST / 2, LARGEST_REQUEST),
+            Some(size) => size.clamp(SMALLEST / 2, LARGEST_REQUEST.min(free / 4).max(SMALLEST)),
             None => {
-                let share = self.comfortable.saturating_sub(self.used) / 64;
+                let share = self.comfortable.saturating_sub(self.used).min(free / 4) / 64;
                 1usize.checked_shl(share.checked_ilog2().unwrap_or(0)).unwrap_or(SMALLEST).clamp(SMALLEST, LARGEST)
             }
         }
@@ -60,9 +61,9 @@ mod tests {
     #[test]
     fn a_thousand_connections_fit_in_64_mib() {
         let mut budget = Budget::new(64 << 20);
-        assert_eq!(budget.choose(None), 128 * 1024);
+        assert_eq!(budget.choose(None, 50 << 20), 128 * 1024);
         for _ in 0..1000 {
-            let size = budget.choose(None);
+            let size = budget.choose(None, 50 << 20);
             assert!(budget.take(2 * size));
         }
         assert!(budget.used < 28 << 20, "{}", budget.used);
@@ -71,7 +72,7 @@ mod tests {
     #[test]
     fn there_is_a_limit() {
         let mut budget = Budget::new(16 << 20);
-        let taken = (0..10_000).filter(|_| budget.take(2 * budget.choose(None))).count();
+        let taken = (0..10_000).filter(|_| budget.take(2 * budget.choose(None, 50 << 20))).count();
         assert!((400..600).contains(&taken), "{taken}");
     }
 }
