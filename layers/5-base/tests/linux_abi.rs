@@ -6,8 +6,11 @@ use rumpkin_kernel::{Kernel, config::Config};
 use rumpuser_hosted as _;
 use std::{fmt::Write, fs, path::Path};
 
-/// The components of an image, with the folder that each lives in.
-const COMPONENTS: [(&str, fn(&mut Kernel)); 5] = [
+/// The folder that a component lives in, and how it registers.
+type Component = (&'static str, fn(&mut Kernel));
+
+/// The components of an image.
+const COMPONENTS: [Component; 5] = [
     ("vfs", rumpkin_vfs::register),
     ("process", rumpkin_process::register),
     ("event", rumpkin_event::register),
