@@ -5,7 +5,7 @@ import os
 import time
 
 from . import client
-from .machine import Failed, Guest
+from .machine import Failed
 from .report import Row
 
 WEB_PORT = 80
