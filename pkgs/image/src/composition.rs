@@ -1,5 +1,6 @@
 //! Joins the layers above the hypercalls: the kernel and its components, the configuration, the program.
 
+use crate::manifest::manifest;
 use alloc::sync::Arc;
 use rumpkin_kernel::Kernel;
 use rumpuser::{boot, device, power};
@@ -7,15 +8,27 @@ use rumpuser::{boot, device, power};
 /// Exit status when the configuration cannot be used (that of the program otherwise; see docs/configuration.md).
 const BAD_CONFIGURATION: u8 = 125;
 
-/// The kernel's components, in the order in which they start: first the network, which then has the others' time to get an
-/// address.
-const COMPONENTS: &[fn(&mut Kernel)] = &[
-    rumpkin_net::register,
-    rumpkin_vfs::register,
-    rumpkin_process::register,
-    rumpkin_event::register,
-    rumpkin_time::register,
-];
+/// Names the parts of this image once: the kernel's components in the order in which they start, and the manifest.
+macro_rules! parts {
+    (platforms: $platforms:tt, components: [$($name:literal => $register:path),* $(,)?]) => {
+        const COMPONENTS: &[fn(&mut Kernel)] = &[$($register),*];
+
+        /// What the image is made of, as JSON.
+        pub const MANIFEST: &str = manifest! { platforms: $platforms, components: [$($name),*] };
+    };
+}
+
+// First the network, which then has the others' time to get an address.
+parts! {
+    platforms: ["hw"],
+    components: [
+        "net" => rumpkin_net::register,
+        "vfs" => rumpkin_vfs::register,
+        "process" => rumpkin_process::register,
+        "event" => rumpkin_event::register,
+        "time" => rumpkin_time::register,
+    ]
+}
 
 /// Runs the program of this image and leaves the machine with its exit status. The first thread's entry.
 pub fn run() {

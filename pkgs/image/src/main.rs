@@ -7,6 +7,7 @@ extern crate alloc;
 extern crate rumpuser_core;
 
 mod composition;
+mod manifest;
 mod runtime;
 
 use rumpkin_core::{boot::BootInfo, interface::Platform};
