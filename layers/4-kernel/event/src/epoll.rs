@@ -7,7 +7,7 @@
 //! So a wait costs what is ready, whatever the number of members. A member holds the file, not the open file description: when
 //! the last descriptor of that is closed, it announces it, and the member goes.
 //!
-//! No lock of a set is held while a file is asked, or a wait queue changed.
+//! No lock of a set is held while a file is asked, or a wait queue changed, save `turn`, which only epoll_wait takes.
 
 use crate::anonymous_stat;
 use alloc::{
@@ -15,7 +15,7 @@ use alloc::{
     sync::{Arc, Weak},
     vec::Vec,
 };
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rumpkin_kernel::{
     Errno,
     abi::{EpollEvent, Stat, linux::general},
@@ -35,6 +35,10 @@ pub struct Epoll {
     members: Mutex<BTreeMap<MemberKey, Arc<Member>>>,
     ready: Mutex<VecDeque<Arc<Member>>>,
     queue: WaitQueue,
+    /// Held by whoever takes events.
+    turn: Mutex<()>,
+    /// How many sets may stand around this one, each within the next. It never shrinks.
+    above: AtomicUsize,
     this: Weak<Epoll>,
 }
 
@@ -93,19 +97,24 @@ impl Epoll {
             members: Mutex::new(BTreeMap::new()),
             ready: Mutex::new(VecDeque::new()),
             queue: WaitQueue::new(),
+            turn: Mutex::new(()),
+            above: AtomicUsize::new(0),
             this: this.clone(),
         })
     }
 
-    /// Adds a descriptor. `EEXIST` if it is a member, `EPERM` for a file that is always ready, `ELOOP` for a circle.
+    /// Adds a descriptor. `EEXIST` if it is a member, `EPERM` for a file that is always ready, `ELOOP` for a circle or for
+    /// sets that stand too deep within each other.
     pub fn add(&self, descriptor: i32, file: &Arc<OpenFile>, event: EpollEvent) -> Result<(), Errno> {
         let queue = file.file().wait_queue().ok_or(Errno::EPERM)?;
         if let Some(inner) = file.downcast::<Epoll>() {
             if core::ptr::eq(inner, self) {
                 return Err(Errno::EINVAL);
             }
-            if inner.nesting(self, MAX_NESTING)? >= MAX_NESTING {
-                return Err(Errno::EINVAL);
+            // What is around counts as well as what is within: readiness is asked and told through all of it.
+            let depth = inner.nesting(self, MAX_NESTING)?.saturating_add(self.above.load(Ordering::SeqCst));
+            if depth >= MAX_NESTING {
+                return Err(Errno::ELOOP);
             }
         }
         let key = key(descriptor, file);
@@ -125,6 +134,9 @@ impl Epoll {
                 return Err(Errno::EEXIST);
             }
             members.insert(key, member.clone());
+        }
+        if let Some(inner) = file.downcast::<Epoll>() {
+            inner.stand_within(self.above.load(Ordering::SeqCst).saturating_add(1));
         }
         // All events: what the member is interested in can change, and it filters.
         queue.add(Events::all(), member.clone());
@@ -152,6 +164,10 @@ impl Epoll {
     fn remove_member(&self, key: MemberKey) -> Option<Arc<Member>> {
         let member = self.members.lock().remove(&key)?;
         member.detach();
+        // Or it would keep the file open until somebody waits.
+        if member.queued.load(Ordering::SeqCst) {
+            self.ready.lock().retain(|other| !Arc::ptr_eq(other, &member));
+        }
         Some(member)
     }
 
@@ -163,7 +179,7 @@ impl Epoll {
     }
 
     fn push(&self, member: Arc<Member>) {
-        if member.queued.swap(true, Ordering::SeqCst) {
+        if member.removed.load(Ordering::SeqCst) || member.queued.swap(true, Ordering::SeqCst) {
             return;
         }
         self.ready.lock().push_back(member);
@@ -172,6 +188,8 @@ impl Epoll {
 
     /// Fills in events that are true now; gives their number. `EAGAIN` if there are none.
     pub fn take(&self, events: &mut [EpollEvent]) -> Result<usize, Errno> {
+        // One at a time: another would find the list empty while this one holds what it is about to put back, and sleep.
+        let _turn = self.turn.lock();
         // Those that are put back must not be looked at twice.
         let mut candidates = self.ready.lock().len();
         let mut count = 0usize;
@@ -194,6 +212,20 @@ impl Epoll {
             }
         }
         if count == 0 { Err(Errno::EAGAIN) } else { Ok(count) }
+    }
+
+    /// Notes that so many sets stand around this one, and around those within it.
+    fn stand_within(&self, above: usize) {
+        if above > MAX_NESTING || self.above.fetch_max(above, Ordering::SeqCst) >= above {
+            return;
+        }
+        let members: Vec<Arc<Member>> = self.members.lock().values().cloned().collect();
+        for member in members {
+            let file: &dyn core::any::Any = &*member.file;
+            if let Some(inner) = file.downcast_ref::<Epoll>() {
+                inner.stand_within(above.saturating_add(1));
+            }
+        }
     }
 
     /// How deep the sets below this one are nested. `ELOOP` if one of them is `outer`.
@@ -271,11 +303,18 @@ impl File for Epoll {
         let mut candidates = self.ready.lock().len();
         while candidates > 0 {
             candidates = candidates.saturating_sub(1);
-            let Some(member) = self.ready.lock().pop_front() else { break };
+            // It stays in the list meanwhile, so that whoever waits on another thread does not miss it.
+            let Some(member) = self.ready.lock().front().cloned() else { break };
             let interest = member.interest.lock().events();
             if !member.removed.load(Ordering::SeqCst) && member.file.poll().intersects(interest) {
-                self.ready.lock().push_front(member);
                 return Events::READ | Events::READ_NORMAL;
+            }
+            {
+                let mut ready = self.ready.lock();
+                if !ready.front().is_some_and(|first| Arc::ptr_eq(first, &member)) {
+                    continue;
+                }
+                ready.pop_front();
             }
             member.queued.store(false, Ordering::SeqCst);
             // It may have become ready between the two.

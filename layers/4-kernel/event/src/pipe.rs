@@ -106,7 +106,9 @@ impl File for Writer {
     fn write(&self, _position: u64, source: &mut dyn Source) -> Result<usize, Errno> {
         let pipe = &self.0;
         let mut written = 0usize;
-        while source.left() > 0 {
+        // What went in before an error counts: it is told of, and the error comes with the next write.
+        let mut failure = None;
+        while source.left() > 0 && failure.is_none() {
             if pipe.readers.load(Ordering::SeqCst) == 0 {
                 if written > 0 {
                     break;
@@ -125,15 +127,26 @@ impl File for Writer {
             let mut rest = if whole { source.left() } else { length };
             while rest > 0 {
                 let chunk = chunk.get_mut(..rest.min(1024)).unwrap_or_default();
-                let taken = source.take(chunk)?;
-                if bytes.capacity() < bytes.len().saturating_add(taken) && !kernel_has_room() {
-                    return Err(Errno::ENOMEM);
+                // Room first: what was taken from the source cannot be given back.
+                let grows = bytes.capacity() < bytes.len().saturating_add(chunk.len());
+                if grows && !kernel_has_room() || bytes.try_reserve(chunk.len()).is_err() {
+                    failure = Some(Errno::ENOMEM);
+                    break;
                 }
-                bytes.try_reserve(taken).map_err(|_| Errno::ENOMEM)?;
+                let taken = match source.take(chunk) {
+                    Ok(taken) => taken,
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                };
                 bytes.extend(chunk.iter().take(taken));
                 written = written.saturating_add(taken);
                 rest = if taken == 0 { 0 } else { rest.saturating_sub(taken) };
             }
+        }
+        if let (0, Some(error)) = (written, failure) {
+            return Err(error);
         }
         if written == 0 {
             return if source.left() == 0 { Ok(0) } else { Err(Errno::EAGAIN) };

@@ -11,9 +11,13 @@ use rumpkin_kernel::{
     thread::Thread,
     wait::{Events, WaitQueue, block_on},
 };
+use rumpuser::memory::{PAGE_SIZE, free_frames};
 
 /// What is always reported, asked for or not.
 const ALWAYS: Events = Events::ERROR.union(Events::HANG_UP).union(Events::INVALID);
+
+/// A list of fewer is not worth a look at how much memory there is.
+const SMALL: usize = 1024;
 
 /// A file that is watched, and what for.
 pub struct Watched {
@@ -71,6 +75,11 @@ fn poll_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
     let (list, count) = (call.argument(0), call.uint(1) as usize);
     if count > MAX_DESCRIPTORS {
         return Err(Errno::EINVAL);
+    }
+    // What is kept of each while it waits; there must be that much, for it is taken piece by piece.
+    let needed = count.saturating_mul(size_of::<[Watched; 5]>());
+    if count > SMALL && needed > free_frames().saturating_mul(PAGE_SIZE) {
+        return Err(Errno::ENOMEM);
     }
     let place = |index: usize| list.saturating_add(index.saturating_mul(size_of::<PollDescriptor>()));
     let mut descriptors = Vec::new();

@@ -21,7 +21,7 @@ struct TimerFile {
     kernel: Weak<Kernel>,
     setting: Mutex<Setting>,
     queue: WaitQueue,
-    /// What the kernel's timers are given.
+    /// For its alarms.
     this: Weak<TimerFile>,
 }
 
@@ -35,8 +35,19 @@ struct Setting {
     key: Option<Key>,
 }
 
-impl Timeout for TimerFile {
+/// What the kernel's timers own: not the file, which is to end when it is closed, armed or not.
+struct Alarm(Weak<TimerFile>);
+
+impl Timeout for Alarm {
     fn expired(self: Arc<Self>, now: u64) {
+        if let Some(timer) = self.0.upgrade() {
+            timer.expire(now, self);
+        }
+    }
+}
+
+impl TimerFile {
+    fn expire(&self, now: u64, alarm: Arc<Alarm>) {
         {
             let mut setting = self.setting.lock();
             // Set anew, or switched off, while this was on its way.
@@ -47,7 +58,7 @@ impl Timeout for TimerFile {
             setting.expired = setting.expired.saturating_add(1).saturating_add(missed);
             setting.deadline = next;
             setting.key = match (next, self.kernel.upgrade()) {
-                (1.., Some(kernel)) => kernel.timers.arm(next, self.clone()).ok(),
+                (1.., Some(kernel)) => kernel.timers.arm(next, alarm).ok(),
                 _ => None,
             };
         }
@@ -111,8 +122,7 @@ impl TimerFile {
         }
         *setting = Setting { interval, ..Setting::default() };
         if deadline != 0 {
-            let this = self.this.upgrade().ok_or(Errno::EINVAL)?;
-            setting.key = Some(kernel.timers.arm(deadline, this)?);
+            setting.key = Some(kernel.timers.arm(deadline, Arc::new(Alarm(self.this.clone())))?);
             setting.deadline = deadline;
         }
         Ok(old)

@@ -312,3 +312,18 @@ fn timerfd_expires() {
     assert_eq!(guest.read(timer, 8), Err(Errno::EAGAIN));
     assert_eq!(guest.call("timerfd_create", &[77, 0]), Err(Errno::EINVAL));
 }
+
+#[test]
+fn sets_stand_within_each_other_only_so_deep() {
+    let guest = guest();
+    let sets: Vec<usize> = (0..12).map(|_| guest.call("epoll_create1", &[0]).unwrap()).collect();
+    let (inwards, outwards) = sets.split_at(6);
+    for (index, pair) in inwards.windows(2).enumerate() {
+        let expected = if index < 4 { Ok(()) } else { Err(Errno::ELOOP) };
+        assert_eq!(guest.control(pair[0], general::EPOLL_CTL_ADD, pair[1], IN).map(drop), expected);
+    }
+    for (index, pair) in outwards.windows(2).enumerate() {
+        let expected = if index < 4 { Ok(()) } else { Err(Errno::ELOOP) };
+        assert_eq!(guest.control(pair[1], general::EPOLL_CTL_ADD, pair[0], IN).map(drop), expected);
+    }
+}
