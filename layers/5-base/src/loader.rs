@@ -25,8 +25,8 @@ pub const PROGRAM_HEADER_SIZE: usize = 56;
 const MAX_PROGRAM_HEADERS: usize = 256;
 /// Where position-independent programs begin, before randomisation (Linux's `ELF_ET_DYN_BASE`).
 const PROGRAM_BASE: usize = 0x5555_5555_4000;
-/// Where the interpreter begins, before randomisation.
-const INTERPRETER_BASE: usize = 0x7f00_0000_0000;
+/// Where the interpreter begins, before randomisation by up to 2^40: below all places of the stack.
+const INTERPRETER_BASE: usize = 0x7e00_0000_0000;
 
 /// Why a program cannot be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

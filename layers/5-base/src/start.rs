@@ -7,10 +7,9 @@ use crate::{
 };
 use alloc::{format, sync::Arc, vec::Vec};
 use core::fmt;
-use rumpkin_abi::{Errno, ResourceLimit, linux::general};
+use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::{
     Kernel,
-    fd::MAX_DESCRIPTORS,
     process::{self, Process},
     signal,
     wait::{Events, Observer},
@@ -97,7 +96,6 @@ fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, Star
         memory.clone(),
         process::Program { path: path.clone(), arguments: arguments.clone(), environment: environment.clone() },
     );
-    set_limits(&process);
     let directory = program.cwd.as_bytes();
     rumpkin_vfs::set_working_directory(&process, directory)
         .map_err(|error| StartError::WorkingDirectory(directory.to_vec(), error))?;
@@ -138,18 +136,6 @@ fn load(
             .map_err(|error| StartError::System("its arguments and environment", error))?;
     process.set_auxiliary(vector);
     Ok(Registers { rip: loaded.start as u64, rsp: stack_pointer as u64, rflags: INITIAL_FLAGS, ..Registers::default() })
-}
-
-fn set_limits(process: &Process) {
-    let mut limits = process.limits.lock();
-    let mut set = |resource: u32, value: u64| {
-        if let Some(limit) = limits.get_mut(resource as usize) {
-            *limit = ResourceLimit { current: value, maximum: value };
-        }
-    };
-    set(general::RLIMIT_STACK, STACK_SIZE as u64);
-    set(general::RLIMIT_NOFILE, MAX_DESCRIPTORS as u64);
-    set(general::RLIMIT_CORE, 0);
 }
 
 fn open_standard_streams(kernel: &Arc<Kernel>, process: &Process) -> Result<(), Errno> {
