@@ -302,6 +302,10 @@ impl Link for Net {
     }
 
     fn arm(&mut self) -> bool {
+        if self.down {
+            // Whatever its rings say: nothing will ever be taken out of them.
+            return false;
+        }
         let mut ready = false;
         if self.full {
             self.transmit.queue.publish();

@@ -205,6 +205,16 @@ fn a_frame_without_its_end_takes_the_link_down() {
 }
 
 #[test]
+fn a_link_that_is_down_is_never_ready() {
+    let (mut net, device) = link(ALL);
+    device.queue(0, |side| side.push(999, 60));
+    assert!(net.arm(), "there is something to look at");
+    assert!(received(&mut net).is_empty());
+    assert_eq!(device.status(), 0, "reset");
+    assert!(!net.arm(), "or the thread that serves it would never sleep");
+}
+
+#[test]
 fn whatever_a_device_writes_no_frame_is_longer_than_one_can_be() {
     let mut random = Random(42);
     for _ in 0..3000 {
