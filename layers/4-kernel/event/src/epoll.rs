@@ -22,7 +22,7 @@ use rumpkin_kernel::{
     file::{File, OpenFile},
     wait::{Events, Observer, WaitQueue},
 };
-use rumpuser::sync::Mutex;
+use rumpuser::{memory::kernel_has_room, sync::Mutex};
 
 /// Sets within sets within sets: as deep as Linux allows.
 const MAX_NESTING: usize = 5;
@@ -104,9 +104,12 @@ impl Epoll {
     }
 
     /// Adds a descriptor. `EEXIST` if it is a member, `EPERM` for a file that is always ready, `ELOOP` for a circle or for
-    /// sets that stand too deep within each other.
+    /// sets that stand too deep within each other, `ENOMEM` if memory has run out.
     pub fn add(&self, descriptor: i32, file: &Arc<OpenFile>, event: EpollEvent) -> Result<(), Errno> {
         let queue = file.file().wait_queue().ok_or(Errno::EPERM)?;
+        if !kernel_has_room() {
+            return Err(Errno::ENOMEM);
+        }
         if let Some(inner) = file.downcast::<Epoll>() {
             if core::ptr::eq(inner, self) {
                 return Err(Errno::EINVAL);

@@ -6,7 +6,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use rumpuser::memory::{PAGE_SIZE, Protection, USER_END};
+use rumpuser::memory::{PAGE_SIZE, Protection, USER_END, kernel_has_room};
 
 /// The window of mappings without a wish: above executables (0x55…) and their heaps.
 const WINDOW_START: usize = 0x6000_0000_0000;
@@ -16,6 +16,8 @@ const WINDOW_END: usize = 0x7ff0_0000_0000;
 const RANDOM_BITS: u32 = 28;
 /// Most areas of a process (Linux's `vm.max_map_count`).
 const MOST_AREAS: usize = 65530;
+/// So many fit in what the kernel keeps for needs that it cannot refuse.
+const FEW_AREAS: usize = 1024;
 
 /// What is behind an area.
 #[derive(Clone)]
@@ -99,9 +101,10 @@ impl Areas {
         Areas { by_start: BTreeMap::new(), gaps: Gaps::new(WINDOW_START, high), most }
     }
 
-    /// Whether an operation that adds or splits areas could make too many.
+    /// Whether an operation that adds or splits areas could make too many, or more than the kernel has memory for.
     pub fn is_full(&self) -> bool {
-        self.by_start.len().saturating_add(2) > self.most
+        let count = self.by_start.len().saturating_add(2);
+        count > self.most || count > FEW_AREAS && !kernel_has_room()
     }
 
     /// The area that holds an address, with its start.

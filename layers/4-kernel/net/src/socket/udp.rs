@@ -14,6 +14,7 @@ use rumpkin_kernel::{
     io::{Sink, Source},
     thread::Thread,
 };
+use rumpuser::memory;
 
 /// A UDP socket of a program.
 pub struct UdpSocket {
@@ -66,6 +67,10 @@ impl Operations for UdpSocket {
         let to = to.map(|address| address.v4().map(destination)).transpose()?;
         if source.left() > udp::MAX_PAYLOAD {
             return Err(Errno::EMSGSIZE);
+        }
+        // A datagram is copied a few times on its way, and may wait for its neighbor.
+        if !memory::kernel_has_room() {
+            return Err(Errno::ENOBUFS);
         }
         let mut data = vec![0; source.left()];
         if source.take(&mut data)? < data.len() {

@@ -181,7 +181,9 @@ impl Operations for End {
             if !memory::kernel_has_room() {
                 return Err(Errno::ENOBUFS);
             }
-            let mut data = vec![0; wanted.min(room)];
+            let mut data = Vec::new();
+            data.try_reserve_exact(wanted.min(room)).map_err(|_| Errno::ENOBUFS)?;
+            data.resize(wanted.min(room), 0);
             let taken = source.take(&mut data)?;
             data.truncate(taken);
             let cost = if stream { taken } else { taken.saturating_add(OVERHEAD) };
