@@ -14,6 +14,9 @@ const MAX_LINKS: u32 = 40;
 /// Longest name (`NAME_MAX`).
 const MAX_NAME: usize = 255;
 
+/// Besides `RESOLVE_*`: no links of `/proc`. For finding the program of `/proc/self/exe`, which must not be found by way of it.
+pub const NO_PROCESS_LINKS: u32 = 1 << 31;
+
 /// Where a path led.
 pub struct Found {
     /// The directory that the last component lies in.
@@ -162,6 +165,9 @@ impl<'a> Walk<'a> {
     fn follow(&mut self, link: &Location) -> Result<Link, Errno> {
         self.links = self.links.saturating_add(1);
         if self.links > MAX_LINKS || self.rule(general::RESOLVE_NO_SYMLINKS) {
+            return Err(Errno::ELOOP);
+        }
+        if self.rule(NO_PROCESS_LINKS) && link.mount.info.kind == "proc" {
             return Err(Errno::ELOOP);
         }
         link.inode.follow(self.process)

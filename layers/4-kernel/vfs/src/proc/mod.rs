@@ -12,7 +12,7 @@ use crate::{
     open_file_node::OpenFileNode,
     state::State,
     tree,
-    walk::Walk,
+    walk::{NO_PROCESS_LINKS, Walk},
 };
 use alloc::{format, sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, Stat, linux::general};
@@ -305,7 +305,7 @@ impl Inode for ProcessNode {
         let place = match self.what {
             What::Executable => {
                 let start = State::of(&owner)?.directory();
-                let found = Walk::new(tree, &owner, start, 0).run(&owner.program.path, true)?;
+                let found = Walk::new(tree, &owner, start, NO_PROCESS_LINKS).run(&owner.program.path, true)?;
                 let path = found.directory.path_of(&found.name)?;
                 return Ok(Link::Place(found.existing()?, path));
             }
