@@ -150,7 +150,9 @@ fn shared_mappings_of_one_object_share_their_futexes() {
 fn leaving_threads_wake_who_joins_them_and_release_robust_futexes() {
     let f = fixture();
     let (clear, lock, head) = (f.page, f.page + 8, f.page + 64);
+    store(clear, &[1]);
     let (thread, join) = f.spawn(move |thread| {
+        thread.clear_child_tid.store(clear, Ordering::SeqCst);
         // A ring of one entry, whose futex lies 16 bytes behind it.
         let entry = lock - 16;
         user::write(head, &(entry as u64).to_le_bytes()).unwrap();
@@ -163,8 +165,6 @@ fn leaving_threads_wake_who_joins_them_and_release_robust_futexes() {
         crate::exit::leave(thread);
         crate::exit::finish(thread);
     });
-    store(clear, &[1]);
-    thread.clear_child_tid.store(clear, Ordering::SeqCst);
     join.join().unwrap();
     // The entry before the lock is not mapped memory's start here, so its `next` is whatever lies there; the lock is marked.
     assert_eq!((load(clear), load(lock)), (0, 0xc000_0000));
