@@ -84,7 +84,7 @@ macro_rules! system_calls {
 /// Every system call that is registered.
 pub struct SystemCallTable {
     calls: Box<[Option<&'static SystemCall>]>,
-    /// One bit per number: it has been logged as missing.
+    /// One bit per number: it has been logged as missing. All numbers behind the table share the last 64.
     logged: Vec<AtomicU64>,
     trace: bool,
 }
@@ -93,7 +93,7 @@ impl SystemCallTable {
     pub(crate) fn new(trace: bool) -> Self {
         SystemCallTable {
             calls: vec![None; SIZE].into_boxed_slice(),
-            logged: (0..SIZE.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            logged: (0..=SIZE / 64).map(|_| AtomicU64::new(0)).collect(),
             trace,
         }
     }
@@ -131,7 +131,7 @@ impl SystemCallTable {
     /// Logs a missing call once, by name.
     fn log_missing(&self, number: u64, call: &Call<'_>) {
         let bit = 1u64.wrapping_shl(number as u32 & 63);
-        let first = match self.logged.get(number as usize / 64) {
+        let first = match self.logged.get((number as usize / 64).min(SIZE / 64)) {
             Some(word) => word.fetch_or(bit, Ordering::Relaxed) & bit == 0,
             None => true,
         };

@@ -97,6 +97,8 @@ pub struct Ip {
     unflushed: bool,
     scratch: Vec<u8>,
     identification: u16,
+    /// That somebody else uses our address has been logged: once, for anybody can claim it as often as he likes.
+    conflict_told: bool,
 }
 
 impl Ip {
@@ -118,6 +120,7 @@ impl Ip {
             unflushed: false,
             scratch: vec![0; mtu.saturating_add(ETHERNET_HEADER)],
             identification: rumpuser::random::next_u64() as u16,
+            conflict_told: false,
         }
     }
 
@@ -254,7 +257,7 @@ impl Ip {
             return;
         }
         if sender == own.address {
-            if arp.sender_mac != self.mac() {
+            if arp.sender_mac != self.mac() && !core::mem::replace(&mut self.conflict_told, true) {
                 log::warn!("net: {sender} is also used by {:02x?}", arp.sender_mac);
             }
             return;
