@@ -52,7 +52,11 @@ impl Mm {
             check_commit(new, area.protection)?;
         }
         if target.is_none() {
-            if new <= old {
+            // Nothing to do; to remove nothing would still cut the area there.
+            if new == old {
+                return Ok(address);
+            }
+            if new < old {
                 let removed = self.remove(&mut state, address.saturating_add(new), old_end);
                 drop(state);
                 drop(removed);
