@@ -10,6 +10,9 @@ use core::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+/// Page tables have no room for more address bits (Intel SDM vol. 3, §4.5).
+const PHYSICAL_END: u64 = 1 << 52;
+
 static NEXT: AtomicUsize = AtomicUsize::new(MMIO);
 
 /// A piece of physical memory, mapped uncached and for good.
@@ -24,8 +27,11 @@ unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
 
-/// Maps device registers. `physical` need not be aligned.
+/// Maps device registers. `physical` need not be aligned; an address that no machine has is treated as out of memory.
 pub fn map(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
+    if physical.checked_add(length as u64).is_none_or(|end| end > PHYSICAL_END) {
+        return Err(OutOfMemory);
+    }
     let page = PAGE_SIZE as u64;
     let first = physical / page * page;
     let offset = (physical - first) as usize;

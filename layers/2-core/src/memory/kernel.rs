@@ -110,13 +110,17 @@ fn build(boot: &BootInfo) -> Result<(), OutOfMemory> {
 
     let image = boot.image;
     let constant = PhysicalRange { start: image.text.start, length: image.rodata.end() - image.text.start };
-    for region in boot.memory {
+    let page = PAGE_SIZE as u64;
+    let mut behind = 0;
+    for region in boot.memory.iter().filter(|region| region.range.length != 0) {
         if region.kind == MemoryKind::Reserved || region.range.end() > DIRECT_MAP_SIZE as u64 {
             continue;
         }
-        // Tables of the firmware need not begin or end on a page.
-        let start = region.range.start / PAGE_SIZE as u64 * PAGE_SIZE as u64;
-        let whole = PhysicalRange { start, length: region.range.end().next_multiple_of(PAGE_SIZE as u64) - start };
+        // Tables of the firmware need not begin or end on a page. One that two regions share is mapped once: what is in a
+        // large page already has no table of its own.
+        let start = (region.range.start / page * page).max(behind);
+        behind = region.range.end().next_multiple_of(page).max(start);
+        let whole = PhysicalRange { start, length: behind - start };
         let mut result = Ok(());
         super::regions::without(whole, &[constant], &mut |piece| {
             result = result.and(root.map(direct(piece.start), piece, WRITABLE, largest));
