@@ -219,7 +219,10 @@ pub fn start(calibration: Calibration, entered_at: u64, acpi: &Acpi) -> Result<B
         log::warn!("clock: there is no real-time clock; the date is 1970");
     }
     log::info!("clock: time-stamp counter at {}.{:03} MHz, {how}", frequency / 1_000_000, frequency / 1000 % 1000);
-    Ok(Box::new(TscClock { realtime_at_boot: (seconds.unwrap_or(0) * NANOSECONDS).saturating_sub(elapsed), scale }))
+    Ok(Box::new(TscClock {
+        realtime_at_boot: seconds.unwrap_or(0).saturating_mul(NANOSECONDS).saturating_sub(elapsed),
+        scale,
+    }))
 }
 
 /// The time-stamp counter as the clock.

@@ -29,6 +29,9 @@ struct IoApic {
 
 impl IoApic {
     fn new(address: u64, first: u32) -> Result<Self, PlatformError> {
+        if !address.is_multiple_of(4) {
+            return Err(PlatformError(alloc::format!("no I/O APIC can be at {address:#x}")));
+        }
         let registers =
             mmio::map(address, 0x20).map_err(|_| PlatformError("no memory to map an I/O APIC".to_string()))?;
         let mut io_apic = Self { registers: IrqMutex::new(registers), first, count: 0 };

@@ -39,7 +39,9 @@ struct Parked {
 impl Event for Parked {
     fn wait(&self, timeout: Option<u64>) -> bool {
         let deadline = timeout.map(|timeout| clock::monotonic().saturating_add(timeout));
-        *self.thread.lock() = Some(thread::current());
+        let me = thread::current();
+        *self.thread.lock() = Some(me.clone());
+        let mut unparked = false;
         let seen = loop {
             if self.set.swap(false, Ordering::AcqRel) {
                 break true;
@@ -47,10 +49,14 @@ impl Event for Parked {
             if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
                 break false;
             }
-            thread::park(deadline);
+            unparked |= thread::park(deadline);
         };
         let waiter = self.thread.lock().take();
         drop(waiter);
+        // One that was meant for an outer wait must not be lost in this inner one; at worst that looks once more.
+        if unparked {
+            me.unpark();
+        }
         seen
     }
 

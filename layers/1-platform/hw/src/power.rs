@@ -218,6 +218,9 @@ fn listen_generic(acpi: &Acpi) -> Result<(), rumpkin_core::interface::PlatformEr
     let Some((address, number)) = acpi.power.generic_event else {
         return Ok(());
     };
+    if !address.is_multiple_of(4) {
+        return Err(rumpkin_core::interface::PlatformError(alloc::format!("no register can be at {address:#x}")));
+    }
     let selector = mmio::map(address, 4)
         .map_err(|_| rumpkin_core::interface::PlatformError(alloc::string::String::from("no memory to map it")))?;
     interrupts::register(number, Trigger::Edge, Polarity::High, move || {

@@ -81,10 +81,12 @@ impl PvClock {
         // SAFETY: As above. The hypervisor fills the structure in once.
         unsafe { Msr::new(WALL_CLOCK).write(page.physical() + WALL_OFFSET as u64) };
         let mut clock = Self { page, boot: 0, scale: None, realtime_at_boot: 0, last: AtomicU64::new(0) };
-        let info = clock.time_info()?;
-        if info.multiplier == 0 {
+        let Some(info) = clock.time_info().filter(|info| info.multiplier != 0) else {
+            // The page is freed, so the hypervisor must write it no more.
+            // SAFETY: As above.
+            unsafe { Msr::new(SYSTEM_TIME).write(0) };
             return None;
-        }
+        };
         let rate = scale_of(&info);
         // How long ago boot was, by the page's own rate.
         let now = tsc();
