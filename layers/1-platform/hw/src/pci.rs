@@ -36,6 +36,9 @@ impl Configuration {
             return Some(Self::Ports);
         }
         let (base, first, _) = *acpi.pci_windows.iter().find(|(_, first, last)| (*first..=*last).contains(&bus))?;
+        if !base.is_multiple_of(BUS_WINDOW as u64) {
+            return None;
+        }
         let offset = u64::from(bus - first) * BUS_WINDOW as u64;
         let registers = mmio::map(base.checked_add(offset)?, BUS_WINDOW).ok()?;
         Some(Self::Window { registers, bus })
