@@ -8,7 +8,7 @@ use rumpkin_kernel::{
     clock::Clock,
     file::{File, OpenFile},
     io::{Sink, read_value, write_value},
-    timer::{Key, Timeout, next_deadline, time_left},
+    timer::{Key, Timeout, next_deadline},
     wait::{Events, WaitQueue},
 };
 use rumpuser::{clock, sync::Mutex};
@@ -103,9 +103,20 @@ impl File for TimerFile {
 }
 
 impl TimerFile {
+    fn remaining(&self, setting: &Setting) -> IntervalTimer {
+        let value = match setting.deadline {
+            0 => 0,
+            deadline => deadline.saturating_sub(clock::monotonic()).max(1),
+        };
+        IntervalTimer {
+            interval: Timespec::from_nanoseconds(setting.interval),
+            value: Timespec::from_nanoseconds(value),
+        }
+    }
+
     fn set(&self, kernel: &Kernel, deadline: u64, interval: u64) -> Result<IntervalTimer, Errno> {
         let mut setting = self.setting.lock();
-        let old = setting.remaining();
+        let old = self.remaining(&setting);
         if let Some(key) = setting.key.take() {
             kernel.timers.cancel(key);
         }
@@ -164,7 +175,7 @@ pub fn timerfd_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
 pub fn timerfd_gettime(call: &mut Call<'_>) -> Result<usize, Errno> {
     let file = call.process().descriptors.get(call.int(0))?;
     let timer: &TimerFile = file.downcast().ok_or(Errno::EINVAL)?;
-    let left = timer.setting.lock().remaining();
+    let left = timer.remaining(&timer.setting.lock());
     write_value(call.argument(1), &left)?;
     Ok(0)
 }

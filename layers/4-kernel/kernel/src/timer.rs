@@ -57,15 +57,6 @@ impl Timers {
     }
 }
 
-/// Nanoseconds until `deadline`, for a program that asks what is left of a timer: at least 1, since 0 means that it is off, as a
-/// deadline of 0 does.
-pub fn time_left(deadline: u64) -> u64 {
-    match deadline {
-        0 => 0,
-        deadline => deadline.saturating_sub(clock::monotonic()).max(1),
-    }
-}
-
 /// The first deadline after `now` of a timer that was due at `deadline`, and how many were missed in between; 0 for none.
 pub fn next_deadline(deadline: u64, interval: u64, now: u64) -> (u64, u64) {
     let Some(missed) = now.saturating_sub(deadline).checked_div(interval) else { return (0, 0) };

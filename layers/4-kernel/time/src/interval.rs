@@ -7,7 +7,7 @@ use rumpkin_kernel::{
     io::{read_value, write_value},
     process::Process,
     signal,
-    timer::{Key, Timeout, next_deadline, time_left},
+    timer::{Key, Timeout, next_deadline},
 };
 use rumpuser::{clock, sync::Mutex};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -79,7 +79,10 @@ fn set(call: &Call<'_>, value: u64, interval: u64) -> Result<(u64, u64), Errno> 
 }
 
 fn remaining(setting: &Setting) -> (u64, u64) {
-    (time_left(setting.deadline), setting.interval)
+    match setting.deadline {
+        0 => (0, setting.interval),
+        deadline => (deadline.saturating_sub(clock::monotonic()).max(1), setting.interval),
+    }
 }
 
 fn check_kind(kind: i32) -> Result<(), Errno> {

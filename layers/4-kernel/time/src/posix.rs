@@ -11,7 +11,7 @@ use rumpkin_kernel::{
     io::{read_value, write_value},
     process::Process,
     signal::{self, Info},
-    timer::{Key, Timeout, next_deadline, time_left},
+    timer::{Key, Timeout, next_deadline},
 };
 use rumpuser::{clock, sync::Mutex};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -56,16 +56,6 @@ struct Setting {
     key: Option<Key>,
 }
 
-impl Setting {
-    /// What timer_gettime(2) tells of it.
-    fn remaining(&self) -> IntervalTimer {
-        IntervalTimer {
-            interval: Timespec::from_nanoseconds(self.interval),
-            value: Timespec::from_nanoseconds(time_left(self.deadline)),
-        }
-    }
-}
-
 impl Timeout for Timer {
     fn expired(self: Arc<Self>, now: u64) {
         let Some(process) = self.process.upgrade() else { return };
@@ -107,6 +97,17 @@ impl Timer {
             *slot = field;
         }
         Info(info)
+    }
+
+    fn remaining(&self, setting: &Setting) -> IntervalTimer {
+        let value = match setting.deadline {
+            0 => 0,
+            deadline => deadline.saturating_sub(clock::monotonic()).max(1),
+        };
+        IntervalTimer {
+            interval: Timespec::from_nanoseconds(setting.interval),
+            value: Timespec::from_nanoseconds(value),
+        }
     }
 }
 
@@ -179,7 +180,7 @@ pub fn timer_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
     };
     let old = {
         let mut setting = timer.setting.lock();
-        let old = setting.remaining();
+        let old = timer.remaining(&setting);
         if let Some(key) = setting.key.take() {
             call.kernel().timers.cancel(key);
         }
@@ -198,7 +199,7 @@ pub fn timer_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 pub fn timer_gettime(call: &mut Call<'_>) -> Result<usize, Errno> {
     let timer = timer(call)?;
-    let left = timer.setting.lock().remaining();
+    let left = timer.remaining(&timer.setting.lock());
     write_value(call.argument(1), &left)?;
     Ok(0)
 }
