@@ -7,7 +7,7 @@ use crate::{
     on_core::OnCore,
     pci, power, serial,
 };
-use alloc::{boxed::Box, collections::BTreeSet, format, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use rumpkin_core::{
     boot::{BootInfo, MemoryKind},
     interface::{Devices, Disk, Link, PlatformError, Polarity, Trigger},
@@ -110,12 +110,13 @@ fn on_pci(boot: &BootInfo, acpi: &Acpi) -> Vec<Found> {
 
 /// The slots that the DSDT or the command line declares.
 fn on_mmio(boot: &BootInfo, acpi: &Acpi) -> Vec<Found> {
-    let mut slots: Vec<MmioSlot> = acpi.mmio_slots.clone();
-    slots.extend(command_line::mmio_slots(boot.command_line));
-    let mut seen = BTreeSet::new();
-    slots.retain(|slot| seen.insert(slot.address));
-    // QEMU plugs its devices from the last slot down, so this is the order of its command line.
-    slots.sort_by_key(|slot| core::cmp::Reverse(slot.address));
+    let mut slots: Vec<MmioSlot> = Vec::new();
+    for slot in acpi.mmio_slots.iter().copied().chain(command_line::mmio_slots(boot.command_line)) {
+        // QEMU plugs its devices from the last slot down, so this is the order of its command line.
+        if let Err(place) = slots.binary_search_by(|other| slot.address.cmp(&other.address)) {
+            slots.insert(place, slot);
+        }
+    }
     slots.iter().filter_map(|slot| probe(boot, slot)).collect()
 }
 

@@ -1,7 +1,7 @@
 //! PCI configuration space: by the two ports, or by the memory window that ACPI names (ECAM).
 
 use crate::acpi::Acpi;
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 use rumpkin_core::mmio;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, DeviceFunctionInfo, HeaderType};
 use x86_64::instructions::port::Port;
@@ -124,14 +124,15 @@ const SEVERAL_FUNCTIONS: u8 = 1 << 7;
 ///
 /// Every access leaves the guest, so absent devices are asked once, and not once for each function.
 pub fn functions(acpi: &Acpi) -> Vec<Function> {
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut found: Vec<Function> = Vec::new();
+    let mut seen = Vec::new();
     let mut buses = Vec::from([0]);
     while let Some(bus) = buses.pop() {
         // A bridge that leads to where we have been would lead in circles.
-        if !seen.insert(bus) {
+        if seen.contains(&bus) {
             continue;
         }
+        seen.push(bus);
         let Some(configuration) = Configuration::to_bus(acpi, bus) else {
             continue;
         };
@@ -143,7 +144,8 @@ pub fn functions(acpi: &Acpi) -> Vec<Function> {
                         if found_here.info.header_type == HeaderType::PciPciBridge {
                             buses.push((configuration.read_word(at, BUS_NUMBERS) >> 8) as u8);
                         }
-                        found.push(found_here);
+                        let place = found.partition_point(|other| other.at < at);
+                        found.insert(place, found_here);
                         several
                     }
                     None => false,
@@ -154,7 +156,6 @@ pub fn functions(acpi: &Acpi) -> Vec<Function> {
             }
         }
     }
-    found.sort_by_key(|function| function.at);
     found
 }
 

@@ -176,7 +176,12 @@ fn separate(regions: &mut [MemoryRegion]) {
             }
         }
     }
-    regions.sort_unstable_by_key(|region| region.range.start);
+    // They are few and nearly in order; a sort of the library takes 4 KiB of code.
+    for index in 1..regions.len() {
+        let (sorted, rest) = regions.split_at(index);
+        let place = sorted.partition_point(|region| region.range.start <= rest[0].range.start);
+        regions[place..=index].rotate_right(1);
+    }
     let mut behind = 0;
     for region in regions {
         let end = region.range.end();

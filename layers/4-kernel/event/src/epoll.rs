@@ -11,11 +11,12 @@
 
 use crate::anonymous_stat;
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Weak},
     vec::Vec,
 };
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use rumpkin_collections::OrderedMap;
 use rumpkin_kernel::{
     Errno,
     abi::{EpollEvent, Stat, linux::general},
@@ -28,11 +29,11 @@ use rumpuser::{memory::kernel_has_room, sync::Mutex};
 const MAX_NESTING: usize = 5;
 
 /// Which member: its descriptor, and the description that this stood for.
-type MemberKey = (i32, usize);
+type MemberKey = (usize, usize);
 
 /// An epoll set.
 pub struct Epoll {
-    members: Mutex<BTreeMap<MemberKey, Arc<Member>>>,
+    members: Mutex<OrderedMap<MemberKey, Arc<Member>>>,
     ready: Mutex<VecDeque<Arc<Member>>>,
     queue: WaitQueue,
     /// Held by whoever takes events.
@@ -94,7 +95,7 @@ impl Epoll {
     /// An empty set.
     pub fn new() -> Arc<Epoll> {
         Arc::new_cyclic(|this: &Weak<Epoll>| Epoll {
-            members: Mutex::new(BTreeMap::new()),
+            members: Mutex::new(OrderedMap::new()),
             ready: Mutex::new(VecDeque::new()),
             queue: WaitQueue::new(),
             turn: Mutex::new(()),
@@ -133,7 +134,7 @@ impl Epoll {
         });
         {
             let mut members = self.members.lock();
-            if members.contains_key(&key) {
+            if members.contains_key(key) {
                 return Err(Errno::EEXIST);
             }
             members.insert(key, member.clone());
@@ -150,7 +151,7 @@ impl Epoll {
 
     /// Changes what a member is interested in. `ENOENT` if it is not one.
     pub fn modify(&self, descriptor: i32, file: &Arc<OpenFile>, event: EpollEvent) -> Result<(), Errno> {
-        let member = self.members.lock().get(&key(descriptor, file)).cloned().ok_or(Errno::ENOENT)?;
+        let member = self.members.lock().get(key(descriptor, file)).cloned().ok_or(Errno::ENOENT)?;
         if member.interest.lock().is(general::EPOLLEXCLUSIVE) {
             return Err(Errno::EINVAL);
         }
@@ -165,7 +166,7 @@ impl Epoll {
     }
 
     fn remove_member(&self, key: MemberKey) -> Option<Arc<Member>> {
-        let member = self.members.lock().remove(&key)?;
+        let member = self.members.lock().remove(key)?;
         member.detach();
         // Or it would keep the file open until somebody waits.
         if member.queued.load(Ordering::SeqCst) {
@@ -222,7 +223,7 @@ impl Epoll {
         if above > MAX_NESTING || self.above.fetch_max(above, Ordering::SeqCst) >= above {
             return;
         }
-        let members: Vec<Arc<Member>> = self.members.lock().values().cloned().collect();
+        let members: Vec<Arc<Member>> = self.members.lock().iter().map(|(_, member)| member.clone()).collect();
         for member in members {
             let file: &dyn core::any::Any = &*member.file;
             if let Some(inner) = file.downcast_ref::<Epoll>() {
@@ -237,7 +238,7 @@ impl Epoll {
             return Err(Errno::ELOOP);
         }
         let mut deepest = 0;
-        let members: Vec<Arc<Member>> = self.members.lock().values().cloned().collect();
+        let members: Vec<Arc<Member>> = self.members.lock().iter().map(|(_, member)| member.clone()).collect();
         for member in members {
             let file: &dyn core::any::Any = &*member.file;
             if let Some(inner) = file.downcast_ref::<Epoll>() {
@@ -250,7 +251,7 @@ impl Epoll {
 
 impl Drop for Epoll {
     fn drop(&mut self) {
-        for member in core::mem::take(&mut *self.members.lock()).into_values() {
+        for (_, member) in &core::mem::take(&mut *self.members.lock()) {
             member.detach();
         }
     }
@@ -294,7 +295,7 @@ impl Member {
 }
 
 fn key(descriptor: i32, file: &Arc<OpenFile>) -> MemberKey {
-    (descriptor, Arc::as_ptr(file).addr())
+    (descriptor as usize, Arc::as_ptr(file).addr())
 }
 
 impl File for Epoll {

@@ -60,12 +60,18 @@ pub type Handler = fn(&mut Call<'_>) -> Result<usize, Errno>;
 pub struct SystemCall {
     /// Its number (`__NR_*`).
     pub number: u32,
-    /// Its name.
-    pub name: &'static str,
-    /// Which of its flags and modes are supported, for the documentation; empty if all.
-    pub support: &'static str,
     /// Who answers.
     pub handler: Handler,
+    /// Which of its flags and modes are supported, for the documentation; empty if all. Images leave it out.
+    #[cfg(debug_assertions)]
+    pub support: &'static str,
+}
+
+impl SystemCall {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        rumpkin_abi::system_call_name(self.number.into()).unwrap_or("unknown")
+    }
 }
 
 /// Declares a component's system calls: `name => handler "what is supported",` lines.
@@ -74,9 +80,9 @@ macro_rules! system_calls {
     ($($name:ident => $handler:path $(, $support:literal)?;)*) => {
         &[$($crate::SystemCall {
             number: const { $crate::abi::system_call_number(stringify!($name)) },
-            name: stringify!($name),
-            support: concat!($($support)?),
             handler: $handler,
+            #[cfg(debug_assertions)]
+            support: concat!($($support)?),
         }),*]
     };
 }
@@ -124,7 +130,7 @@ impl SystemCallTable {
         }
         let arguments: [usize; 6] = core::array::from_fn(|index| call.argument(index));
         let result = (entry.handler)(call);
-        log::info!("[{}] {}({:x?}) = {:x?}", call.thread.id, entry.name, arguments, result);
+        log::info!("[{}] {}({:x?}) = {:x?}", call.thread.id, entry.name(), arguments, result);
         result
     }
 

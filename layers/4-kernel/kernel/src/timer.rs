@@ -3,8 +3,9 @@
 //! One kernel thread, started with the first timer, sleeps until the earliest deadline. Arming and cancelling take
 //! O(log n) of the number of armed timers.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::Errno;
+use rumpkin_collections::OrderedMap;
 use rumpuser::{clock, sync::Mutex, thread};
 
 /// What happens at the deadline.
@@ -15,15 +16,11 @@ pub trait Timeout: Send + Sync {
 }
 
 /// An armed timer: its deadline, and a number that tells it from others of the same deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    deadline: u64,
-    serial: u64,
-}
+pub type Key = (u64, u64);
 
 #[derive(Default)]
 struct State {
-    armed: BTreeMap<Key, Arc<dyn Timeout>>,
+    armed: OrderedMap<Key, Arc<dyn Timeout>>,
     serial: u64,
     worker: Option<thread::Thread>,
 }
@@ -41,9 +38,9 @@ impl Timers {
             state.worker = Some(thread::spawn("timers", move || run(&shared)).map_err(|_| Errno::ENOMEM)?);
         }
         state.serial = state.serial.wrapping_add(1);
-        let key = Key { deadline, serial: state.serial };
+        let key = (deadline, state.serial);
         state.armed.insert(key, timeout);
-        if state.armed.first_key_value().is_some_and(|(first, _)| *first == key)
+        if state.armed.first().is_some_and(|(first, _)| first == key)
             && let Some(worker) = &state.worker
         {
             worker.unpark();
@@ -53,7 +50,7 @@ impl Timers {
 
     /// Forgets a timer. False if it was not armed: it may be expiring at this moment.
     pub fn cancel(&self, key: Key) -> bool {
-        self.0.lock().armed.remove(&key).is_some()
+        self.0.lock().armed.remove(key).is_some()
     }
 }
 
@@ -71,9 +68,9 @@ fn run(state: &Mutex<State>) {
         let next = {
             let mut state = state.lock();
             loop {
-                match state.armed.first_entry() {
-                    Some(first) if first.key().deadline <= now => due.push(first.remove()),
-                    first => break first.map(|first| first.key().deadline),
+                match state.armed.first() {
+                    Some(((deadline, _), _)) if deadline <= now => due.extend(state.armed.pop_first().map(|(_, due)| due)),
+                    first => break first.map(|((deadline, _), _)| deadline),
                 }
             }
         };

@@ -1,11 +1,8 @@
 //! Areas by address: what each range of a process's addresses means, split and merged as ranges change.
 
 use crate::{LOWEST_ADDRESS, Mappable, gaps::Gaps};
-use alloc::{
-    collections::{BTreeMap, btree_map},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{sync::Arc, vec::Vec};
+use rumpkin_collections::{Iter, OrderedMap};
 use rumpuser::memory::{PAGE_SIZE, Protection, USER_END, kernel_has_room};
 
 /// The window of mappings without a wish: above executables (0x55…) and their heaps.
@@ -86,7 +83,7 @@ impl Area {
 
 /// The areas of a process. They do not overlap, and neighbours that could be one are one.
 pub struct Areas {
-    by_start: BTreeMap<usize, Area>,
+    by_start: OrderedMap<usize, Area>,
     gaps: Gaps,
     most: usize,
 }
@@ -98,7 +95,7 @@ impl Areas {
         let pages = random as usize & ((1usize << RANDOM_BITS) - 1);
         let high = WINDOW_END.saturating_sub(pages.saturating_mul(PAGE_SIZE));
         let most = total_frames.saturating_mul(4).min(MOST_AREAS);
-        Areas { by_start: BTreeMap::new(), gaps: Gaps::new(WINDOW_START, high), most }
+        Areas { by_start: OrderedMap::new(), gaps: Gaps::new(WINDOW_START, high), most }
     }
 
     /// Whether an operation that adds or splits areas could make too many, or more than the kernel has memory for.
@@ -109,20 +106,20 @@ impl Areas {
 
     /// The area that holds an address, with its start.
     pub fn find(&self, address: usize) -> Option<(usize, &Area)> {
-        let (start, area) = self.by_start.range(..=address).next_back()?;
-        (address < area.end).then_some((*start, area))
+        let (start, area) = self.by_start.at_or_before(address)?;
+        (address < area.end).then_some((start, area))
     }
 
     /// Every area, in order.
-    pub fn iter(&self) -> btree_map::Iter<'_, usize, Area> {
+    pub fn iter(&self) -> Iter<'_, usize, Area> {
         self.by_start.iter()
     }
 
     /// The areas that touch a range, in order, each cut to it.
     pub fn within(&self, start: usize, end: usize) -> impl Iterator<Item = (usize, usize, &Area)> {
         let first = self.find(start).map_or(start, |(first, _)| first);
-        let areas = self.by_start.range(first..end.max(first));
-        areas.map(move |(from, area)| ((*from).max(start), area.end.min(end), area))
+        let areas = self.by_start.range(first, end);
+        areas.map(move |(from, area)| (from.max(start), area.end.min(end), area))
     }
 
     /// Whether areas cover a range without a hole.
@@ -173,16 +170,15 @@ impl Areas {
     pub fn remove(&mut self, start: usize, end: usize) -> Vec<(usize, Area)> {
         self.split(start);
         self.split(end);
-        let starts: Vec<usize> = self.by_start.range(start..end).map(|(start, _)| *start).collect();
-        let mut removed = Vec::with_capacity(starts.len());
-        for start in starts {
-            if let Some(area) = self.by_start.remove(&start) {
-                let (before, after) = (self.end_before(start), self.start_after(area.end));
-                self.gaps.remove(before, start);
-                self.gaps.remove(area.end, after);
-                self.gaps.add(before, after);
-                removed.push((start, area));
-            }
+        let mut removed = Vec::new();
+        while let Some((start, _)) = self.by_start.range(start, end).next()
+            && let Some(area) = self.by_start.remove(start)
+        {
+            let (before, after) = (self.end_before(start), self.start_after(area.end));
+            self.gaps.remove(before, start);
+            self.gaps.remove(area.end, after);
+            self.gaps.add(before, after);
+            removed.push((start, area));
         }
         removed
     }
@@ -191,52 +187,54 @@ impl Areas {
     pub fn protect(&mut self, start: usize, end: usize, protection: Protection) {
         self.split(start);
         self.split(end);
-        for (_, area) in self.by_start.range_mut(start..end) {
+        let mut at = start;
+        while let Some((from, _)) = self.by_start.range(at, end).next()
+            && let Some(area) = self.by_start.get_mut(from)
+        {
             area.protection = protection;
+            at = area.end;
         }
         self.merge(start, end);
     }
 
     fn end_before(&self, start: usize) -> usize {
-        self.by_start.range(..start).next_back().map_or(0, |(_, area)| area.end)
+        self.by_start.before(start).map_or(0, |(_, area)| area.end)
     }
 
     fn start_after(&self, end: usize) -> usize {
-        self.by_start.range(end..).next().map_or(USER_END, |(start, _)| *start)
+        self.by_start.at_or_after(end).map_or(USER_END, |(start, _)| start)
     }
 
     /// Makes `at` a border, if it lies inside an area.
     fn split(&mut self, at: usize) {
-        let Some((start, area)) = self.by_start.range_mut(..at).next_back() else { return };
-        if area.end <= at {
-            return;
-        }
-        let tail = area.part(*start, at, area.end);
+        let Some((start, _)) = self.by_start.before(at) else { return };
+        let Some(area) = self.by_start.get_mut(start).filter(|area| area.end > at) else { return };
+        let tail = area.part(start, at, area.end);
         area.end = at;
         self.by_start.insert(at, tail);
     }
 
     /// Joins neighbours of a kind whose common border is in `start..=end`.
     fn merge(&mut self, start: usize, end: usize) {
-        let first = self.by_start.range(..start).next_back().or(self.by_start.range(start..).next());
-        let Some(mut current) = first.map(|(start, _)| *start) else { return };
+        let first = self.by_start.before(start).or(self.by_start.at_or_after(start));
+        let Some((mut current, _)) = first else { return };
         while current <= end {
-            let Some(area) = self.by_start.get(&current) else { return };
+            let Some(area) = self.by_start.get(current) else { return };
             let border = area.end;
-            let joined = self.by_start.get(&border).filter(|next| {
+            let joined = self.by_start.get(border).filter(|next| {
                 area.protection == next.protection
                     && area.maximum == next.maximum
                     && area.backing.continues(border.saturating_sub(current), &next.backing)
             });
             match joined.map(|next| next.end) {
                 Some(end) => {
-                    self.by_start.remove(&border);
-                    if let Some(area) = self.by_start.get_mut(&current) {
+                    self.by_start.remove(border);
+                    if let Some(area) = self.by_start.get_mut(current) {
                         area.end = end;
                     }
                 }
-                None => match self.by_start.range(border..).next() {
-                    Some((next, _)) => current = *next,
+                None => match self.by_start.at_or_after(border) {
+                    Some((next, _)) => current = next,
                     None => return,
                 },
             }

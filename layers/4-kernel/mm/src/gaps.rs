@@ -1,19 +1,19 @@
 //! Free room between areas, in the window where mappings without a wish go, by size.
 
-use alloc::collections::BTreeSet;
+use rumpkin_collections::OrderedMap;
 
 /// Free ranges of a window of addresses; the smallest that is large enough is found in O(log n).
 pub struct Gaps {
     low: usize,
     high: usize,
     /// Length and start.
-    by_size: BTreeSet<(usize, usize)>,
+    by_size: OrderedMap<(usize, usize), ()>,
 }
 
 impl Gaps {
     /// All of the window is free.
     pub fn new(low: usize, high: usize) -> Gaps {
-        let mut gaps = Gaps { low, high, by_size: BTreeSet::new() };
+        let mut gaps = Gaps { low, high, by_size: OrderedMap::new() };
         gaps.add(low, high);
         gaps
     }
@@ -21,20 +21,20 @@ impl Gaps {
     /// A range between two areas became free; what lies outside the window does not matter.
     pub fn add(&mut self, start: usize, end: usize) {
         if let Some(gap) = self.clip(start, end) {
-            self.by_size.insert(gap);
+            self.by_size.insert(gap, ());
         }
     }
 
     /// A range that was added is free no longer, or not as a whole.
     pub fn remove(&mut self, start: usize, end: usize) {
         if let Some(gap) = self.clip(start, end) {
-            self.by_size.remove(&gap);
+            self.by_size.remove(gap);
         }
     }
 
     /// Where `length` bytes fit: at the upper end of the tightest gap.
     pub fn find(&self, length: usize) -> Option<usize> {
-        let (size, start) = self.by_size.range((length, 0)..).next()?;
+        let ((size, start), ()) = self.by_size.at_or_after((length, 0))?;
         start.checked_add(size.checked_sub(length)?)
     }
 

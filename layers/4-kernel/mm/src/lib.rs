@@ -7,7 +7,7 @@
 //!                                                                 ▲ fault, by user code or by the kernel's accessors
 //! ```
 //!
-//! Depends on `rumpuser` and `rumpkin-abi`. Invariants:
+//! Depends on `rumpuser`, `rumpkin-abi` and `rumpkin-collections`. Invariants:
 //! - The address space maps nothing that no area covers, and nothing with more rights than its area gives.
 //! - A page of an object (a file) is mapped privately only as copy-on-write, so a program never writes to what others see.
 //! - Lock order: an `Mm`'s lock, then whatever [`Mappable::frame`] takes. So no lock of a file may be held while user memory

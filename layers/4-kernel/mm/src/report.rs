@@ -28,12 +28,12 @@ impl Mm {
         let regions = state.areas.iter().map(|(start, area)| {
             let (offset, name) = match &area.backing {
                 Backing::Object { object, offset, .. } => (*offset, object.name()),
-                Backing::Anonymous if *start < state.break_end && area.end > state.break_start => {
+                Backing::Anonymous if start < state.break_end && area.end > state.break_start => {
                     (0, b"[heap]".to_vec())
                 }
                 Backing::Anonymous => (0, Vec::new()),
             };
-            Region { start: *start, end: area.end, protection: area.protection, shared: area.shared(), offset, name }
+            Region { start, end: area.end, protection: area.protection, shared: area.shared(), offset, name }
         });
         regions.collect()
     }
@@ -41,7 +41,7 @@ impl Mm {
     /// Bytes of addresses that are mapped.
     pub fn virtual_size(&self) -> usize {
         let state = self.state.lock();
-        state.areas.iter().fold(0, |sum, (start, area)| sum.saturating_add(area.end.saturating_sub(*start)))
+        state.areas.iter().fold(0, |sum, (start, area)| sum.saturating_add(area.end.saturating_sub(start)))
     }
 
     /// Frames that user memory has taken since the process began; those of files that it wrote in memory count too.

@@ -1,21 +1,22 @@
 //! Shared anonymous memory: an object of its own, whose pages live until its last mapping is gone.
 
 use crate::Mappable;
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use rumpkin_abi::Errno;
+use rumpkin_collections::OrderedMap;
 use rumpuser::{memory::Frame, sync::Mutex};
 
 /// Pages by index, made when first asked for.
 pub struct SharedMemory {
     pages: u64,
-    frames: Mutex<BTreeMap<u64, Frame>>,
+    frames: Mutex<OrderedMap<u64, Frame>>,
 }
 
 impl SharedMemory {
     /// This many bytes of zeroes.
     pub fn new(length: usize) -> SharedMemory {
         let pages = length.div_ceil(rumpuser::memory::PAGE_SIZE) as u64;
-        SharedMemory { pages, frames: Mutex::new(BTreeMap::new()) }
+        SharedMemory { pages, frames: Mutex::new(OrderedMap::new()) }
     }
 }
 
@@ -25,7 +26,7 @@ impl Mappable for SharedMemory {
             return Err(Errno::ENXIO);
         }
         let mut frames = self.frames.lock();
-        if let Some(frame) = frames.get(&index) {
+        if let Some(frame) = frames.get(index) {
             return Ok(frame.clone());
         }
         let frame = Frame::allocate().ok_or(Errno::ENOMEM)?;
@@ -34,7 +35,7 @@ impl Mappable for SharedMemory {
     }
 
     fn frame_at_hand(&self, index: u64) -> Option<Frame> {
-        self.frames.lock().get(&index).cloned()
+        self.frames.lock().get(index).cloned()
     }
 
     fn name(&self) -> Vec<u8> {

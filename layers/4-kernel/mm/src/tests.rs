@@ -305,7 +305,7 @@ proptest::proptest! {
             let mut last: Option<(usize, Protection)> = None;
             for (start, area) in areas.iter() {
                 if let Some((end, protection)) = last {
-                    proptest::prop_assert!(end < *start || end == *start && protection != area.protection);
+                    proptest::prop_assert!(end < start || end == start && protection != area.protection);
                 }
                 last = Some((area.end, area.protection));
             }

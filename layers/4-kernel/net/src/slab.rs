@@ -9,6 +9,13 @@ pub struct Key {
     generation: u32,
 }
 
+impl Key {
+    /// A number below 2^63 that tells it from all others of its table.
+    pub fn number(self) -> u64 {
+        u64::from(self.index) << 32 | u64::from(self.generation)
+    }
+}
+
 struct Slot<T> {
     generation: u32,
     value: Option<T>,
@@ -35,6 +42,7 @@ impl<T> Slab<T> {
             slot.value = Some(value);
             return Key { index, generation: slot.generation };
         }
+        // A table of 2^31 entries would not fit in memory.
         let index = self.slots.len() as u32;
         self.slots.push(Slot { generation: 0, value: Some(value) });
         Key { index, generation: 0 }

@@ -1,10 +1,13 @@
 //! Deadlines in order: setting and clearing is O(log n), and what has no deadline costs nothing.
 
 use crate::slab::Key;
-use alloc::collections::BTreeSet;
+use rumpkin_collections::OrderedMap;
+
+/// Numbers with this bit are not those of connections.
+const OTHERS: u64 = 1 << 63;
 
 /// Whose deadline it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {
     /// A TCP connection's: retransmission, delayed acknowledgment, keep-alive.
     Connection(Key),
@@ -18,9 +21,22 @@ pub enum Timer {
     Dhcp,
 }
 
-/// All deadlines, in monotonic nanoseconds.
+impl Timer {
+    /// A number that tells it from all others.
+    fn number(self) -> u64 {
+        match self {
+            Timer::Connection(key) => key.number(),
+            Timer::Neighbor(address) => OTHERS | u64::from(u32::from_be_bytes(address)),
+            Timer::Reassembly => u64::MAX,
+            Timer::TimeWait => u64::MAX.wrapping_sub(1),
+            Timer::Dhcp => u64::MAX.wrapping_sub(2),
+        }
+    }
+}
+
+/// All deadlines, in monotonic nanoseconds, with the number of their timer.
 #[derive(Default)]
-pub struct Timers(BTreeSet<(u64, Timer)>);
+pub struct Timers(OrderedMap<(u64, u64), Timer>);
 
 impl Timers {
     /// Sets a deadline. `slot` is where its owner remembers it.
@@ -29,10 +45,10 @@ impl Timers {
             return;
         }
         if let Some(old) = slot.take() {
-            self.0.remove(&(old, timer));
+            self.0.remove((old, timer.number()));
         }
         if let Some(deadline) = deadline {
-            self.0.insert((deadline, timer));
+            self.0.insert((deadline, timer.number()), timer);
             *slot = Some(deadline);
         }
     }
@@ -47,7 +63,7 @@ impl Timers {
 
     /// The next deadline.
     pub fn next(&self) -> Option<u64> {
-        self.0.first().map(|(deadline, _)| *deadline)
+        self.0.first().map(|((deadline, _), _)| deadline)
     }
 
     /// Takes a timer whose deadline has come. The owner's slot still holds it and must be emptied.

@@ -55,7 +55,6 @@ impl Root {
         if let Some(node) = &node {
             find_merged(node, &top, &mut merged);
         }
-        merged.sort_unstable_by_key(|(number, _)| *number);
         let shared = Arc::new(Shared { lower, top: top.clone(), merged, device, names: Names::new() });
         Root::join(shared, node, Some(top))
     }
@@ -128,10 +127,13 @@ impl Root {
 
 /// Notes which of the image's directories have a made-up counterpart.
 fn find_merged(node: &ErofsNode, upper: &Arc<Generated>, merged: &mut Vec<(u64, Arc<Generated>)>) {
-    if !node.is_directory() || merged.iter().any(|(number, _)| *number == node.number()) {
+    if !node.is_directory() {
         return;
     }
-    merged.push((node.number(), upper.clone()));
+    match merged.binary_search_by_key(&node.number(), |(number, _)| *number) {
+        Ok(_) => return,
+        Err(place) => merged.insert(place, (node.number(), upper.clone())),
+    }
     for (name, child) in upper.children() {
         let is_directory = child.attributes(0).mode & general::S_IFMT == general::S_IFDIR;
         if let (true, Ok(node)) = (is_directory, node.child(name)) {

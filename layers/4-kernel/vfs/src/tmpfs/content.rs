@@ -1,8 +1,9 @@
 //! The pages of a file in memory: sparse, counted against a limit, mappable.
 
-use alloc::{collections::BTreeMap, sync::Arc};
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::OrderedMap;
 use rumpkin_kernel::io::{Sink, Source};
 use rumpkin_mm::Mappable;
 use rumpuser::{
@@ -75,7 +76,7 @@ pub fn check_memory() -> Result<(), Errno> {
 
 #[derive(Default)]
 struct State {
-    frames: BTreeMap<u64, Frame>,
+    frames: OrderedMap<u64, Frame>,
     length: u64,
     /// `F_SEAL_*`.
     seals: u32,
@@ -97,7 +98,7 @@ impl State {
     }
 
     fn frame(&mut self, limit: &Limit, index: u64) -> Result<Frame, Errno> {
-        if let Some(frame) = self.frames.get(&index) {
+        if let Some(frame) = self.frames.get(index) {
             return Ok(frame.clone());
         }
         let frame = limit.take()?;
@@ -109,7 +110,7 @@ impl State {
     fn zero_in_page(&self, from: u64, to: u64) {
         let (index, mut offset) = page_of(from);
         let mut left = to.saturating_sub(from) as usize;
-        let Some(frame) = self.frames.get(&index) else { return };
+        let Some(frame) = self.frames.get(index) else { return };
         let zeroes = [0; 256];
         while left > 0 {
             let piece = zeroes.get(..left.min(zeroes.len())).unwrap_or_default();
@@ -123,8 +124,8 @@ impl State {
     }
 
     fn remove(&mut self, limit: &Limit, from: u64, to: u64) {
-        while let Some((&index, _)) = self.frames.range(from..to).next() {
-            self.frames.remove(&index);
+        while let Some((index, _)) = self.frames.range(from, to).next() {
+            self.frames.remove(index);
             limit.give_back(1);
         }
     }
@@ -168,7 +169,7 @@ impl Pages {
             let (frame, left) = {
                 let state = self.state.lock();
                 let left = state.length.saturating_sub(position).saturating_sub(done as u64);
-                (state.frames.get(&index).cloned(), left)
+                (state.frames.get(index).cloned(), left)
             };
             let length = CHUNK.min(PAGE_SIZE.saturating_sub(offset)).min(destination.room());
             let length = length.min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -270,7 +271,7 @@ impl Pages {
         let (total, used) = self.limit.counts();
         // Refused before half of memory is taken for what cannot be had anyway.
         let wanted =
-            pages.end.saturating_sub(pages.start).saturating_sub(state.frames.range(pages.clone()).count() as u64);
+            pages.end.saturating_sub(pages.start).saturating_sub(state.frames.range(pages.start, pages.end).count() as u64);
         if wanted > total.saturating_sub(used) as u64 {
             return Err(Errno::ENOSPC);
         }
@@ -291,12 +292,12 @@ impl Pages {
         }
         let (mut index, _) = page_of(offset);
         if hole {
-            while state.frames.contains_key(&index) {
+            while state.frames.contains_key(index) {
                 index = index.saturating_add(1);
             }
             return Ok(index.saturating_mul(PAGE).clamp(offset, state.length));
         }
-        let (next, _) = state.frames.range(index..).next().ok_or(Errno::ENXIO)?;
+        let (next, _) = state.frames.at_or_after(index).ok_or(Errno::ENXIO)?;
         let found = next.saturating_mul(PAGE).max(offset);
         if found < state.length { Ok(found) } else { Err(Errno::ENXIO) }
     }
@@ -325,7 +326,7 @@ impl Mappable for Pages {
     }
 
     fn frame_at_hand(&self, index: u64) -> Option<Frame> {
-        self.state.try_lock()?.frames.get(&index).cloned()
+        self.state.try_lock()?.frames.get(index).cloned()
     }
 }
 

@@ -6,19 +6,19 @@ use super::{
 };
 use crate::inode::Inode;
 use alloc::{
-    collections::BTreeMap,
     sync::{Arc, Weak},
     vec::Vec,
 };
-use core::ops::Bound;
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::OrderedMap;
 use rumpuser::sync::MutexGuard;
 
 /// The entries of a directory.
 pub(super) struct Directory {
-    entries: BTreeMap<Vec<u8>, (u64, Arc<TmpfsNode>)>,
-    /// Names by position; a position is never used twice, so removing entries disturbs no reader.
-    positions: BTreeMap<u64, Vec<u8>>,
+    /// Entries by position; a position is never used twice, so removing entries disturbs no reader.
+    entries: OrderedMap<u64, (Vec<u8>, Arc<TmpfsNode>)>,
+    /// Positions by the name's hash and themselves.
+    names: OrderedMap<(u64, u64), ()>,
     next: u64,
     parent: Weak<TmpfsNode>,
     removed: bool,
@@ -27,7 +27,7 @@ pub(super) struct Directory {
 impl Directory {
     pub fn new(parent: Weak<TmpfsNode>) -> Directory {
         // Positions 0 and 1 are those of `.` and `..`.
-        Directory { entries: BTreeMap::new(), positions: BTreeMap::new(), next: 3, parent, removed: false }
+        Directory { entries: OrderedMap::new(), names: OrderedMap::new(), next: 3, parent, removed: false }
     }
 
     pub fn len(&self) -> usize {
@@ -42,31 +42,44 @@ impl Directory {
         self.parent.upgrade()
     }
 
+    fn position(&self, name: &[u8]) -> Option<u64> {
+        let hash = hash(name);
+        let mut alike = self.names.range((hash, 0), (hash, u64::MAX)).map(|((_, position), ())| position);
+        alike.find(|position| self.entries.get(*position).is_some_and(|(other, _)| other == name))
+    }
+
     fn get(&self, name: &[u8]) -> Result<Arc<TmpfsNode>, Errno> {
-        self.entries.get(name).map(|(_, node)| node.clone()).ok_or(Errno::ENOENT)
+        let entry = self.position(name).and_then(|position| self.entries.get(position));
+        entry.map(|(_, node)| node.clone()).ok_or(Errno::ENOENT)
     }
 
     /// The first entry behind a position, and its own position.
     pub fn after(&self, position: u64) -> Option<(Vec<u8>, Arc<TmpfsNode>, u64)> {
-        let (&next, name) = self.positions.range((Bound::Excluded(position), Bound::Unbounded)).next()?;
-        Some((name.clone(), self.get(name).ok()?, next))
+        let (next, (name, node)) = self.entries.after(position)?;
+        Some((name.clone(), node.clone(), next))
     }
 
     /// Adds or replaces an entry; what was there comes back.
     fn put(&mut self, name: &[u8], node: Arc<TmpfsNode>) -> Option<Arc<TmpfsNode>> {
+        let old = self.take(name);
         let position = self.next;
         self.next = self.next.saturating_add(1);
-        self.positions.insert(position, name.to_vec());
-        let (old, node) = self.entries.insert(name.to_vec(), (position, node))?;
-        self.positions.remove(&old);
-        Some(node)
+        self.names.insert((hash(name), position), ());
+        self.entries.insert(position, (name.to_vec(), node));
+        old
     }
 
     fn take(&mut self, name: &[u8]) -> Option<Arc<TmpfsNode>> {
-        let (position, node) = self.entries.remove(name)?;
-        self.positions.remove(&position);
-        Some(node)
+        let position = self.position(name)?;
+        self.names.remove((hash(name), position));
+        self.entries.remove(position).map(|(_, node)| node)
     }
+}
+
+/// FNV-1a: names that collide are found one after the other, and only harm the program that chose them.
+fn hash(name: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    name.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 impl TmpfsNode {
