@@ -1,6 +1,9 @@
 //! The kernel's heap, which grows out of free frames.
 
-use super::frames;
+use super::{
+    bins::{self, Bins},
+    frames,
+};
 use crate::layout::{PAGE_SIZE, direct};
 use core::{
     alloc::{GlobalAlloc, Layout},
@@ -34,19 +37,25 @@ fn change_free(change: impl FnOnce(usize) -> usize) {
 
 /// What an allocation takes: a word more for the allocator's mark, in whole units of four words.
 fn cost(layout: Layout) -> usize {
-    (layout.size() + size_of::<usize>()).next_multiple_of(4 * size_of::<usize>())
+    (layout.size() + bins::OVERHEAD).next_multiple_of(bins::UNIT)
 }
 
 /// The global allocator of an image: `#[global_allocator] static HEAP: KernelHeap = KernelHeap::new();`.
 ///
 /// It may be used from the moment that core has found the free frames, and never in interrupt context: its lock does not
 /// keep interrupts off, which would cost more than the allocation does.
-pub struct KernelHeap(Mutex<Talc<FrameSource, DefaultBinning>>);
+pub struct KernelHeap(Mutex<Heap>);
+
+struct Heap {
+    allocator: Talc<FrameSource, DefaultBinning>,
+    /// Small pieces that went through it once.
+    bins: Bins,
+}
 
 impl KernelHeap {
     /// An empty heap.
     pub const fn new() -> Self {
-        KernelHeap(Mutex::new(Talc::new(FrameSource)))
+        KernelHeap(Mutex::new(Heap { allocator: Talc::new(FrameSource), bins: Bins::new() }))
     }
 }
 
@@ -79,6 +88,23 @@ unsafe impl Source for FrameSource {
     }
 }
 
+impl Heap {
+    /// Memory from the allocator, or null. The pieces that are kept go back to it before there is none.
+    fn allocate(&mut self, layout: Layout) -> *mut u8 {
+        let Heap { allocator, bins } = self;
+        loop {
+            // SAFETY: no size is 0, by the promise to `alloc`; that of a piece never is.
+            if let Some(allocation) = unsafe { allocator.allocate(layout) } {
+                return allocation.as_ptr();
+            }
+            // SAFETY: pieces were allocated with this layout, and are nobody's.
+            if !bins.empty(|piece, class| unsafe { allocator.deallocate(piece, bins::piece(class)) }) {
+                return ptr::null_mut();
+            }
+        }
+    }
+}
+
 fn is_large(layout: Layout) -> bool {
     layout.size() >= LARGE && layout.align() <= PAGE_SIZE
 }
@@ -90,10 +116,17 @@ unsafe impl GlobalAlloc for KernelHeap {
             return frames::allocate_run(layout.size().div_ceil(PAGE_SIZE)).map_or(ptr::null_mut(), frames::address);
         }
         let mut heap = self.0.lock();
-        // SAFETY: the caller's promise (a size that is not 0).
-        let Some(allocation) = (unsafe { heap.allocate(layout) }) else { return ptr::null_mut() };
-        change_free(|free| free.saturating_sub(cost(layout)));
-        allocation.as_ptr()
+        let allocation = match bins::class(layout) {
+            Some(class) => {
+                let kept = heap.bins.take(class);
+                if kept.is_null() { heap.allocate(bins::piece(class)) } else { kept }
+            }
+            None => heap.allocate(layout),
+        };
+        if !allocation.is_null() {
+            change_free(|free| free.saturating_sub(cost(layout)));
+        }
+        allocation
     }
 
     unsafe fn dealloc(&self, allocation: *mut u8, layout: Layout) {
@@ -102,8 +135,30 @@ unsafe impl GlobalAlloc for KernelHeap {
             return frames::release_run(frame as u64, layout.size().div_ceil(PAGE_SIZE));
         }
         let mut heap = self.0.lock();
-        // SAFETY: the caller's promise.
-        unsafe { heap.deallocate(allocation, layout) };
+        let class = bins::class(layout);
+        // SAFETY: the caller's promise; what has a class was allocated as a piece of it.
+        if !class.is_some_and(|class| unsafe { heap.bins.keep(class, allocation) }) {
+            // SAFETY: as above.
+            unsafe { heap.allocator.deallocate(allocation, class.map_or(layout, bins::piece)) };
+        }
         change_free(|free| free.saturating_add(cost(layout)));
+    }
+
+    unsafe fn realloc(&self, allocation: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        if !is_large(layout) && bins::class(layout).is_some() && bins::class(layout) == bins::class(new) {
+            return allocation;
+        }
+        // SAFETY: the caller's promise.
+        let copy = unsafe { self.alloc(new) };
+        if !copy.is_null() {
+            // SAFETY: both are allocations of at least so many bytes, and apart.
+            unsafe {
+                ptr::copy_nonoverlapping(allocation, copy, layout.size().min(new_size));
+                self.dealloc(allocation, layout);
+            }
+        }
+        copy
     }
 }

@@ -1,5 +1,6 @@
 //! Physical memory, the kernel's page tables and its heap.
 
+mod bins;
 pub mod buddy;
 pub mod frames;
 pub mod heap;

@@ -5,6 +5,7 @@
 pub use crate::memory::Fault;
 use crate::{hypercalls::*, memory::PAGE_SIZE};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 /// Copies `buffer.len()` bytes in.
 pub fn read(address: usize, buffer: &mut [u8]) -> Result<(), Fault> {
@@ -38,14 +39,14 @@ pub fn read_string(address: usize, limit: usize) -> Result<Option<Vec<u8>>, Faul
     while string.len() < limit {
         // Never across a page in one go: the next page need not be there.
         let rest_of_page = PAGE_SIZE - at % PAGE_SIZE;
-        let mut chunk = [0; 128];
+        let mut chunk = [0; 64];
         let length = rest_of_page.min(chunk.len()).min(limit - string.len());
         let Some(chunk) = chunk.get_mut(..length) else {
             break;
         };
         read(at, chunk)?;
-        if let Some(end) = chunk.iter().position(|&byte| byte == 0) {
-            string.extend(chunk.iter().take(end));
+        if let Ok(end) = CStr::from_bytes_until_nul(chunk) {
+            string.extend_from_slice(end.to_bytes());
             return Ok(Some(string));
         }
         string.extend_from_slice(chunk);

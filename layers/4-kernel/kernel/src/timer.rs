@@ -69,7 +69,9 @@ fn run(state: &Mutex<State>) {
             let mut state = state.lock();
             loop {
                 match state.armed.first() {
-                    Some(((deadline, _), _)) if deadline <= now => due.extend(state.armed.pop_first().map(|(_, due)| due)),
+                    Some(((deadline, _), _)) if deadline <= now => {
+                        due.extend(state.armed.pop_first().map(|(_, due)| due))
+                    }
                     first => break first.map(|((deadline, _), _)| deadline),
                 }
             }

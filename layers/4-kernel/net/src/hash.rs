@@ -5,14 +5,16 @@ use core::hash::{BuildHasher, Hasher};
 /// A hash table with a seed of its own.
 pub type HashMap<K, V> = hashbrown::HashMap<K, V, Seed>;
 
-/// An empty table.
-pub fn new_map<K, V>() -> HashMap<K, V> {
-    HashMap::with_hasher(Seed(rumpuser::random::next_u64() | 1, rumpuser::random::next_u64()))
-}
-
 /// The secret of a table.
 #[derive(Clone, Copy)]
 pub struct Seed(u64, u64);
+
+impl Seed {
+    /// A random one.
+    pub fn new() -> Seed {
+        Seed(rumpuser::random::next_u64() | 1, rumpuser::random::next_u64())
+    }
+}
 
 impl BuildHasher for Seed {
     type Hasher = Mixer;

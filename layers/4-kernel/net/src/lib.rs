@@ -20,6 +20,7 @@ extern crate std;
 mod hash;
 mod ip;
 mod net;
+mod ports;
 mod shared;
 mod slab;
 mod socket;

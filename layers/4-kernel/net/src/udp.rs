@@ -1,13 +1,15 @@
 //! UDP (RFC 768): sockets found by port, datagrams queued up to a limit, fragments where a datagram is longer than the MTU.
 
 use crate::{
-    hash::{HashMap, new_map},
+    hash::Seed,
     ip::{Ip, icmp::Problem, wire::*},
+    ports::Ports,
     shared::{Notices, Shared},
     slab::{Key, Slab},
     tcp::{Endpoint, addresses_overlap, ephemeral_port},
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use core::hash::BuildHasher;
 use rumpkin_kernel::{Errno, wait::Events};
 use rumpuser::{device::Checksum, memory};
 use zerocopy::IntoBytes;
@@ -61,13 +63,15 @@ struct Socket {
 /// All of UDP.
 pub struct Udp {
     sockets: Slab<Socket>,
-    ports: HashMap<u16, Vec<Key>>,
+    ports: Ports,
+    /// What chooses among sockets that share a port.
+    choice: Seed,
 }
 
 impl Udp {
     /// Without sockets.
     pub fn new() -> Self {
-        Udp { sockets: Slab::default(), ports: new_map() }
+        Udp { sockets: Slab::default(), ports: Ports::default(), choice: Seed::new() }
     }
 
     /// A new socket.
@@ -112,12 +116,7 @@ impl Udp {
 
     fn unbind(&mut self, key: Key) {
         let Some((_, port)) = self.sockets.get_mut(key).and_then(|socket| socket.bound.take()) else { return };
-        if let Some(keys) = self.ports.get_mut(&port) {
-            keys.retain(|other| *other != key);
-            if keys.is_empty() {
-                self.ports.remove(&port);
-            }
-        }
+        self.ports.remove(port, key);
     }
 
     /// Binds to a local endpoint; port 0 takes a free one.
@@ -127,9 +126,9 @@ impl Udp {
             return Err(Errno::EINVAL);
         }
         let port = match endpoint.1 {
-            0 => ephemeral_port(|port| !self.ports.contains_key(&port))?,
+            0 => ephemeral_port(|port| self.ports.is_free(port))?,
             port => {
-                let others = self.ports.get(&port).into_iter().flatten().filter_map(|other| self.sockets.get(*other));
+                let others = self.ports.of(port).iter().filter_map(|other| self.sockets.get(*other));
                 let mut conflicts = others.filter(|other| {
                     other.bound.is_some_and(|bound| addresses_overlap(bound.0, endpoint.0))
                         && !(socket.options.reuse_address && other.options.reuse_address)
@@ -144,7 +143,7 @@ impl Udp {
         let socket = self.socket(key)?;
         socket.bound = Some((endpoint.0, port));
         socket.explicit = explicit;
-        self.ports.entry(port).or_default().push(key);
+        self.ports.add(port, key);
         Ok(())
     }
 
@@ -266,7 +265,10 @@ impl Udp {
     ) -> bool {
         let Some((source, destination, data)) = parse_datagram(header, segment, known) else { return true };
         let to_all = ip.is_broadcast(destination.0) || destination.0.is_multicast();
-        let Some(keys) = self.ports.get(&destination.1) else { return false };
+        let keys = self.ports.of(destination.1);
+        if keys.is_empty() {
+            return false;
+        }
         let fits = |key: &Key| {
             let socket = self.sockets.get(*key)?;
             let (address, _) = socket.bound?;
@@ -282,7 +284,7 @@ impl Udp {
             let best = takers.iter().map(|(rank, _)| *rank).max();
             takers.retain(|(rank, _)| Some(*rank) == best);
             if takers.len() > 1 {
-                let choice = core::hash::BuildHasher::hash_one(self.ports.hasher(), (source.0, source.1)) as usize;
+                let choice = self.choice.hash_one(source) as usize;
                 takers = takers.get(choice.checked_rem(takers.len()).unwrap_or(0)).copied().into_iter().collect();
             }
         }
@@ -310,7 +312,7 @@ impl Udp {
 
     /// A datagram of ours met an error on its way: its sender hears of it if it has that peer alone (udp(7)).
     pub fn problem(&mut self, problem: &Problem, notices: &mut Notices) {
-        let keys = self.ports.get(&problem.local.1).cloned().unwrap_or_default();
+        let keys = self.ports.of(problem.local.1).to_vec();
         for key in keys {
             if let Ok(socket) = self.socket(key)
                 && socket.peer == Some(problem.remote)

@@ -4,11 +4,11 @@
 //! confirmed longest ago makes room. An entry that has not been confirmed for a minute is used on, but asked for again.
 
 use crate::{
-    hash::{HashMap, new_map},
     ip::wire::{Address, Mac},
     slab::Key,
 };
 use alloc::{collections::VecDeque, vec::Vec};
+use rumpkin_collections::OrderedMap;
 
 const MAX_ENTRIES: usize = 512;
 /// Datagrams kept for a neighbor that has not answered; the oldest goes first.
@@ -58,16 +58,16 @@ pub enum Answer {
 }
 
 /// The cache.
-pub struct Neighbors(HashMap<Address, Entry>);
+pub struct Neighbors(OrderedMap<u64, Entry>);
 
 impl Neighbors {
     pub fn new() -> Self {
-        Neighbors(new_map())
+        Neighbors(OrderedMap::new())
     }
 
     /// Looks a neighbor up for sending. After `Unknown` the entry is wanted.
     pub fn find(&mut self, address: Address, now: u64) -> Answer {
-        match self.0.get_mut(&address) {
+        match self.0.get_mut(key(address)) {
             Some(Entry::Known { mac, confirmed, requests, asked }) => {
                 if now.saturating_sub(*confirmed) < FRESH || now.saturating_sub(*asked) < RETRY {
                     return Answer::Known(*mac);
@@ -86,23 +86,24 @@ impl Neighbors {
     }
 
     fn insert(&mut self, address: Address, entry: Entry) {
-        if self.0.len() >= MAX_ENTRIES && !self.0.contains_key(&address) {
+        if self.0.len() >= MAX_ENTRIES && !self.0.contains_key(key(address)) {
             let oldest = self.0.iter().filter_map(|(address, entry)| match entry {
-                Entry::Known { confirmed, .. } => Some((*confirmed, *address)),
+                Entry::Known { confirmed, .. } => Some((*confirmed, address)),
                 Entry::Wanted { .. } => None,
             });
             // With nothing but unanswered requests any of them goes.
-            let victim = oldest.min().map(|(_, address)| address).or_else(|| self.0.keys().next().copied());
+            let victim =
+                oldest.min().map(|(_, address)| address).or_else(|| self.0.first().map(|(address, _)| address));
             if let Some(victim) = victim {
-                self.0.remove(&victim);
+                self.0.remove(victim);
             }
         }
-        self.0.insert(address, entry);
+        self.0.insert(key(address), entry);
     }
 
     /// What waits for a wanted neighbor.
     pub fn waiting(&mut self, address: Address) -> Option<&mut Waiting> {
-        match self.0.get_mut(&address)? {
+        match self.0.get_mut(key(address))? {
             Entry::Wanted { waiting, .. } => Some(waiting),
             Entry::Known { .. } => None,
         }
@@ -110,7 +111,7 @@ impl Neighbors {
 
     /// The slot of a wanted neighbor's timer, and the deadline for the next request.
     pub fn timer(&mut self, address: Address, now: u64) -> Option<(&mut Option<u64>, u64)> {
-        match self.0.get_mut(&address)? {
+        match self.0.get_mut(key(address))? {
             Entry::Wanted { timer, .. } => Some((timer, now.saturating_add(RETRY))),
             Entry::Known { .. } => None,
         }
@@ -119,7 +120,7 @@ impl Neighbors {
     /// A neighbor told its address. What waited for it comes back. `create`: remember it even if nobody asked.
     pub fn learn(&mut self, address: Address, mac: Mac, now: u64, create: bool) -> Option<(Waiting, Option<u64>)> {
         let known = Entry::Known { mac, confirmed: now, requests: 0, asked: 0 };
-        match self.0.get_mut(&address) {
+        match self.0.get_mut(key(address)) {
             Some(entry) => match core::mem::replace(entry, known) {
                 Entry::Wanted { waiting, timer, .. } => Some((waiting, timer)),
                 Entry::Known { .. } => None,
@@ -135,7 +136,7 @@ impl Neighbors {
 
     /// A request's time is over. True: ask again. False: it has been given up, and what waited comes back.
     pub fn expire(&mut self, address: Address) -> Result<bool, Waiting> {
-        match self.0.get_mut(&address) {
+        match self.0.get_mut(key(address)) {
             Some(Entry::Wanted { requests, timer, .. }) => {
                 *timer = None;
                 if *requests < MAX_REQUESTS {
@@ -145,11 +146,15 @@ impl Neighbors {
             }
             _ => return Ok(false),
         }
-        match self.0.remove(&address) {
+        match self.0.remove(key(address)) {
             Some(Entry::Wanted { waiting, .. }) => Err(waiting),
             _ => Ok(false),
         }
     }
+}
+
+fn key(address: Address) -> u64 {
+    u32::from(address).into()
 }
 
 impl Waiting {

@@ -159,6 +159,19 @@ impl core::hash::Hash for Tuple {
     }
 }
 
+impl rumpkin_collections::Key for Tuple {
+    fn number(self) -> u128 {
+        let end = |(address, port): (Address, u16)| u64::from(u32::from(address)) << 16 | u64::from(port);
+        (end(self.local), end(self.remote)).number()
+    }
+
+    fn from_number(number: u128) -> Self {
+        let end = |end: u64| (Address::from((end >> 16) as u32), end as u16);
+        let (local, remote) = rumpkin_collections::Key::from_number(number);
+        Tuple { local: end(local), remote: end(remote) }
+    }
+}
+
 /// The smoltcp side of one connection.
 pub struct One {
     set: SocketSet<'static>,

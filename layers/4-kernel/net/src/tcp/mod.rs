@@ -15,8 +15,9 @@ mod table;
 mod time_wait;
 
 use crate::{
-    hash::{HashMap, new_map},
+    hash::{HashMap, Seed},
     ip::{Ip, wire::Address},
+    ports::Ports,
     shared::{Notices, Shared},
     slab::{Key, Slab},
 };
@@ -112,7 +113,7 @@ pub struct Tcp {
     sockets: Slab<Socket>,
     connections: HashMap<Tuple, Key>,
     /// Sockets that are bound, by port.
-    ports: HashMap<u16, Vec<Key>>,
+    ports: Ports,
     time_wait: TimeWait,
     /// Connections to look at.
     dirty: Vec<Key>,
@@ -137,8 +138,8 @@ impl Tcp {
         Tcp {
             engine: Engine::new(mtu),
             sockets: Slab::default(),
-            connections: new_map(),
-            ports: new_map(),
+            connections: HashMap::with_hasher(Seed::new()),
+            ports: Ports::default(),
             time_wait: TimeWait::new(),
             dirty: Vec::new(),
             budget: Budget::new(memory),

@@ -32,13 +32,13 @@ pub fn addresses_overlap(one: Address, other: Address) -> bool {
 
 impl Tcp {
     pub(super) fn free_port(&self) -> Result<u16, Errno> {
-        ephemeral_port(|port| !self.ports.contains_key(&port))
+        ephemeral_port(|port| self.ports.is_free(port))
     }
 
     /// Whether a socket may be bound to an endpoint, or listen there (Linux's rules for SO_REUSEADDR and SO_REUSEPORT).
     pub(super) fn may_bind(&self, key: Key, endpoint: Endpoint, to_listen: bool) -> bool {
         let Some(socket) = self.sockets.get(key) else { return false };
-        let others = self.ports.get(&endpoint.1).into_iter().flatten().filter(|other| **other != key);
+        let others = self.ports.of(endpoint.1).iter().filter(|other| **other != key);
         others.filter_map(|other| self.sockets.get(*other)).all(|other| {
             let listening = matches!(other.role, Role::Listening(_));
             let apart = !other.bound.is_some_and(|bound| addresses_overlap(bound.0, endpoint.0));
@@ -51,18 +51,13 @@ impl Tcp {
     pub(super) fn set_bound(&mut self, key: Key, endpoint: Endpoint) {
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.bound = Some(endpoint);
-            self.ports.entry(endpoint.1).or_default().push(key);
+            self.ports.add(endpoint.1, key);
         }
     }
 
     pub(super) fn unbind(&mut self, key: Key) {
         let Some((_, port)) = self.sockets.get_mut(key).and_then(|socket| socket.bound.take()) else { return };
-        if let Some(keys) = self.ports.get_mut(&port) {
-            keys.retain(|other| *other != key);
-            if keys.is_empty() {
-                self.ports.remove(&port);
-            }
-        }
+        self.ports.remove(port, key);
     }
 
     /// The local port of an attempt to connect: the bound one, or a free one.
@@ -72,21 +67,19 @@ impl Tcp {
             // To ourselves, the other end's TIME-WAIT is in this table too.
             let reversed = Tuple { local: remote, remote: (address, port) };
             !self.connections.contains_key(&tuple)
-                && !self.time_wait.contains(&tuple)
-                && !self.time_wait.contains(&reversed)
+                && !self.time_wait.contains(tuple)
+                && !self.time_wait.contains(reversed)
         };
         match bound {
             Some(port) if free(port) => Ok(port),
             Some(_) => Err(Errno::EADDRNOTAVAIL),
-            None => {
-                ephemeral_port(|port| !self.ports.contains_key(&port) && free(port)).map_err(|_| Errno::EADDRNOTAVAIL)
-            }
+            None => ephemeral_port(|port| self.ports.is_free(port) && free(port)).map_err(|_| Errno::EADDRNOTAVAIL),
         }
     }
 
     /// The listener for a SYN: bound to this very address before any address; among equals the tuple's hash decides.
     pub(super) fn find_listener(&self, tuple: &Tuple) -> Option<Key> {
-        let keys = self.ports.get(&tuple.local.1)?;
+        let keys = self.ports.of(tuple.local.1);
         let listening = |exact: bool| {
             keys.iter().copied().filter(move |key| {
                 self.sockets.get(*key).is_some_and(|socket| {

@@ -1,11 +1,9 @@
 //! Connections in TIME-WAIT (RFC 9293 §3.6.1): what is left of them is a few numbers, so thousands cost little.
 
 use super::engine::{Sent, Tuple};
-use crate::{
-    hash::{HashMap, new_map},
-    ip::wire::{TCP_ACK, TCP_RST, TCP_SYN, TcpHeader},
-};
+use crate::ip::wire::{TCP_ACK, TCP_RST, TCP_SYN, TcpHeader};
 use alloc::collections::VecDeque;
+use rumpkin_collections::OrderedMap;
 
 /// How long a tuple is kept, in nanoseconds (Linux's `TCP_TIMEWAIT_LEN`).
 const LIFETIME: u64 = 60_000_000_000;
@@ -38,7 +36,7 @@ pub enum Verdict {
 
 /// The tuples.
 pub struct TimeWait {
-    entries: HashMap<Tuple, Entry>,
+    entries: OrderedMap<Tuple, Entry>,
     /// In order of deadline; an entry whose deadline differs has been replaced.
     order: VecDeque<(u64, Tuple)>,
     /// Where the timer is remembered.
@@ -47,7 +45,7 @@ pub struct TimeWait {
 
 impl TimeWait {
     pub fn new() -> Self {
-        TimeWait { entries: new_map(), order: VecDeque::new(), timer: None }
+        TimeWait { entries: OrderedMap::new(), order: VecDeque::new(), timer: None }
     }
 
     /// A connection that both sides have closed, and that sent this last.
@@ -62,19 +60,19 @@ impl TimeWait {
 
     fn pop(&mut self) {
         if let Some((deadline, tuple)) = self.order.pop_front()
-            && self.entries.get(&tuple).is_some_and(|entry| entry.deadline == deadline)
+            && self.entries.get(tuple).is_some_and(|entry| entry.deadline == deadline)
         {
-            self.entries.remove(&tuple);
+            self.entries.remove(tuple);
         }
     }
 
     /// Whether a tuple must not be used for a new connection of ours.
-    pub fn contains(&self, tuple: &Tuple) -> bool {
+    pub fn contains(&self, tuple: Tuple) -> bool {
         self.entries.contains_key(tuple)
     }
 
     /// Looks at a segment.
-    pub fn receive(&mut self, tuple: &Tuple, header: &TcpHeader) -> Verdict {
+    pub fn receive(&mut self, tuple: Tuple, header: &TcpHeader) -> Verdict {
         let Some(entry) = self.entries.get(tuple) else { return Verdict::Free };
         let sent = entry.sent;
         if header.flags & TCP_RST != 0 {
@@ -126,14 +124,14 @@ mod tests {
         let sent = Sent { next: 10, acknowledged: 20, window: 30 };
         table.insert(tuple(1), sent, 0);
         let again = Verdict::Acknowledge { sequence: 10, acknowledgment: 20, window: 30 };
-        assert_eq!(table.receive(&tuple(1), &segment(TCP_ACK | 1, 19)), again);
-        assert_eq!(table.receive(&tuple(1), &segment(TCP_RST, 21)), Verdict::Drop);
-        assert_eq!(table.receive(&tuple(1), &segment(TCP_SYN, 19)), again);
-        assert_eq!(table.receive(&tuple(1), &segment(TCP_SYN, 21)), Verdict::Free);
-        assert!(!table.contains(&tuple(1)));
+        assert_eq!(table.receive(tuple(1), &segment(TCP_ACK | 1, 19)), again);
+        assert_eq!(table.receive(tuple(1), &segment(TCP_RST, 21)), Verdict::Drop);
+        assert_eq!(table.receive(tuple(1), &segment(TCP_SYN, 19)), again);
+        assert_eq!(table.receive(tuple(1), &segment(TCP_SYN, 21)), Verdict::Free);
+        assert!(!table.contains(tuple(1)));
         table.insert(tuple(2), sent, 0);
-        assert_eq!(table.receive(&tuple(2), &segment(TCP_RST, 20)), Verdict::Drop);
-        assert!(!table.contains(&tuple(2)));
+        assert_eq!(table.receive(tuple(2), &segment(TCP_RST, 20)), Verdict::Drop);
+        assert!(!table.contains(tuple(2)));
     }
 
     #[test]

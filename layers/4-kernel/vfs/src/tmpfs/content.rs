@@ -270,8 +270,10 @@ impl Pages {
         let pages = (offset / PAGE)..end.div_ceil(PAGE);
         let (total, used) = self.limit.counts();
         // Refused before half of memory is taken for what cannot be had anyway.
-        let wanted =
-            pages.end.saturating_sub(pages.start).saturating_sub(state.frames.range(pages.start, pages.end).count() as u64);
+        let wanted = pages
+            .end
+            .saturating_sub(pages.start)
+            .saturating_sub(state.frames.range(pages.start, pages.end).count() as u64);
         if wanted > total.saturating_sub(used) as u64 {
             return Err(Errno::ENOSPC);
         }
