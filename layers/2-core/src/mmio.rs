@@ -1,4 +1,4 @@
-//! Device registers: mapped uncached, read and written volatile.
+//! Device registers and memory that others share: mapped outside the direct map, read and written volatile.
 
 use crate::{
     boot::PhysicalRange,
@@ -9,26 +9,37 @@ use core::{
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering},
 };
+use x86_64::structures::paging::PageTableFlags;
 
 /// Page tables have no room for more address bits (Intel SDM vol. 3, §4.5).
 const PHYSICAL_END: u64 = 1 << 52;
 
 static NEXT: AtomicUsize = AtomicUsize::new(MMIO);
 
-/// A piece of physical memory, mapped uncached and for good.
+/// A piece of physical memory, mapped for good.
 #[derive(Debug, Clone, Copy)]
 pub struct Region {
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: registers belong to a device, not to a CPU; every access is a single volatile one.
+// SAFETY: what is mapped belongs to a device or is shared, not a CPU's; every access is a single volatile one.
 unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
 
-/// Maps device registers. `physical` need not be aligned; an address that no machine has is treated as out of memory.
+/// Maps device registers, uncached. `physical` need not be aligned; an address that no machine has is treated as out of
+/// memory.
 pub fn map(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
+    map_with(physical, length, kernel::DEVICE)
+}
+
+/// Maps memory that a hypervisor has put beside ours and shares, cached.
+pub fn map_memory(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
+    map_with(physical, length, kernel::WRITABLE)
+}
+
+fn map_with(physical: u64, length: usize, flags: PageTableFlags) -> Result<Region, OutOfMemory> {
     if physical.checked_add(length as u64).is_none_or(|end| end > PHYSICAL_END) {
         return Err(OutOfMemory);
     }
@@ -42,7 +53,7 @@ pub fn map(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
         return Err(OutOfMemory);
     }
     let range = PhysicalRange { start: first, length: bytes as u64 };
-    kernel::map(start, range, kernel::DEVICE)?;
+    kernel::map(start, range, flags)?;
     NonNull::new((start + offset) as *mut u8).map(|start| Region { start, length }).ok_or(OutOfMemory)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{acpi::Acpi, pit, pvclock, rtc};
 use alloc::{boxed::Box, string::ToString};
-use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::arch::x86_64::__cpuid;
 use rumpkin_core::{
     clock::tsc,
     interface::{Clock, PlatformError, TscScale},
@@ -193,7 +193,7 @@ fn scale(frequency: u64, start: u64) -> TscScale {
 
 /// Starts the machine's clock; `entered_at` is the counter at boot.
 pub fn start(calibration: Calibration, entered_at: u64, acpi: &Acpi) -> Result<Box<dyn Clock>, PlatformError> {
-    if let Some(clock) = pvclock::PvClock::start(entered_at) {
+    if let Some(clock) = pvclock::start(entered_at) {
         let realtime_at_boot = clock.realtime_at_boot();
         log::info!(
             "clock: kvmclock, {}",
@@ -243,11 +243,6 @@ impl Clock for TscClock {
     fn realtime_at_boot(&self) -> u64 {
         self.realtime_at_boot
     }
-}
-
-/// Whether CPUID says that the counter runs at one rate, whatever the processor does (leaf 0x80000007).
-pub fn is_invariant() -> bool {
-    __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid_count(0x8000_0007, 0).edx & 1 << 8 != 0
 }
 
 #[cfg(test)]

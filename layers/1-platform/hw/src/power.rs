@@ -11,7 +11,7 @@ use rumpkin_core::{
 };
 use x86_64::instructions::port::Port;
 
-/// The status line goes here: QEMU's isa-debugcon, and Xen's.
+/// The status line goes here: QEMU's isa-debugcon.
 const STATUS_PORT: u16 = 0xe9;
 /// QEMU's isa-debug-exit.
 const EXIT_PORT: u16 = 0xf4;
@@ -109,13 +109,12 @@ fn tell(port: u16, byte: u8) {
 /// Ends the machine by what is there, down to a triple fault.
 pub fn end(ending: Ending, power: Option<&PcPower>) -> ! {
     x86_64::instructions::interrupts::disable();
-    let mut digits = [0; 3];
-    let (line, code): (&[&[u8]], _) = match ending {
-        Ending::Exit(status) => (&[b"exit ", decimal(status, &mut digits), b"\n"], Some(status & 0x7f)),
-        Ending::Panic => (&[b"panic\n"], Some(PANIC_CODE)),
-        Ending::Reboot => (&[b"reboot\n"], None),
+    let code = match ending {
+        Ending::Exit(status) => Some(status & 0x7f),
+        Ending::Panic => Some(PANIC_CODE),
+        Ending::Reboot => None,
     };
-    for &byte in line.iter().copied().flatten() {
+    for &byte in ending.word(&mut [0; Ending::LONGEST]).iter().chain(b"\n") {
         tell(STATUS_PORT, byte);
     }
     match code {
@@ -137,16 +136,6 @@ pub fn end(ending: Ending, power: Option<&PcPower>) -> ! {
         }
     }
     triple_fault()
-}
-
-fn decimal(number: u8, digits: &mut [u8; 3]) -> &[u8] {
-    *digits = [b'0' + number / 100, b'0' + number / 10 % 10, b'0' + number % 10];
-    let leading = match number {
-        0..=9 => 2,
-        10..=99 => 1,
-        _ => 0,
-    };
-    &digits[leading..]
 }
 
 /// An exception without an interrupt table resets the processor; a hypervisor told not to reboot ends then.
@@ -230,18 +219,4 @@ fn listen_generic(acpi: &Acpi) -> Result<(), rumpkin_core::interface::PlatformEr
     })?;
     log::info!("ACPI: generic events on line {number}");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statuses_are_decimal_without_leading_zeros() {
-        for number in 0..=255_u8 {
-            let mut digits = [0; 3];
-            let text = alloc::format!("{number}");
-            assert_eq!(decimal(number, &mut digits), text.as_bytes());
-        }
-    }
 }

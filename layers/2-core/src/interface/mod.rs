@@ -13,6 +13,7 @@
 //! |---|---|
 //! | port I/O, MSRs | `x86_64::instructions::port`, `x86_64::registers` |
 //! | device registers | [`crate::mmio::map`]: uncached and volatile, never unmapped |
+//! | memory that a hypervisor shares | [`crate::mmio::map_memory`]: the same, cached |
 //! | memory for a device | [`crate::dma::Buffer`]; [`crate::dma::physical_address`] for what the kernel already holds |
 //! | interrupts | [`crate::interrupts::register`] |
 //! | waiting | [`crate::thread`]: `spawn`, `current`, `park`, `Thread::unpark` (allowed in interrupt handlers) |

@@ -1,0 +1,42 @@
+//! The end of the domain: the toolstack learns how, then the hypervisor ends it.
+
+use crate::{PLATFORM, console, scheduling::shut_down, shutdown};
+use rumpkin_core::interface::{Ending, Power};
+use xen_sys::{SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_reboot};
+
+/// Where the store keeps how the domain ended, below the domain's own node; the toolstack lets the domain write there.
+const NODE: &str = "data/ending";
+
+/// The end.
+pub struct XenPower;
+
+impl Power for XenPower {
+    fn end(&self, ending: Ending) -> ! {
+        end(ending)
+    }
+}
+
+/// Ends the domain by what is there.
+pub fn end(ending: Ending) -> ! {
+    x86_64::instructions::interrupts::disable();
+    let mut buffer = [0; Ending::LONGEST];
+    let word = ending.word(&mut buffer);
+    console::log_port(word);
+    console::log_port(b"\n");
+    if let Some(terminal) = PLATFORM.terminal.get() {
+        terminal.flush();
+    }
+    if let Some(store) = PLATFORM.store.get() {
+        store.say_last(NODE, &[word]);
+    }
+    shut_down(match ending {
+        Ending::Panic => SHUTDOWN_crash,
+        Ending::Reboot => SHUTDOWN_reboot,
+        Ending::Exit(_) if shutdown::reboot_wanted() => SHUTDOWN_reboot,
+        Ending::Exit(_) => SHUTDOWN_poweroff,
+    });
+    console::early_write(b"the domain cannot be ended\n");
+    loop {
+        x86_64::instructions::hlt();
+    }
+}
