@@ -10,13 +10,23 @@ mod composition;
 mod manifest;
 mod runtime;
 
+use composition::PLATFORMS;
 use rumpkin_core::{boot::BootInfo, interface::Platform};
 
-/// The platforms of this image, the more particular first.
-const PLATFORMS: &[&dyn Platform] = &[&rumpkin_hw::PLATFORM];
+#[cfg(not(any(feature = "hw", feature = "xen")))]
+compile_error!("an image needs at least one platform: feature `hw` or `xen`");
 
 rumpkin_pvh::entry!(main);
 
 fn main(boot: BootInfo) -> ! {
-    rumpkin_core::start(boot, PLATFORMS, composition::run)
+    const ONLY: [&dyn Platform; PLATFORMS.len()] = {
+        let mut platforms = [PLATFORMS[0].1; PLATFORMS.len()];
+        let mut index = 1;
+        while index < platforms.len() {
+            platforms[index] = PLATFORMS[index].1;
+            index += 1;
+        }
+        platforms
+    };
+    rumpkin_core::start(boot, &ONLY, composition::run)
 }

@@ -1,7 +1,7 @@
 //! From the first instruction to the image's main function.
 
 use crate::{
-    note,
+    memory_map, note,
     start_info::{Physical, StartInfo},
 };
 use core::{arch::global_asm, slice};
@@ -49,7 +49,13 @@ static COPY: Once<StartInfo> = Once::new();
 extern "C" fn rumpkin_pvh_main(start_info: u64, entered_at: u64) -> ! {
     // What the loader left is copied, since its memory will be used for other things. Without it there is no console to
     // complain to; core ends the machine for lack of memory.
-    let info = COPY.call_once(|| StartInfo::parse(&BootMap, start_info).unwrap_or_default());
+    let info = COPY.call_once(|| {
+        let mut info = StartInfo::parse(&BootMap, start_info).unwrap_or_default();
+        if info.memory().is_empty() {
+            memory_map::ask(&mut info);
+        }
+        info
+    });
     let image = layout();
     rumpkin_image_main(BootInfo {
         entered_at,

@@ -8,6 +8,8 @@
 #[cfg(not(test))]
 mod entry;
 #[cfg(not(test))]
+mod memory_map;
+#[cfg(not(test))]
 mod note;
 #[cfg_attr(test, allow(dead_code))]
 mod start_info;

@@ -108,9 +108,6 @@ impl StartInfo {
 
     fn read_memory_map(&mut self, memory: &dyn Physical, map: u64, count: u32) {
         const ENTRY: u64 = 24;
-        const RAM: u32 = 1;
-        const ACPI_TABLES: u32 = 3;
-        const ACPI_STORAGE: u32 = 4;
         for entry in (0..u64::from(count)).take(MAX_REGIONS) {
             let Some(at) = map.checked_add(entry * ENTRY) else {
                 break;
@@ -123,7 +120,24 @@ impl StartInfo {
             else {
                 break;
             };
-            self.memory[self.memory_count] = MemoryRegion {
+            self.add_region(start, length, kind);
+        }
+        separate(&mut self.memory[..self.memory_count]);
+    }
+
+    /// Takes the memory map from elsewhere, where there is none: start, length, and type as ACPI has it.
+    pub(crate) fn set_memory_map(&mut self, map: impl Iterator<Item = (u64, u64, u32)>) {
+        self.memory_count = 0;
+        map.for_each(|(start, length, kind)| self.add_region(start, length, kind));
+        separate(&mut self.memory[..self.memory_count]);
+    }
+
+    fn add_region(&mut self, start: u64, length: u64, kind: u32) {
+        const RAM: u32 = 1;
+        const ACPI_TABLES: u32 = 3;
+        const ACPI_STORAGE: u32 = 4;
+        if let Some(slot) = self.memory.get_mut(self.memory_count) {
+            *slot = MemoryRegion {
                 range: PhysicalRange { start, length: length.min(u64::MAX - start) },
                 kind: match kind {
                     RAM => MemoryKind::Ram,
@@ -133,7 +147,6 @@ impl StartInfo {
             };
             self.memory_count += 1;
         }
-        separate(&mut self.memory[..self.memory_count]);
     }
 
     pub(crate) fn command_line(&self) -> &str {
@@ -254,6 +267,15 @@ mod tests {
         memory.put(0x100, &[0]);
         assert!(StartInfo::parse(&memory, 0x100).is_none());
         assert!(StartInfo::parse(&memory, u64::MAX - 8).is_none());
+    }
+
+    #[test]
+    fn a_memory_map_from_elsewhere_is_put_in_order_and_what_is_too_much_left_out() {
+        let mut info = StartInfo::default();
+        let map = (0..200u64).rev().map(|index| (index << 20, 1 << 20, 1));
+        info.set_memory_map(map);
+        assert_eq!(info.memory().len(), MAX_REGIONS);
+        assert!(info.memory().is_sorted_by_key(|region| region.range.start));
     }
 
     proptest! {

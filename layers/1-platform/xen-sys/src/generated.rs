@@ -98,6 +98,7 @@ pub const XENMAPSPACE_shared_info: u32 = 0;
 pub const XENMAPSPACE_grant_table: u32 = 1;
 pub const XENMEM_add_to_physmap: u32 = 7;
 pub const XENMAPIDX_grant_table_status: u32 = 2147483648;
+pub const XENMEM_memory_map: u32 = 9;
 pub const SCHEDOP_yield: u32 = 0;
 pub const SCHEDOP_block: u32 = 1;
 pub const SCHEDOP_shutdown: u32 = 2;
@@ -181,6 +182,11 @@ pub struct arch_shared_info {
     pub p2m_cr3: core::ffi::c_ulong,
     pub p2m_vaddr: core::ffi::c_ulong,
     pub p2m_generation: core::ffi::c_ulong,
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct __guest_handle_void {
+    pub p: *mut core::ffi::c_void,
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]
@@ -506,6 +512,12 @@ pub struct xen_add_to_physmap {
     pub space: core::ffi::c_uint,
     pub idx: xen_ulong_t,
     pub gpfn: xen_pfn_t,
+}
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct xen_memory_map {
+    pub nr_entries: core::ffi::c_uint,
+    pub buffer: __guest_handle_void,
 }
 #[repr(C)]
 #[derive(Debug, Copy, Clone)]

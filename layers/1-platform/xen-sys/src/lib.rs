@@ -8,10 +8,12 @@
 //! them volatile, once, and check what was read.
 #![no_std]
 
+mod detect;
 #[allow(missing_docs, non_camel_case_types, non_upper_case_globals, clippy::all)]
 mod generated;
 pub mod hypercall;
 
+pub use detect::version;
 pub use generated::*;
 pub use hypercall::{Error, Result};
 

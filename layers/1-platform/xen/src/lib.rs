@@ -25,7 +25,6 @@ extern crate std;
 mod byte_ring;
 mod clock;
 mod console;
-mod detect;
 mod error;
 pub mod event;
 mod page;
@@ -63,7 +62,7 @@ impl Platform for Xen {
     }
 
     fn detect(&self, _boot: &BootInfo) -> bool {
-        detect::version().is_some()
+        xen_sys::version().is_some()
     }
 
     fn early_write(&self, data: &[u8]) {
@@ -78,7 +77,7 @@ impl Platform for Xen {
     }
 
     fn initialize(&self, boot: &'static BootInfo) -> Result<Machine, PlatformError> {
-        let version = detect::version().unwrap_or(0);
+        let version = xen_sys::version().unwrap_or(0);
         let page = shared_info::map()?;
         // SAFETY: the page is there for good, and only this module and the clock's reader, which reads, touch it.
         unsafe { event::initialize(page) };

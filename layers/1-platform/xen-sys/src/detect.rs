@@ -1,7 +1,7 @@
 //! Whether the machine runs on Xen (`arch-x86/cpuid.h`).
 
+use crate::{XEN_CPUID_FIRST_LEAF, XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX};
 use core::arch::x86_64::__cpuid;
-use xen_sys::{XEN_CPUID_FIRST_LEAF, XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX};
 
 const SIGNATURE: [u32; 3] = [XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX];
 /// Xen's leaves come first, or behind those that it offers to Windows.
