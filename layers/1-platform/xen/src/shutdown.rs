@@ -7,20 +7,31 @@ use rumpkin_core::stop;
 
 const REQUEST: &str = "control/shutdown";
 /// What we say we can do.
-const FEATURES: [&str; 3] = ["control/feature-poweroff", "control/feature-halt", "control/feature-reboot"];
+const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
 
 static REBOOT: AtomicBool = AtomicBool::new(false);
 
 /// Has requests stop the kernel, from now on and for good. Blocks.
 pub fn listen(store: &'static Store) -> Result<()> {
-    let watch = store.watch(REQUEST, Arc::new(|| obey(store)))?;
+    let announced = AtomicBool::new(false);
+    let obey = move || {
+        // Not before the watch is in force, and while the machine goes on starting.
+        if !announced.swap(true, Ordering::Relaxed) {
+            announce(store);
+        }
+        obey(store);
+    };
+    let watch = store.watch(REQUEST, Arc::new(obey))?;
     core::mem::forget(watch);
+    Ok(())
+}
+
+fn announce(store: &Store) {
     for feature in FEATURES {
         if let Err(error) = store.write(feature, "1") {
             log::debug!("xenstore: {feature}: {error}");
         }
     }
-    Ok(())
 }
 
 /// Whether the domain is to start again once it has stopped.
@@ -32,24 +43,30 @@ fn is_known(request: &str) -> bool {
     matches!(request, "poweroff" | "halt" | "reboot")
 }
 
-/// Looks what is asked for, and acknowledges it by clearing the node. What we do not do stays there, which tells the
-/// toolstack.
+/// Looks what is asked for.
 fn obey(store: &Store) {
+    match store.read(REQUEST) {
+        Ok(request) if request.is_empty() => {}
+        Ok(request) if is_known(&request) => accept(store),
+        // It stays there, which tells the toolstack.
+        Ok(request) => refuse(&request),
+        Err(StoreError::NotFound) => {}
+        Err(error) => log::warn!("xenstore: {REQUEST}: {error}"),
+    }
+}
+
+/// Acknowledges the request by clearing the node, and obeys.
+fn accept(store: &Store) {
     let request = store.transaction(|transaction| {
         let request = transaction.read(REQUEST)?;
-        if is_known(&request) {
-            transaction.write(REQUEST, "")?;
-        }
+        transaction.write(REQUEST, "")?;
         Ok(request)
     });
     match request {
-        Ok(request) if is_known(&request) => {
+        Ok(request) => {
             REBOOT.store(request == "reboot", Ordering::Relaxed);
             stop::request();
         }
-        Ok(request) if request.is_empty() => {}
-        Ok(request) => refuse(&request),
-        Err(StoreError::NotFound) => {}
         Err(error) => log::warn!("xenstore: {REQUEST}: {error}"),
     }
 }
