@@ -30,7 +30,9 @@ pub fn tsc() -> u64 {
 impl TscScale {
     /// Nanoseconds since boot when the counter shows `tsc`.
     pub fn nanoseconds_at(&self, tsc: u64) -> u64 {
-        let ticks = tsc.saturating_sub(self.tsc);
+        // The reference point may lie before the counter's zero, as a hypervisor tells a new guest; never ahead of it.
+        let ticks = tsc.wrapping_sub(self.tsc);
+        let ticks = if ticks >> 63 == 0 { ticks } else { 0 };
         let shifted = match self.shift {
             0.. => ticks << (self.shift as u32 & 63),
             _ => ticks >> (self.shift.unsigned_abs() & 63),
@@ -89,6 +91,8 @@ mod tests {
         let scale = TscScale { tsc: 1000, nanoseconds: 7, multiplier: (0.8 * 4294967296.0) as u32, shift: -1 };
         assert_eq!(scale.nanoseconds_at(1000), 7);
         assert_eq!(scale.nanoseconds_at(900), 7);
+        let early = TscScale { tsc: 0u64.wrapping_sub(2_500_000_000), ..scale };
+        assert!(early.nanoseconds_at(0).abs_diff(1_000_000_007) < 2, "counted from before the counter's zero");
         let second = scale.nanoseconds_at(1000 + 2_500_000_000);
         assert!(second.abs_diff(1_000_000_007) < 2, "{second}");
         let year = scale.nanoseconds_at(2_500_000_000 * 86400 * 365);
