@@ -30,8 +30,10 @@ in
   files ? { },
   # More of the default configuration (docs/configuration.md); it has the last word.
   config ? { },
-  # The kernel's ELF file.
-  kernel ? "${layers.image}/boot/kernel",
+  # What it shall boot on: "hw" (PC hardware, QEMU, KVM), "xen", or both. What is left out is not in the image.
+  platforms ? layers.image.platforms,
+  # The kernel's ELF file, if it shall be another one.
+  kernel ? "${layers.image.for platforms}/boot/kernel",
   # Ports that the runner forwards, as "HOST:GUEST", unless it is told which.
   forward ? [ ],
 }:

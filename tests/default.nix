@@ -39,7 +39,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./bench/run}; touch $out";
+      } "shellcheck ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./bench/run} ${../layers/1-platform/xen-sys/generate}; touch $out";
     };
   }
   {
@@ -67,7 +67,9 @@ in
   }
   {
     part = "layers";
-    checks = import ./layers.nix { inherit world layers cargoCheck; };
+    checks =
+      import ./layers.nix { inherit world layers cargoCheck; }
+      // (if world ? bindgen then { xen-abi-is-current = import ./xen-sys.nix { inherit world; }; } else { });
   }
   {
     part = "image";
@@ -76,6 +78,7 @@ in
         name = "kernel-code";
         tools = [ world.gcc ];
       } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel.debug | awk -f ${./kernel-code.awk} | tee $out";
+      platform-choice = import ./platforms.nix { inherit world tools apps mkUnikernel; };
       reproducible = import ./reproducible.nix { inherit world layers apps; };
     };
   }

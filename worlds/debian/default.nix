@@ -52,6 +52,7 @@ let
   qemu = import ./qemu.nix context;
   erofs = import ./erofs.nix context;
   shellcheck = import ./shellcheck.nix context;
+  bindgen = import ./bindgen.nix context;
 in
 {
   inherit
@@ -62,6 +63,7 @@ in
     qemu
     erofs
     shellcheck
+    bindgen
     ;
   name = "debian";
   # Nix starts a shell for development by bash alone.

@@ -1,4 +1,4 @@
-//! Types and constants of Xen's public headers. `generate` wrote this file; do not change it by hand.
+//! Types and constants of Xen's public headers. The script 'generate' wrote this file; do not change it by hand.
 
 pub const __HYPERVISOR_memory_op: u32 = 12;
 pub const __HYPERVISOR_xen_version: u32 = 17;
