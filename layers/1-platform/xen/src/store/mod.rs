@@ -12,6 +12,8 @@
 
 mod error;
 mod message;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod watch;
 
