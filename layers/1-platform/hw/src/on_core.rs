@@ -1,12 +1,7 @@
 //! What the virtio drivers ask of the machine, answered by core.
 
 use alloc::{boxed::Box, sync::Arc};
-use core::sync::atomic::{AtomicBool, Ordering};
-use rumpkin_core::{
-    clock, dma,
-    sync::IrqMutex,
-    thread::{self, Thread},
-};
+use rumpkin_core::{dma, thread};
 use rumpkin_virtio::{Allocation, Event, Machine};
 
 /// Core, as the drivers see it.
@@ -26,44 +21,19 @@ unsafe impl Machine for OnCore {
     }
 
     fn event(&self) -> Arc<dyn Event> {
-        Arc::new(Parked { set: AtomicBool::new(false), thread: IrqMutex::new(None) })
+        Arc::new(Parked(thread::Event::new()))
     }
 }
 
-/// An event whose waiter is parked.
-struct Parked {
-    set: AtomicBool,
-    thread: IrqMutex<Option<Arc<Thread>>>,
-}
+/// Core's event, as the drivers see it.
+struct Parked(thread::Event);
 
 impl Event for Parked {
     fn wait(&self, timeout: Option<u64>) -> bool {
-        let deadline = timeout.map(|timeout| clock::monotonic().saturating_add(timeout));
-        let me = thread::current();
-        *self.thread.lock() = Some(me.clone());
-        let mut unparked = false;
-        let seen = loop {
-            if self.set.swap(false, Ordering::AcqRel) {
-                break true;
-            }
-            if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
-                break false;
-            }
-            unparked |= thread::park(deadline);
-        };
-        let waiter = self.thread.lock().take();
-        drop(waiter);
-        // One that was meant for an outer wait must not be lost in this inner one; at worst that looks once more.
-        if unparked {
-            me.unpark();
-        }
-        seen
+        self.0.wait(timeout)
     }
 
     fn set(&self) {
-        self.set.store(true, Ordering::Release);
-        if let Some(thread) = &*self.thread.lock() {
-            thread.unpark();
-        }
+        self.0.set();
     }
 }

@@ -16,7 +16,7 @@
 //! | memory that a hypervisor shares | [`crate::mmio::map_memory`]: the same, cached |
 //! | memory for a device | [`crate::dma::Buffer`]; [`crate::dma::physical_address`] for what the kernel already holds |
 //! | interrupts | [`crate::interrupts::register`] |
-//! | waiting | [`crate::thread`]: `spawn`, `current`, `park`, `Thread::unpark` (allowed in interrupt handlers) |
+//! | waiting | [`crate::thread`]: `spawn`, `current`, `park`, `Thread::unpark`, [`crate::thread::Event`] (unparking and setting are allowed in interrupt handlers) |
 //! | data shared with a handler | [`crate::sync::IrqMutex`] |
 //! | time | [`crate::clock::monotonic`] |
 //! | log | the `log` crate |

@@ -13,10 +13,12 @@
 //! ```
 
 mod deadlines;
+mod event;
 mod queue;
 mod stack;
 mod switch;
 
+pub use event::Event;
 pub(crate) use stack::above_guard;
 
 use crate::{
