@@ -25,6 +25,7 @@ extern crate std;
 mod byte_ring;
 mod clock;
 mod console;
+mod devices;
 mod error;
 pub mod event;
 mod page;
@@ -97,7 +98,7 @@ impl Platform for Xen {
         Ok(Machine { clock, interrupts: &event::Upcall, power: &power::XenPower, timer: Some(timer) })
     }
 
-    fn discover(&self, _boot: &'static BootInfo) -> Devices {
+    fn discover(&self, boot: &'static BootInfo) -> Devices {
         if let Err(error) = event::start() {
             log::error!("xen: no events, and so neither time nor devices: {error}");
             return Devices::default();
@@ -111,6 +112,7 @@ impl Platform for Xen {
             if let Err(error) = shutdown::listen(store) {
                 log::warn!("xenstore: control/shutdown is not watched: {error}");
             }
+            devices::discover(store, boot, &mut devices);
         }
         devices
     }

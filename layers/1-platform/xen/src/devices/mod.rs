@@ -1,0 +1,163 @@
+//! Front ends of Xen's split drivers: networks and disks whose back ends are drivers in another domain.
+//!
+//! ```text
+//!   Net ───── Port        Block ───── Port        what core sees: Link, Disk
+//!    │ receive, transmit    │ connection
+//!    └──────── Ring ────────┘                     requests and responses in shared pages
+//!               │
+//!             Memory (grant table)                pages that the back end may reach
+//!
+//!   Device (xenbus)                               the handshake, for as long as the device lives
+//!               │
+//!            Machine                              memory, events, store: core and this crate, or a simulation
+//! ```
+//!
+//! Invariants:
+//! 1. A back end is never trusted. What it writes into a ring or the store is read once and checked; what cannot be ends the
+//!    connection, which begins anew when the back end does. No number of its choosing reaches memory unchecked.
+//! 2. A Rust reference exists only to memory that the back end cannot write: a page is taken away from it first, or was granted
+//!    for reading, or the bytes are copied. What it still has mapped is never given to anybody else.
+//! 3. An event's handler takes what is done and wakes threads; everything else is done by threads. Nothing polls.
+//! 4. Grants are made when a device connects and stay; no request makes or ends one for good.
+
+mod block;
+mod error;
+mod grant;
+mod machine;
+mod net;
+mod on_core;
+mod ring;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
+mod xenbus;
+
+use crate::store::Store;
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
+use machine::{Event, Machine};
+use on_core::OnCore;
+use rumpkin_core::{
+    boot::{BootInfo, MemoryKind},
+    clock,
+    interface::{Devices, Disk, Link},
+    thread,
+};
+use xenbus::{Device, Phase};
+
+/// How long the boot waits for back ends, in nanoseconds.
+const PATIENCE: u64 = 20_000_000_000;
+/// Below this much memory buffers are few.
+const SMALL_MEMORY: u64 = 48 << 20;
+
+/// Finds the networks and disks that the toolstack made, connects them, and keeps them connected from then on. In order of their
+/// numbers. Blocks until the back ends are there, but not for ever.
+pub fn discover(store: &'static Store, boot: &BootInfo, devices: &mut Devices) {
+    let machine: &'static OnCore = Box::leak(Box::new(OnCore::new(store)));
+    let bus = machine.event();
+    let small = memory(boot) < SMALL_MEMORY;
+    let mut ends = Vec::new();
+    let mut links = Vec::new();
+    for id in numbers(machine, "device/vif") {
+        let sizes =
+            if small { net::Sizes { receive: 64, transmit: 64 } } else { net::Sizes { receive: 256, transmit: 256 } };
+        let path = format!("device/vif/{id}");
+        let opened = net::open(machine, &path, sizes, &bus)
+            .and_then(|(net, port)| Ok((net, Device::new(machine, &path, Box::new(port), &bus)?)));
+        match opened {
+            Ok((net, end)) => {
+                links.push((ends.len(), net));
+                ends.push(end);
+            }
+            Err(error) => log::warn!("{path}: not used: {error}"),
+        }
+    }
+    let mut disks = Vec::new();
+    for id in numbers(machine, "device/vbd") {
+        let path = format!("device/vbd/{id}");
+        let (block, port) = block::open(machine, id, if small { 32 } else { 128 }, &bus);
+        match Device::new(machine, &path, Box::new(port), &bus) {
+            Ok(end) => {
+                disks.push((ends.len(), block));
+                ends.push(end);
+            }
+            Err(error) => log::warn!("{path}: not used: {error}"),
+        }
+    }
+    if ends.is_empty() {
+        return;
+    }
+    settle(&mut ends, &*bus);
+    for (index, net) in links {
+        let Some(end) = ends.get(index).filter(|end| is_used(end, &[Phase::Begun, Phase::Offered])) else { continue };
+        let info = net.info();
+        let [a, b, c, d, e, f] = info.mac;
+        log::info!(
+            "eth{}: xen network at {}, {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}, MTU {}",
+            devices.links.len(),
+            end.path(),
+            info.mtu
+        );
+        devices.links.push(Box::new(net));
+    }
+    for (index, block) in disks {
+        let Some(end) = ends.get(index).filter(|end| is_used(end, &[])) else { continue };
+        let info = block.info();
+        log::info!(
+            "vd{}: xen disk at {}, {} sectors{}",
+            char::from(b'a' + (devices.disks.len() % 26) as u8),
+            end.path(),
+            info.sectors,
+            if info.read_only { ", read-only" } else { "" }
+        );
+        devices.disks.push(Arc::new(block));
+    }
+    if let Err(error) = thread::spawn("xenbus", move || serve(ends, &*bus)) {
+        log::warn!("xen: devices will not be connected again: {error:?}");
+    }
+}
+
+/// Whether a device goes to the kernel: it is connected, or in a phase that will do.
+fn is_used(end: &Device, others: &[Phase]) -> bool {
+    let phase = end.phase();
+    let used = phase == Phase::Connected || others.contains(&phase);
+    if phase != Phase::Connected {
+        log::warn!("{}: {}: {phase:?}", end.path(), if used { "not connected yet" } else { "not used" });
+    }
+    used
+}
+
+/// Lets the handshakes go on until each has come to an end, or time is up.
+fn settle(ends: &mut [Device], bus: &dyn Event) {
+    let deadline = clock::monotonic().saturating_add(PATIENCE);
+    loop {
+        ends.iter_mut().for_each(Device::step);
+        if ends.iter().all(|end| matches!(end.phase(), Phase::Connected | Phase::Failed)) {
+            return;
+        }
+        let left = deadline.saturating_sub(clock::monotonic());
+        if left == 0 || !bus.wait(Some(left)) {
+            return;
+        }
+    }
+}
+
+/// The handshakes' thread.
+fn serve(mut ends: Vec<Device>, bus: &dyn Event) {
+    loop {
+        ends.iter_mut().for_each(Device::step);
+        bus.wait(None);
+    }
+}
+
+fn memory(boot: &BootInfo) -> u64 {
+    boot.memory.iter().filter(|region| region.kind == MemoryKind::Ram).map(|region| region.range.length).sum()
+}
+
+/// The numbers of the devices below a node, ascending.
+fn numbers(machine: &dyn Machine, path: &str) -> Vec<u32> {
+    let mut numbers: Vec<u32> = machine.list(path).iter().filter_map(|name| name.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
