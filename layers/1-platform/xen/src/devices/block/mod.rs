@@ -244,7 +244,10 @@ impl Driver for Port {
             return Err(Error::Value("sector-size"));
         }
         let read_only = peer.number("info")?.unwrap_or(0) & READ_ONLY != 0 || peer.text("mode").as_deref() == Some("r");
-        let flush = if peer.has("feature-flush-cache")? {
+        // Of a disk that is only read there is nothing to be made durable, and Linux' back end refuses to.
+        let flush = if read_only {
+            0
+        } else if peer.has("feature-flush-cache")? {
             BLKIF_OP_FLUSH_DISKCACHE
         } else if peer.has("feature-barrier")? {
             BLKIF_OP_WRITE_BARRIER

@@ -306,10 +306,11 @@ fn discards_reach_the_back_end_that_can() {
 #[test]
 fn read_only_disks_refuse_writes() {
     for feature in [("info", "4"), ("mode", "r")] {
-        let bench = Bench::new(&[feature]);
+        let bench = Bench::new(&[feature, ("feature-flush-cache", "1")]);
         assert_eq!(bench.block.write(0, &[0; 512]), Err(DiskError::ReadOnly));
         assert_eq!(bench.block.discard(0, 1), Err(DiskError::ReadOnly));
         assert!(bench.serving(|block| block.read(0, &mut [0; 512])).is_ok());
+        assert_eq!(bench.block.flush(), Ok(()), "there is nothing to be flushed");
     }
 }
 
