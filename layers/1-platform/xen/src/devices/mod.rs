@@ -60,7 +60,7 @@ pub fn discover(store: &'static Store, boot: &BootInfo, devices: &mut Devices) {
     let mut links = Vec::new();
     for id in numbers(machine, "device/vif") {
         let sizes =
-            if small { net::Sizes { receive: 64, transmit: 64 } } else { net::Sizes { receive: 256, transmit: 256 } };
+            if small { net::Sizes { receive: 64, transmit: 64 } } else { net::Sizes { receive: 256, transmit: 128 } };
         let path = format!("device/vif/{id}");
         let opened = net::open(machine, &path, sizes, &bus)
             .and_then(|(net, port)| Ok((net, Device::new(machine, &path, Box::new(port), &bus)?)));

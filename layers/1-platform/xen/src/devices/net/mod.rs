@@ -198,7 +198,7 @@ impl Driver for Port {
 impl Net {
     /// Takes what the handshake has for us.
     fn look(&mut self) {
-        if self.shared.news.swap(false, Ordering::Acquire) {
+        if self.shared.news.load(Ordering::Relaxed) && self.shared.news.swap(false, Ordering::Acquire) {
             let connection = self.shared.mailbox.lock().take();
             self.connection = connection;
             self.full = false;
