@@ -37,7 +37,8 @@ class Plan:
         self.seconds = options.seconds
         self.long_seconds = options.long_seconds
         self.qemu = options.qemu
-        self.images = {"hello": options.hello, "httpd": options.httpd, "kernel": options.kernel}
+        names = ("hello", "httpd", "kernel", "kernel_everywhere")
+        self.images = {name: getattr(options, name) for name in names}
         vmlinux = os.path.join(folder, "vmlinux")
         with open(options.linux, "rb") as packed, open(vmlinux, "wb") as unpacked:
             unpacked.write(kernel.uncompressed(packed.read()))
@@ -68,7 +69,8 @@ def arguments():
     for file in ("hello", "httpd", "probe"):
         parser.add_argument(f"--{file}", metavar="IMAGE", help=f"our image of {file}")
         parser.add_argument(f"--{file}-elf", metavar="ELF", help="the same program, for the Linux guest")
-    parser.add_argument("--kernel", metavar="ELF", help="our kernel without a program, for its size")
+    parser.add_argument("--kernel", metavar="ELF", help="our kernel for QEMU without a program, for its size")
+    parser.add_argument("--kernel-everywhere", metavar="ELF", help="the same for all platforms")
     parser.add_argument("--linux", metavar="VMLINUZ", required=True, help="the Linux guest's kernel")
     parser.add_argument("--modules", metavar="FOLDER", required=True, help="its modules")
     parser.add_argument("--busybox", metavar="ELF", required=True, help="a static busybox for its initramfs")

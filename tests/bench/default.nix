@@ -25,7 +25,8 @@ let
 in
 world.run { name = "bench"; } ''
   mkdir $out
-  ln -s ${layers.image}/boot/kernel $out/kernel
+  ln -s ${layers.image.for [ "hw" ]}/boot/kernel $out/kernel
+  ln -s ${layers.image}/boot/kernel $out/kernel-everywhere
   ln -s ${image "hello" hello { }} $out/hello
   ln -s ${hello} $out/hello-elf
   ln -s ${image "httpd" httpd { "/srv/www" = ./www; }} $out/httpd

@@ -132,14 +132,14 @@ def bulk(plan):
 def sizes(plan):
     """Bytes to load."""
     rows = []
-    for name, target in (("kernel", 600 / 1024), ("hello", None), ("httpd", 6)):
+    titles = {"kernel": "kernel, all layers, for QEMU", "kernel_everywhere": "kernel, all layers, for QEMU and Xen"}
+    for name, target in (("kernel", 600 / 1024), ("kernel_everywhere", None), ("hello", None), ("httpd", 6)):
         path = plan.images.get(name)
         if not path:
             continue
-        what = "kernel, all layers" if name == "kernel" else f"image of {name}"
-        row = Row(f"size: {what}", "MiB", f"stat -L {path}", target=target)
+        row = Row(f"size: {titles.get(name, f'image of {name}')}", "MiB", f"stat -L {path}", target=target)
         row.add("unikernel", os.path.getsize(path) / MIB)
-        if name != "kernel":
+        if name not in titles:
             (linux,) = [system for system in plan.systems(name) if system.name == "linux"]
             row.add("linux", linux.size("mmio", plan.tap(linux) if name == "httpd" else None) / MIB)
         rows.append(row)

@@ -156,8 +156,11 @@ fn memory(boot: &BootInfo) -> u64 {
 
 /// The numbers of the devices below a node, ascending.
 fn numbers(machine: &dyn Machine, path: &str) -> Vec<u32> {
-    let mut numbers: Vec<u32> = machine.list(path).iter().filter_map(|name| name.parse().ok()).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
+    let mut numbers = Vec::new();
+    for number in machine.list(path).iter().filter_map(|name| name.parse().ok()) {
+        if let Err(place) = numbers.binary_search(&number) {
+            numbers.insert(place, number);
+        }
+    }
     numbers
 }
