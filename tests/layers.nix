@@ -39,6 +39,15 @@ in
     '';
   };
 
+  # What stands above the platforms does not know of them, by whatever name.
+  no-platform-above = world.run { name = "no-platform-above"; } ''
+    words='xen|virtio|qemu|kvm|microvm|pvh|pvclock|ioapic|rumpkin[-_]hw'
+    ! grep -rniE "$words" ${../layers/3-rumpuser} ${../layers/4-kernel} ${../layers/5-base} ${../apps}
+    # The words are right if they are found where they belong.
+    grep -rqiE "$words" ${../layers/1-platform}
+    touch $out
+  '';
+
   # Every crate is compiled in one layer only. (bitflags and the like may be compiled in two that do not stand on
   # each other; ours may not.)
   compiled-once = world.run { name = "compiled-once"; } ''

@@ -71,7 +71,7 @@ pub fn configuration(boot: &BootData) -> Result<Document, ConfigurationError> {
 }
 
 fn parse(what: &str, bytes: &[u8]) -> Result<Value, ConfigurationError> {
-    // QEMU and Xen may pad a module with zeroes.
+    // Boot loaders may pad a module with zeroes.
     let length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last.saturating_add(1));
     let bytes = bytes.get(..length).unwrap_or_default();
     let value = value::parse(bytes).map_err(|error| ConfigurationError(format!("{what} {error}")))?;

@@ -7,7 +7,7 @@ use crate::hypercalls::*;
 pub struct BootData {
     /// The command line; empty if there is none.
     pub command_line: &'static str,
-    /// The launch-time configuration document (the first PVH module), if one was given.
+    /// The launch-time configuration document (the first boot module), if one was given.
     pub launch_configuration: Option<&'static [u8]>,
     /// The configuration document baked into the image, if any.
     pub baked_configuration: Option<&'static [u8]>,

@@ -17,8 +17,8 @@ pub fn exit(exit: Exit) -> ! {
     rumpuser_exit(exit)
 }
 
-/// Has `handler` called, on a thread of the back end, each time the host asks for a clean stop (ACPI power button,
-/// Xen `control/shutdown`, SIGTERM to a process). It replaces the handler before it.
+/// Has `handler` called, on a thread of the back end, each time the host asks for a clean stop (its power button, the
+/// toolstack, SIGTERM to a process). It replaces the handler before it.
 pub fn on_stop(handler: impl Fn() + Send + Sync + 'static) {
     rumpuser_on_stop(Box::new(handler));
 }

@@ -70,7 +70,7 @@ impl Span {
 }
 
 impl BlockDevice {
-    /// The major number that Linux gives to virtio disks.
+    /// A major number of those that Linux gives out dynamically.
     pub const MAJOR: u64 = 254;
 
     /// A disk under a device number.

@@ -54,7 +54,7 @@ fn fill(kernel: &Kernel, vfs: &Vfs, top: &TmpfsNode) -> Result<(), Errno> {
     top.create(b"shm", New::Directory(0o1777))?;
     for (index, disk) in kernel.disks.iter().enumerate() {
         let name = format!("vd{}", letters(index));
-        // Sixteen minor numbers each, as virtio_blk leaves room for partitions.
+        // Sixteen minor numbers each, as Linux leaves room for partitions.
         let number = device_number(BlockDevice::MAJOR, (index as u64).saturating_mul(16));
         let device = Arc::new(BlockDevice::new(disk.clone(), number));
         top.add_device(name.as_bytes(), device, number, general::S_IFBLK | 0o660)?;
