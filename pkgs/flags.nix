@@ -11,8 +11,7 @@ in
   # Every crate of the kernel, ours or not: no SSE, which the kernel neither saves nor uses; no red zone, which an
   # interrupt would overwrite. rustc 1.95 warns that `-sse2` will become an error for this target; the pinned
   # toolchain is what makes it safe to use.
-  # Inlining by LLVM's own measure, which is for processors with room, makes the kernel 3 % larger and no faster.
-  kernel = "-Crelocation-model=static -Ccode-model=kernel -Cno-redzone=yes -Ctarget-feature=-sse,-sse2 -Cllvm-args=-inline-threshold=30 ${remap}";
+  kernel = "-Crelocation-model=static -Ccode-model=kernel -Cno-redzone=yes -Ctarget-feature=-sse,-sse2 ${remap}";
 
   # The last step alone, which links the kernel. Cargo runs it in the workspace's folder.
   kernelLink = builtins.concatStringsSep " " [

@@ -12,6 +12,7 @@ use crate::{
     tmpfs::{Limit, Tmpfs, TmpfsNode},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::{
     Kernel,
@@ -43,8 +44,8 @@ pub struct Mount {
     pub root: Arc<dyn Inode>,
     /// The directory that it covers; `None` for the root file system.
     on: Option<Location>,
-    /// Its number.
-    on_number: u64,
+    /// Which of its own directories are covered by others: a bit for each number, modulo 64.
+    covered: AtomicU64,
     /// How full it is, if it can be.
     pub limit: Option<Arc<Limit>>,
 }
@@ -56,6 +57,11 @@ pub struct Location {
     pub mount: Arc<Mount>,
     /// The inode in it.
     pub inode: Arc<dyn Inode>,
+}
+
+/// The bit of a number in [`Mount::covered`].
+fn bit(number: u64) -> u64 {
+    1u64.wrapping_shl(number as u32)
 }
 
 impl PartialEq for Location {
@@ -132,7 +138,7 @@ impl Tree {
         let generated = Generated::new(kernel, &["/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run"]);
         let root = Root::new(lower, generated.clone(), 1);
         let info = MountInfo { kind: "erofs", path: "/", magic: 0xe0f5_e1e2, read_only: true, device: 1 };
-        let root = Location::top(Arc::new(Mount { info, root, on: None, on_number: 0, limit: None }));
+        let root = Location::top(Arc::new(Mount { info, root, on: None, covered: AtomicU64::new(0), limit: None }));
         let mut tree = Tree { root: root.clone(), mounts: vec![root.mount] };
 
         tree.mount_at(kernel, "proc", "/proc", 0x9fa0, None, |device| ProcessDirectories::new(&generated, device));
@@ -163,14 +169,9 @@ impl Tree {
             log::error!("{path}: cannot be mounted on");
             return;
         };
+        on.mount.covered.fetch_or(bit(on.inode.number()), Ordering::Relaxed);
         let info = MountInfo { kind, path, magic, read_only: false, device };
-        self.mounts.push(Arc::new(Mount {
-            info,
-            root: root(device),
-            on_number: on.inode.number(),
-            on: Some(on),
-            limit,
-        }));
+        self.mounts.push(Arc::new(Mount { info, root: root(device), covered: AtomicU64::new(0), on: Some(on), limit }));
     }
 
     /// The top of the tree.
@@ -185,14 +186,12 @@ impl Tree {
 
     /// The top of the file system that is mounted on a place, or the place itself.
     pub fn cover(&self, mut place: Location) -> Location {
-        if !place.inode.is_directory() {
-            return place;
-        }
         loop {
-            let number = place.inode.number();
-            let covers = |mount: &&Arc<Mount>| {
-                mount.on_number == number && mount.on.as_ref().is_some_and(|on| Arc::ptr_eq(&on.mount, &place.mount))
-            };
+            // Nearly every place is told from the few covered ones by this alone.
+            if place.mount.covered.load(Ordering::Relaxed) & bit(place.inode.number()) == 0 {
+                return place;
+            }
+            let covers = |mount: &&Arc<Mount>| mount.on.as_ref() == Some(&place);
             match self.mounts.iter().find(covers) {
                 Some(mount) => place = Location::top(mount.clone()),
                 None => return place,

@@ -94,7 +94,8 @@ impl<'a> Walk<'a> {
         if path.is_empty() {
             return Err(Errno::ENOENT);
         }
-        let mut at = if path.starts_with(b"/") { self.top()? } else { self.start.clone() };
+        let mut at = if path.first() == Some(&b'/') { self.top()? } else { self.start.clone() };
+        let mut at_kind = at.inode.kind();
         // What is left to walk; owned once a link has been followed.
         let mut rest = Cow::Borrowed(path);
         let mut position = 0usize;
@@ -102,7 +103,7 @@ impl<'a> Walk<'a> {
             let tail = rest.get(position..).unwrap_or_default();
             let skipped = tail.iter().take_while(|&&byte| byte == b'/').count();
             let tail = tail.get(skipped..).unwrap_or_default();
-            if !at.inode.is_directory() {
+            if at_kind != general::S_IFDIR {
                 return Err(Errno::ENOTDIR);
             }
             if tail.is_empty() {
@@ -128,15 +129,16 @@ impl<'a> Walk<'a> {
                 },
             };
             self.crossed(&at, &child)?;
-            let kind = child.inode.kind();
+            let mut kind = child.inode.kind();
             let next = if kind == general::S_IFLNK && (follow || trailing_slash) {
                 match self.follow(&child)? {
                     Link::Path(target) => {
                         if target.is_empty() {
                             return Err(Errno::ENOENT);
                         }
-                        if target.starts_with(b"/") {
+                        if target.first() == Some(&b'/') {
                             at = self.top()?;
+                            at_kind = at.inode.kind();
                         }
                         rest = Cow::Owned([&target, after].concat());
                         position = 0;
@@ -144,6 +146,7 @@ impl<'a> Walk<'a> {
                     }
                     Link::Place(place, _) => {
                         self.magic(&child, &place)?;
+                        kind = place.inode.kind();
                         place
                     }
                 }
@@ -151,12 +154,12 @@ impl<'a> Walk<'a> {
                 child
             };
             if is_last {
-                if trailing_slash && !next.inode.is_directory() {
+                if trailing_slash && kind != general::S_IFDIR {
                     return Err(Errno::ENOTDIR);
                 }
                 return Ok(Found { directory: at, name: name.to_vec(), target: Some(next), trailing_slash });
             }
-            at = next;
+            (at, at_kind) = (next, kind);
             position = position.saturating_add(skipped).saturating_add(length);
         }
     }

@@ -226,20 +226,24 @@ impl Connection {
         timers.set(Timer::Connection(key), &mut self.timer, None);
     }
 
-    fn ended(&self) -> bool {
-        self.over || self.state() == State::Closed
+    fn ended(&self, state: State) -> bool {
+        self.over || state == State::Closed
+    }
+
+    fn read_ended_in(&self, state: State) -> bool {
+        self.read_shutdown
+            || self.ended(state)
+            || matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait)
     }
 
     /// The peer will send no more, or nobody wants to read it.
     pub fn read_ended(&self) -> bool {
-        self.read_shutdown
-            || self.ended()
-            || matches!(self.state(), State::CloseWait | State::LastAck | State::Closing | State::TimeWait)
+        self.read_ended_in(self.state())
     }
 
     /// Nothing can be sent any more.
     pub fn write_ended(&self) -> bool {
-        self.write_shutdown || self.ended()
+        self.write_shutdown || self.ended(self.state())
     }
 
     /// Readiness as poll(2) tells it, and what of it is news though it was true before.
@@ -248,19 +252,21 @@ impl Connection {
             return (Events::empty(), Events::empty());
         }
         let socket = self.one.socket();
-        let (queued, room) = (socket.recv_queue(), socket.send_capacity().saturating_sub(socket.send_queue()));
+        let (state, capacity, queued) = (socket.state(), socket.send_capacity(), socket.recv_queue());
+        let room = capacity.saturating_sub(socket.send_queue());
         let mut events = Events::empty();
-        let (read_ended, write_ended) = (self.read_ended(), self.write_ended());
+        let ended = self.ended(state);
+        let (read_ended, write_ended) = (self.read_ended_in(state), self.write_shutdown || ended);
         if read_ended || queued > 0 {
             events |= Events::READ | Events::READ_NORMAL;
         }
         if read_ended {
             events |= Events::READ_HANG_UP;
         }
-        if write_ended || room >= socket.send_capacity() / 3 {
+        if write_ended || room >= capacity / 3 {
             events |= Events::WRITE | Events::WRITE_NORMAL;
         }
-        if self.ended() || read_ended && write_ended {
+        if ended || read_ended && write_ended {
             events |= Events::HANG_UP;
         }
         let more = queued > self.seen;

@@ -58,7 +58,7 @@ pub fn walk(process: &Process, descriptor: i32, path: &[u8], follow: bool) -> Re
         return Err(Errno::ENOENT);
     }
     let tree = tree::of(&process.kernel)?;
-    let start = if path.starts_with(b"/") { tree.root() } else { base(process, descriptor)? };
+    let start = if path.first() == Some(&b'/') { tree.root() } else { base(process, descriptor)? };
     Walk::new(tree, process, start, 0).run(path, follow)
 }
 
