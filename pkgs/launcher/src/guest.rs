@@ -1,10 +1,10 @@
-//! What a guest has, in words that no monitor owns.
+//! What a guest has, in words that no hypervisor owns.
 use clap::ValueEnum;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Type of the machine.
+/// Type of QEMU's machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Machine {
     /// A minimal machine with virtio over MMIO: boots fastest.
@@ -15,7 +15,7 @@ pub enum Machine {
     Pc,
 }
 
-/// How the guest's instructions are run.
+/// How QEMU runs the guest's instructions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Accelerator {
     /// KVM where it can be used, else software emulation.
@@ -47,23 +47,22 @@ pub struct Disk {
 pub enum Network {
     /// Nothing: there is no interface.
     None,
-    /// The monitor's own network with address translation.
+    /// QEMU's own network with address translation.
     User(Vec<Forward>),
     /// An existing tap interface.
     Tap { interface: String },
+    /// An existing bridge.
+    Bridge { name: String },
 }
 
 /// A guest to be started.
 #[derive(Clone, Debug)]
 pub struct Guest {
     pub image: PathBuf,
-    pub machine: Machine,
-    /// Use KVM, which has been found to be there.
-    pub kvm: bool,
     pub memory_mib: u32,
     pub cpus: u32,
     pub network: Network,
-    /// Hardware address of the interface; the monitor chooses if there is none.
+    /// Hardware address of the interface; the hypervisor chooses if there is none.
     pub mac: Option<String>,
     pub disks: Vec<Disk>,
 }

@@ -1,17 +1,21 @@
-//! The command `rumpkin`: runs an image under a virtual machine monitor, or says what is in it.
+//! The command `rumpkin`: runs an image under a hypervisor, or says what is in it.
 //!
-//! It is the one place that knows the command lines of virtual machine monitors, one file per monitor. `docs/launcher.md`
-//! is its reference.
+//! It is the one place that knows the command lines of hypervisors, one file per hypervisor. `docs/launcher.md` is its
+//! reference.
 #![forbid(unsafe_code)]
 
 mod configuration;
 mod guest;
+mod hypervisor;
 mod inspect;
+mod loops;
 mod options;
 mod qemu;
 mod qmp;
 mod run;
 mod status;
+mod xen;
+mod xl;
 
 use clap::Parser;
 use options::{Command, Options};

@@ -1,6 +1,6 @@
 //! The command line.
 use crate::guest::{Accelerator, Disk, Forward, Machine};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Runs unikernel images.
@@ -19,34 +19,52 @@ pub enum Command {
     Inspect(InspectOptions),
 }
 
+/// What runs the guest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Hypervisor {
+    /// QEMU, with KVM or in software emulation.
+    Qemu,
+    /// Xen, on a host whose control domain this is.
+    Xen,
+}
+
 #[derive(Args, Debug)]
 pub struct RunOptions {
     /// The image.
     pub image: PathBuf,
 
+    /// What runs the guest.
+    #[arg(long, value_enum, default_value_t = Hypervisor::Qemu)]
+    pub hypervisor: Hypervisor,
     /// Memory of the guest, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     pub memory: u32,
     /// Processors of the guest.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=255))]
     pub cpus: u32,
-    /// Type of the machine.
+    /// Type of QEMU's machine.
     #[arg(long, value_enum, default_value_t = Machine::Microvm)]
     pub machine: Machine,
-    /// How instructions are run; auto means KVM where /dev/kvm can be opened.
+    /// How QEMU runs instructions; auto means KVM where /dev/kvm can be opened.
     #[arg(long, value_enum, default_value_t = Accelerator::Auto)]
     pub accel: Accelerator,
     /// QEMU's executable.
     #[arg(long, value_name = "PATH", default_value = "qemu-system-x86_64")]
     pub qemu: PathBuf,
+    /// The executable of Xen's toolstack.
+    #[arg(long, value_name = "PATH", default_value = "xl")]
+    pub xl: PathBuf,
 
     /// Forward a port of the host, on 127.0.0.1 unless an address is given. Repeatable.
     #[arg(long, value_name = "[tcp:|udp:][ADDRESS:]HOST:GUEST", conflicts_with = "tap")]
     pub forward: Vec<Forward>,
-    /// Attach the guest to this tap interface instead of a private user-mode network.
+    /// Attach the guest to this tap interface instead of a private user-mode network (QEMU).
     #[arg(long, value_name = "INTERFACE")]
     pub tap: Option<String>,
-    /// Hardware address of the guest's interface [default: made from the tap's name].
+    /// Attach the guest to this bridge (Xen).
+    #[arg(long, value_name = "BRIDGE", conflicts_with_all = ["tap", "forward"])]
+    pub bridge: Option<String>,
+    /// Hardware address of the guest's interface [default: made from the tap's name, or by Xen].
     #[arg(long, value_name = "MAC", value_parser = parse_mac)]
     pub mac: Option<String>,
     /// A disk: a raw image or block device, /dev/vda and so on in the guest. Repeatable.
@@ -56,6 +74,9 @@ pub struct RunOptions {
     /// Configuration that overrides the image's, key by key (docs/configuration.md).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Give the guest the file of --config as it is, whatever it holds, and do not look into the image either.
+    #[arg(long, requires = "config", conflicts_with_all = ["env", "hostname", "address", "gateway", "nameserver", "arguments"])]
+    pub unchecked: bool,
     /// Set a variable in the program's environment. Repeatable.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     pub env: Vec<(String, String)>,
@@ -75,7 +96,7 @@ pub struct RunOptions {
     /// Seconds that the program has to end after SIGINT or SIGTERM, before the guest is killed.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub grace: u64,
-    /// Print the monitor's command line instead of running it.
+    /// Print QEMU's command line or xl's configuration instead of running it.
     #[arg(long)]
     pub print_command: bool,
 

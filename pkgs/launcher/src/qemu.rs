@@ -1,27 +1,129 @@
-//! QEMU's command line.
-use crate::guest::{Forward, Guest, Machine, Network};
+//! QEMU: its command line, its process, its control socket.
+use crate::guest::{Accelerator, Forward, Guest, Machine, Network};
+use crate::hypervisor::{Ending, Monitor};
+use crate::options::RunOptions;
+use crate::qmp;
+use crate::run::CONFIGURATION;
+use crate::status::Report;
+use signal_hook::consts::SIGABRT;
 use std::ffi::{OsStr, OsString};
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+
+/// A guest under QEMU.
+#[derive(Debug)]
+pub struct Qemu {
+    guest: Guest,
+    executable: PathBuf,
+    machine: Machine,
+    /// Use KVM, which has been found to be there.
+    kvm: bool,
+    /// Go on in software emulation if KVM turns out not to work.
+    emulate: bool,
+    files: Files,
+}
 
 /// The private files of one run.
 #[derive(Debug)]
-pub struct Files {
+struct Files {
     /// The configuration document, given as the first PVH module.
-    pub configuration: PathBuf,
+    configuration: PathBuf,
     /// Where the guest's status line ends up.
-    pub status: PathBuf,
+    status: PathBuf,
     /// QEMU's control socket.
-    pub control: PathBuf,
+    control: PathBuf,
 }
 
-impl Files {
-    pub fn new(folder: &Path) -> Files {
-        Files {
-            configuration: folder.join("configuration.json"),
-            status: folder.join("status"),
-            control: folder.join("control"),
+impl Qemu {
+    /// See [`crate::hypervisor::choose`].
+    ///
+    /// # Errors
+    /// KVM is asked for and not to be had, or the network is one that only other hypervisors have.
+    pub fn new(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Qemu, String> {
+        if let Network::Bridge { .. } = guest.network {
+            return Err("QEMU attaches guests to taps: put one on the bridge and give --tap instead of --bridge".into());
         }
+        Ok(Qemu {
+            guest,
+            executable: options.qemu.clone(),
+            machine: options.machine,
+            kvm: use_kvm(options.accel)?,
+            emulate: options.accel == Accelerator::Auto,
+            files: Files {
+                configuration: folder.join(CONFIGURATION),
+                status: folder.join("status"),
+                control: folder.join("control"),
+            },
+        })
+    }
+}
+
+impl Monitor for Qemu {
+    fn describe(&self) -> String {
+        let arguments = self.arguments();
+        shell_line(std::iter::once(self.executable.as_os_str()).chain(arguments.iter().map(OsString::as_os_str)))
+    }
+
+    fn start(&mut self) -> Result<Child, String> {
+        let terminal = io::stdin().is_terminal();
+        let mut child = Command::new(&self.executable)
+            .args(self.arguments())
+            // A process group of its own, so that a terminal's Ctrl-C reaches the launcher alone.
+            .process_group(0)
+            // Such a group may not read from the terminal; the launcher hands over what is typed.
+            .stdin(if terminal { Stdio::piped() } else { Stdio::inherit() })
+            .spawn()
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => format!(
+                    "{} not found; install QEMU (Debian: apt-get install qemu-system-x86) or give its path with --qemu",
+                    self.executable.display()
+                ),
+                _ => format!("{}: {error}", self.executable.display()),
+            })?;
+        if let Some(mut input) = child.stdin.take() {
+            // Ends with the process. An error means that QEMU has ended.
+            thread::spawn(move || io::copy(&mut io::stdin(), &mut input));
+        }
+        Ok(child)
+    }
+
+    fn stop(&self) -> Result<(), String> {
+        qmp::press_power_button(&self.files.control).map_err(|error| error.to_string())
+    }
+
+    fn kill(&mut self, process: &mut Child) {
+        // Fails only if it has just ended.
+        let _ = process.kill();
+    }
+
+    fn finish(&mut self, status: ExitStatus) -> Result<Ending, String> {
+        if self.kvm && self.emulate && status.signal() == Some(SIGABRT) {
+            // QEMU aborts where the device opens and KVM then refuses the processor (nested virtualization, mostly).
+            eprintln!("rumpkin: KVM does not work on this machine; running in software emulation");
+            self.kvm = false;
+            return Ok(Ending::NotRun);
+        }
+        let text = fs::read(&self.files.status).ok();
+        let report = text.and_then(|bytes| Report::parse(&String::from_utf8_lossy(&bytes)));
+        Ok(Ending::Ran { report, remark: format!("QEMU: {status}") })
+    }
+}
+
+/// Whether to use KVM. The device is probed by opening it: that it exists does not say that it can be used.
+fn use_kvm(accelerator: Accelerator) -> Result<bool, String> {
+    let open = || OpenOptions::new().read(true).write(true).open("/dev/kvm");
+    match accelerator {
+        Accelerator::Tcg => Ok(false),
+        Accelerator::Auto => Ok(open().is_ok()),
+        Accelerator::Kvm => match open() {
+            Ok(_) => Ok(true),
+            Err(error) => Err(format!("/dev/kvm: {error}; --accel tcg works without it, slowly")),
+        },
     }
 }
 
@@ -40,72 +142,75 @@ impl Line {
     }
 }
 
-/// The arguments that make QEMU run `guest`.
-///
-/// The console is standard input and output. The guest reports its status through port 0xe9 and ends the machine through
-/// port 0xf4 where it can (docs/image.md, "Exit status").
-pub fn arguments(guest: &Guest, files: &Files) -> Vec<OsString> {
-    let mut line = Line::default();
-    for flag in ["-nodefaults", "-no-user-config", "-no-reboot"] {
-        line.flag(flag);
-    }
-    line.option("-display", "none");
-    machine(&mut line, guest);
-    line.option("-kernel", guest.image.clone());
-    line.option("-initrd", files.configuration.clone());
+impl Qemu {
+    /// The arguments that make QEMU run the guest.
+    ///
+    /// The console is standard input and output. The guest reports its status through port 0xe9 and ends the machine through
+    /// port 0xf4 where it can (docs/image.md, "Exit status").
+    fn arguments(&self) -> Vec<OsString> {
+        let Qemu { guest, files, machine, .. } = self;
+        let mut line = Line::default();
+        for flag in ["-nodefaults", "-no-user-config", "-no-reboot"] {
+            line.flag(flag);
+        }
+        line.option("-display", "none");
+        self.machine(&mut line);
+        line.option("-kernel", guest.image.clone());
+        line.option("-initrd", files.configuration.clone());
 
-    // signal=off: interrupts are the launcher's to handle, which stops the guest in an orderly way.
-    line.option("-chardev", "stdio,id=console,signal=off");
-    line.option("-serial", "chardev:console");
-    line.option("-chardev", with_path("file,id=status,path=", &files.status));
-    line.option("-device", "isa-debugcon,iobase=0xe9,chardev=status");
-    line.option("-device", "isa-debug-exit,iobase=0xf4,iosize=4");
-    line.option("-chardev", with_path("socket,id=control,server=on,wait=off,path=", &files.control));
-    line.option("-mon", "chardev=control,mode=control");
+        // signal=off: interrupts are the launcher's to handle, which stops the guest in an orderly way.
+        line.option("-chardev", "stdio,id=console,signal=off");
+        line.option("-serial", "chardev:console");
+        line.option("-chardev", with_path("file,id=status,path=", &files.status));
+        line.option("-device", "isa-debugcon,iobase=0xe9,chardev=status");
+        line.option("-device", "isa-debug-exit,iobase=0xf4,iosize=4");
+        line.option("-chardev", with_path("socket,id=control,server=on,wait=off,path=", &files.control));
+        line.option("-mon", "chardev=control,mode=control");
 
-    let bus = if guest.machine == Machine::Microvm { "device" } else { "pci" };
-    line.option("-object", "rng-builtin,id=entropy");
-    line.option("-device", format!("virtio-rng-{bus},rng=entropy"));
-    network(&mut line, guest, bus);
-    for (index, disk) in guest.disks.iter().enumerate() {
-        let mode = if disk.read_only { "on" } else { "off" };
-        let drive = format!("if=none,id=disk{index},format=raw,readonly={mode},file=");
-        line.option("-drive", with_path(&drive, &disk.path));
-        line.option("-device", format!("virtio-blk-{bus},drive=disk{index}"));
+        let bus = if *machine == Machine::Microvm { "device" } else { "pci" };
+        line.option("-object", "rng-builtin,id=entropy");
+        line.option("-device", format!("virtio-rng-{bus},rng=entropy"));
+        network(&mut line, guest, bus);
+        for (index, disk) in guest.disks.iter().enumerate() {
+            let mode = if disk.read_only { "on" } else { "off" };
+            let drive = format!("if=none,id=disk{index},format=raw,readonly={mode},file=");
+            line.option("-drive", with_path(&drive, &disk.path));
+            line.option("-device", format!("virtio-blk-{bus},drive=disk{index}"));
+        }
+        line.0
     }
-    line.0
-}
 
-fn machine(line: &mut Line, guest: &Guest) {
-    line.option(
-        "-machine",
-        match guest.machine {
-            Machine::Microvm => "microvm",
-            Machine::Q35 => "q35",
-            Machine::Pc => "pc",
-        },
-    );
-    if guest.machine == Machine::Microvm {
-        line.option("-global", "virtio-mmio.force-legacy=false");
+    fn machine(&self, line: &mut Line) {
+        line.option(
+            "-machine",
+            match self.machine {
+                Machine::Microvm => "microvm",
+                Machine::Q35 => "q35",
+                Machine::Pc => "pc",
+            },
+        );
+        if self.machine == Machine::Microvm {
+            line.option("-global", "virtio-mmio.force-legacy=false");
+        }
+        let cpus = self.guest.cpus;
+        // Never kvm:tcg: where /dev/kvm exists but cannot be used, QEMU aborts instead of falling back.
+        if self.kvm {
+            line.option("-accel", "kvm");
+            line.option("-cpu", "host");
+            line.option("-smp", cpus.to_string());
+        } else {
+            // With room for one processor only, QEMU 7.2 weakens the guest's barriers and loses virtio wake-ups.
+            line.option("-accel", "tcg");
+            line.option("-cpu", "max");
+            line.option("-smp", format!("{cpus},maxcpus={}", cpus.max(2)));
+        }
+        line.option("-m", self.guest.memory_mib.to_string());
     }
-    let cpus = guest.cpus;
-    // Never kvm:tcg: where /dev/kvm exists but cannot be used, QEMU aborts instead of falling back.
-    if guest.kvm {
-        line.option("-accel", "kvm");
-        line.option("-cpu", "host");
-        line.option("-smp", cpus.to_string());
-    } else {
-        // With room for one processor only, QEMU 7.2 weakens the guest's barriers and loses virtio wake-ups.
-        line.option("-accel", "tcg");
-        line.option("-cpu", "max");
-        line.option("-smp", format!("{cpus},maxcpus={}", cpus.max(2)));
-    }
-    line.option("-m", guest.memory_mib.to_string());
 }
 
 fn network(line: &mut Line, guest: &Guest, bus: &str) {
     match &guest.network {
-        Network::None => return,
+        Network::None | Network::Bridge { .. } => return,
         Network::User(forwards) => {
             let mut backend = String::from("user,id=net0");
             for Forward { protocol, address, host, guest } in forwards {
@@ -137,7 +242,7 @@ fn with_path(prefix: &str, path: &Path) -> OsString {
 }
 
 /// `words` as one line for a POSIX shell.
-pub fn shell_line<'a>(words: impl IntoIterator<Item = &'a OsStr>) -> String {
+fn shell_line<'a>(words: impl IntoIterator<Item = &'a OsStr>) -> String {
     let quoted = words.into_iter().map(|word| {
         let word = word.to_string_lossy();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+@%".contains(c);
@@ -155,46 +260,54 @@ mod tests {
     use super::*;
     use crate::guest::Disk;
 
-    fn guest(machine: Machine) -> Guest {
-        Guest {
-            image: "a,b.img".into(),
+    fn qemu(machine: Machine) -> Qemu {
+        let folder = Path::new("/run/x,y");
+        Qemu {
+            guest: Guest {
+                image: "a,b.img".into(),
+                memory_mib: 16,
+                cpus: 1,
+                network: Network::None,
+                mac: None,
+                disks: vec![],
+            },
+            executable: "qemu".into(),
             machine,
             kvm: false,
-            memory_mib: 16,
-            cpus: 1,
-            network: Network::None,
-            mac: None,
-            disks: vec![],
+            emulate: false,
+            files: Files {
+                configuration: folder.join("configuration.json"),
+                status: folder.join("status"),
+                control: folder.join("control"),
+            },
         }
-    }
-
-    fn line(guest: &Guest) -> String {
-        let arguments = arguments(guest, &Files::new(Path::new("/run/x,y")));
-        shell_line(arguments.iter().map(OsString::as_os_str))
     }
 
     #[test]
     fn emulation_always_has_room_for_two_processors() {
-        assert!(line(&guest(Machine::Pc)).contains("-accel tcg -cpu max -smp 1,maxcpus=2 -m 16"));
-        let three = Guest { cpus: 3, ..guest(Machine::Pc) };
-        assert!(line(&three).contains("-smp 3,maxcpus=3"));
-        let kvm = Guest { kvm: true, ..guest(Machine::Pc) };
-        assert!(line(&kvm).contains("-accel kvm -cpu host -smp 1 -m 16"));
+        let mut qemu = qemu(Machine::Pc);
+        assert!(qemu.describe().contains("-accel tcg -cpu max -smp 1,maxcpus=2 -m 16"));
+        qemu.guest.cpus = 3;
+        assert!(qemu.describe().contains("-smp 3,maxcpus=3"));
+        qemu.guest.cpus = 1;
+        qemu.kvm = true;
+        assert!(qemu.describe().contains("-accel kvm -cpu host -smp 1 -m 16"));
     }
 
     #[test]
     fn paths_are_escaped_where_commas_separate() {
-        let line = line(&guest(Machine::Q35));
+        let line = qemu(Machine::Q35).describe();
         assert!(line.contains("-kernel a,b.img -initrd /run/x,y/configuration.json"), "{line}");
         assert!(line.contains("path=/run/x,,y/status"), "{line}");
     }
 
     #[test]
     fn devices_sit_on_the_bus_that_the_machine_has() {
-        let network = Network::User(vec!["8080:80".parse().unwrap(), "udp:53:53".parse().unwrap()]);
         let disks = vec![Disk { path: "d".into(), read_only: true }];
-        let microvm = Guest { network: network.clone(), disks: disks.clone(), ..guest(Machine::Microvm) };
-        let on_mmio = line(&microvm);
+        let mut microvm = qemu(Machine::Microvm);
+        microvm.guest.network = Network::User(vec!["8080:80".parse().unwrap(), "udp:53:53".parse().unwrap()]);
+        microvm.guest.disks = disks.clone();
+        let on_mmio = microvm.describe();
         let forwards = "-netdev user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:53-:53";
         for part in [
             forwards,
@@ -204,9 +317,11 @@ mod tests {
         ] {
             assert!(on_mmio.contains(part), "{part} in {on_mmio}");
         }
-        let tap = Network::Tap { interface: "tap0".into() };
-        let pc = Guest { network: tap, mac: Some("52:54:00:00:00:01".into()), disks, ..guest(Machine::Pc) };
-        let on_pci = line(&pc);
+        let mut pc = qemu(Machine::Pc);
+        pc.guest.network = Network::Tap { interface: "tap0".into() };
+        pc.guest.mac = Some("52:54:00:00:00:01".into());
+        pc.guest.disks = disks;
+        let on_pci = pc.describe();
         for part in [
             "script=no,downscript=no,ifname=tap0",
             "virtio-net-pci,netdev=net0,romfile=,mac=52:54:00:00:00:01",

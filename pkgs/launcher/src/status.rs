@@ -1,6 +1,4 @@
 //! How a guest ended, and the exit status that the launcher makes of it.
-use std::process::ExitStatus;
-
 /// Exit status when the kernel panicked (`EX_SOFTWARE` of sysexits.h).
 pub const PANICKED: u8 = 70;
 /// Exit status when the guest ended and left no word (`EX_OSERR`).
@@ -10,7 +8,7 @@ pub const REBOOT: u8 = 75;
 /// Exit status when the guest was killed because it did not stop in time, as of a process that SIGKILL ended.
 pub const KILLED: u8 = 137;
 
-/// What the guest wrote to the status port.
+/// What the guest said about its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Report {
     /// The program ended with this status.
@@ -22,7 +20,7 @@ pub enum Report {
 }
 
 impl Report {
-    /// Reads the last whole line of `text` that is a report; firmware may have written to the port before.
+    /// Reads the last whole line of `text` that is a report; firmware may have written to the same place before.
     pub fn parse(text: &str) -> Option<Report> {
         text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).rev().find_map(|line| match line {
             "panic" => Some(Report::Panic),
@@ -33,13 +31,15 @@ impl Report {
 }
 
 /// The launcher's exit status, and what to tell the user about it.
-pub fn conclude(report: Option<Report>, killed: bool, monitor: ExitStatus) -> (u8, Option<String>) {
+///
+/// `remark` is what the hypervisor says.
+pub fn conclude(report: Option<Report>, killed: bool, remark: &str) -> (u8, Option<String>) {
     match report {
         Some(Report::Exit(status)) => (status, None),
         Some(Report::Panic) => (PANICKED, Some("the kernel panicked; its last words are above".into())),
         Some(Report::Reboot) => (REBOOT, Some("the guest asked to be restarted".into())),
         None if killed => (KILLED, Some("the guest did not stop in time and was killed".into())),
-        None => (SILENT, Some(format!("the guest ended without a status (QEMU: {monitor})"))),
+        None => (SILENT, Some(format!("the guest ended without a status ({remark})"))),
     }
 }
 
@@ -61,10 +61,9 @@ mod tests {
 
     #[test]
     fn the_guests_status_is_the_launchers() {
-        let monitor = ExitStatus::default();
-        assert_eq!(conclude(Some(Report::Exit(9)), true, monitor), (9, None));
-        assert_eq!(conclude(Some(Report::Panic), false, monitor).0, PANICKED);
-        assert_eq!(conclude(None, true, monitor).0, KILLED);
-        assert_eq!(conclude(None, false, monitor).0, SILENT);
+        assert_eq!(conclude(Some(Report::Exit(9)), true, "x"), (9, None));
+        assert_eq!(conclude(Some(Report::Panic), false, "x").0, PANICKED);
+        assert_eq!(conclude(None, true, "x").0, KILLED);
+        assert_eq!(conclude(None, false, "x"), (SILENT, Some("the guest ended without a status (x)".into())));
     }
 }

@@ -1,6 +1,7 @@
 //! The command with images of a kernel made by hand: its messages, and guests under QEMU where it is installed.
 #[path = "../../bake/tests/common/mod.rs"]
 mod common;
+mod script;
 
 use rumpkin_bake::{Parts, bake};
 use std::fs;
@@ -75,6 +76,9 @@ fn failures_before_the_guest_have_a_status_of_their_own() {
         (&["run", "image", "--config", "text"], "rumpkin: text: expected"),
         (&["run", "image", "--forward", "8080:80"], "there is no network"),
         (&["run", "image", "--accel", "tcg", "--qemu", "/absent/qemu"], "/absent/qemu not found; install QEMU"),
+        (&["run", "image", "--hypervisor", "xen", "--xl", "/absent/xl"], "/absent/xl not found; this needs Xen"),
+        (&["run", "image", "--address", "dhcp", "--hypervisor", "xen", "--forward", "80:80"], "give --bridge"),
+        (&["run", "image", "--address", "dhcp", "--bridge", "br0"], "give --tap"),
     ] {
         let output = folder.rumpkin(arguments);
         assert_eq!(output.status.code(), Some(125), "{arguments:?}");
@@ -105,6 +109,18 @@ fn the_guests_status_and_console_come_through_on_every_machine() {
         assert_eq!(text(&output.stdout), format!("HEAD{CONFIGURATION}"), "{machine}");
         assert_eq!(text(&output.stderr), "", "{machine}");
     }
+}
+
+#[test]
+fn unchecked_configurations_reach_the_guest_as_they_are() {
+    let folder = Folder::new(&common::kernel());
+    fs::write(folder.path("text"), "no JSON").unwrap();
+    script::write(&folder.path("monitor"), "while [ \"$1\" != -initrd ]; do shift; done; cat \"$2\"\n");
+    let arguments = ["run", "text", "--config", "text", "--unchecked", "--accel", "tcg", "--qemu", "./monitor"];
+    let output = folder.rumpkin(&arguments);
+    assert_eq!(text(&output.stdout), "no JSON", "{}", text(&output.stderr));
+    let output = folder.rumpkin(&["run", "image", "--unchecked"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -1,0 +1,334 @@
+//! Xen: the guest as a PVH domain that `xl` creates (man 5 xl.cfg), watches and destroys.
+//!
+//! `xl create -F` stays until the domain has been destroyed. A domain that has shut down is kept (`on_poweroff` and so on say
+//! "preserve") until the launcher has read what it left in the store; only then is it destroyed.
+use crate::guest::{Guest, Network};
+use crate::hypervisor::{Ending, Monitor};
+use crate::loops::Device;
+use crate::options::RunOptions;
+use crate::run::{CONFIGURATION, write_private};
+use crate::status::Report;
+use crate::xl::{Xl, read_store};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// The node of the guest's part of the store that says how it ended, as a line that [`Report::parse`] reads.
+const STATUS: &str = "data/ending";
+/// A console that has been silent for so long after the guest's end has nothing more to say…
+const SILENCE: Duration = Duration::from_millis(150);
+/// … and one that has not by then is not waited for.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// A guest under Xen.
+#[derive(Debug)]
+pub struct Xen {
+    xl: Xl,
+    guest: Guest,
+    /// The domain's name, which no other domain of this host has.
+    name: String,
+    folder: PathBuf,
+    devices: Vec<Device>,
+    /// The thread that passes the console on.
+    console: Option<JoinHandle<()>>,
+    /// The thread that watches the domain.
+    watch: Option<JoinHandle<Watched>>,
+    killed: bool,
+}
+
+/// What `xl create` has said while the domain was there.
+#[derive(Debug, Default)]
+struct Watched {
+    log: String,
+    created: bool,
+    /// Why the domain shut down (sched.h, "SHUTDOWN_*").
+    reason: Option<u32>,
+    report: Option<Report>,
+}
+
+/// When the console last had something to say.
+#[derive(Debug)]
+struct Activity(Mutex<Instant>);
+
+impl Xen {
+    /// See [`crate::hypervisor::choose`].
+    ///
+    /// # Errors
+    /// The network is one that only other hypervisors have, or there are more disks than names.
+    pub fn new(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Xen, String> {
+        match &guest.network {
+            Network::User(_) => return Err("Xen forwards no ports: put the guest on a bridge and give --bridge".into()),
+            Network::Tap { .. } => return Err("Xen makes its own interfaces: give --bridge instead of --tap".into()),
+            Network::Bridge { name } if name.contains([',', '"', '\\']) => {
+                return Err(format!("{name}: not the name of a bridge"));
+            }
+            Network::Bridge { .. } | Network::None => {}
+        }
+        if guest.disks.len() > 26 {
+            return Err("a domain has at most 26 disks, xvda to xvdz".into());
+        }
+        let stem = guest.image.file_stem().unwrap_or_default().to_string_lossy();
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' };
+        let name = format!("{}-{}", stem.chars().take(32).map(plain).collect::<String>(), std::process::id());
+        Ok(Xen {
+            xl: Xl::new(&options.xl),
+            guest,
+            name,
+            folder: folder.to_owned(),
+            devices: vec![],
+            console: None,
+            watch: None,
+            killed: false,
+        })
+    }
+
+    /// The domain's configuration, with its disks on `disks`.
+    fn configuration<'a>(&self, disks: impl Iterator<Item = &'a Path>) -> String {
+        let Guest { image, memory_mib, cpus, network, mac, .. } = &self.guest;
+        let mut text = format!(
+            "name = {}\ntype = \"pvh\"\nkernel = {}\nmemory = {memory_mib}\nvcpus = {cpus}\n",
+            quoted(self.name.as_bytes()),
+            quoted(image.as_os_str().as_bytes()),
+        );
+        let module = self.folder.join(CONFIGURATION);
+        // An empty one is refused; QEMU gives the guest none, then.
+        if !fs::metadata(&module).is_ok_and(|module| module.len() == 0) {
+            let _ = writeln!(text, "ramdisk = {}", quoted(module.as_os_str().as_bytes()));
+        }
+        if let Network::Bridge { name } = network {
+            let mac = mac.as_ref().map(|mac| format!(",mac={mac}")).unwrap_or_default();
+            let _ = writeln!(text, "vif = [ {} ]", quoted(format!("bridge={name}{mac}").as_bytes()));
+        }
+        let disks: Vec<String> = ('a'..='z')
+            .zip(disks.zip(&self.guest.disks))
+            .map(|(letter, (device, disk))| {
+                let access = if disk.read_only { "ro" } else { "rw" };
+                // What follows the word `target` is the path, whatever characters it has (man 5 xl-disk-configuration).
+                let mut words = format!("format=raw, vdev=xvd{letter}, access={access}, target=").into_bytes();
+                words.extend(device.as_os_str().as_bytes());
+                quoted(&words)
+            })
+            .collect();
+        if !disks.is_empty() {
+            let _ = writeln!(text, "disk = [ {} ]", disks.join(", "));
+        }
+        for event in ["poweroff", "reboot", "crash", "watchdog", "soft_reset"] {
+            let _ = writeln!(text, "on_{event} = \"preserve\"");
+        }
+        text
+    }
+}
+
+impl Monitor for Xen {
+    fn describe(&self) -> String {
+        self.configuration(self.guest.disks.iter().map(|disk| disk.path.as_path())).trim_end().to_owned()
+    }
+
+    fn start(&mut self) -> Result<Child, String> {
+        for disk in &self.guest.disks {
+            self.devices.push(Device::of(&disk.path, disk.read_only)?);
+        }
+        let path = self.folder.join("domain.cfg");
+        write_private(&path, self.configuration(self.devices.iter().map(Device::path)).as_bytes())?;
+        let arguments = ["create".as_ref(), "-q".as_ref(), "-F".as_ref(), "-c".as_ref(), path.as_os_str()];
+        let mut child = self
+            .xl
+            .command(arguments)
+            // A process group of its own, so that a terminal's Ctrl-C reaches the launcher alone.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| self.xl.missing(&error))?;
+        let activity = Arc::new(Activity(Mutex::new(Instant::now())));
+        if let Some(output) = child.stdout.take() {
+            let activity = Arc::clone(&activity);
+            self.console = Some(thread::spawn(move || activity.pass_on(output)));
+        }
+        if let Some(messages) = child.stderr.take() {
+            let (xl, name) = (self.xl.clone(), self.name.clone());
+            self.watch = Some(thread::spawn(move || watch(messages, &xl, &name, &activity)));
+        }
+        Ok(child)
+    }
+
+    fn stop(&self) -> Result<(), String> {
+        self.xl.run(&["shutdown", &self.name])
+    }
+
+    fn kill(&mut self, process: &mut Child) {
+        self.killed = true;
+        // Fails if the domain is not complete; then whoever is building it must go, and what there is of it after that.
+        if self.xl.run(&["destroy", &self.name]).is_err() {
+            let _ = process.kill();
+            let _ = self.xl.run(&["destroy", &self.name]);
+        }
+    }
+
+    fn finish(&mut self, status: ExitStatus) -> Result<Ending, String> {
+        let watched = self.watch.take().and_then(|watch| watch.join().ok()).unwrap_or_default();
+        if let Some(console) = self.console.take() {
+            // A console thread that panicked has shown what it could.
+            let _ = console.join();
+        }
+        self.devices.clear();
+        let Watched { log, created, reason, report } = watched;
+        if !created && !self.killed {
+            let _ = self.xl.run(&["destroy", &self.name]);
+            return Err(format!("xl could not create the domain ({status}):\n{}", log.trim_end()));
+        }
+        let (report, remark) = match reason {
+            // SHUTDOWN_reboot and SHUTDOWN_crash speak for themselves.
+            Some(1) => (report.or(Some(Report::Reboot)), "Xen: the domain asked for a reboot"),
+            Some(3) => (report.or(Some(Report::Panic)), "Xen: the domain crashed"),
+            Some(0) => (report, "Xen: the domain powered off"),
+            Some(_) => (report, "Xen: the domain shut down"),
+            None => (report, "Xen: the domain was destroyed"),
+        };
+        Ok(Ending::Ran { report, remark: remark.into() })
+    }
+}
+
+/// Follows what `xl create` says, and destroys the domain when it has shut down and had its last words.
+fn watch(messages: impl Read, xl: &Xl, name: &str, activity: &Activity) -> Watched {
+    let mut watched = Watched::default();
+    let mut reader = BufReader::new(messages);
+    let mut line = vec![];
+    while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+        let text = String::from_utf8_lossy(&line);
+        watched.created |= text.starts_with("Waiting for domain ");
+        if let Some((domain, reason)) = shutdown(&text) {
+            watched.reason = Some(reason);
+            watched.report = read_store(domain, STATUS).and_then(|text| Report::parse(&format!("{text}\n")));
+            activity.wait_for_silence();
+            if let Err(message) = xl.run(&["destroy", name]) {
+                eprintln!("rumpkin: {message}");
+            }
+        }
+        watched.log.push_str(&text);
+        line.clear();
+    }
+    watched
+}
+
+/// Number of the domain and reason in xl's message that a domain has shut down.
+fn shutdown(line: &str) -> Option<(u32, u32)> {
+    let (domain, reason) = line.strip_prefix("Domain ")?.split_once(" has shut down, reason code ")?;
+    Some((domain.parse().ok()?, reason.split_whitespace().next()?.parse().ok()?))
+}
+
+impl Activity {
+    /// Passes on to standard output what `source` gives.
+    fn pass_on(&self, mut source: impl Read) {
+        let mut piece = [0; 4096];
+        while let Ok(count @ 1..) = source.read(&mut piece) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            let mut output = io::stdout().lock();
+            // Whether anybody reads it does not concern the guest.
+            let _ = output.write_all(piece.get(..count).unwrap_or_default()).and_then(|()| output.flush());
+        }
+    }
+
+    fn wait_for_silence(&self) {
+        let began = Instant::now();
+        loop {
+            let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let left = SILENCE.saturating_sub(last.max(began).elapsed());
+            if left.is_zero() || began.elapsed() > LAST_WORDS {
+                return;
+            }
+            thread::sleep(left);
+        }
+    }
+}
+
+/// `bytes` as a string of xl's configuration.
+fn quoted(bytes: &[u8]) -> String {
+    let mut text = String::from("\"");
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => {
+                let _ = write!(text, "\\x{byte:02x}");
+            }
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Command, Options};
+    use clap::Parser;
+
+    fn xen(network: Network, disks: &[&str]) -> Result<Xen, String> {
+        let Command::Run(options) = Options::parse_from(["rumpkin", "run", "image"]).command else { unreachable!() };
+        let guest = Guest {
+            image: "/images/a \"b\".img".into(),
+            memory_mib: 16,
+            cpus: 1,
+            network,
+            mac: Some("00:16:3e:00:00:01".into()),
+            disks: disks.iter().map(|disk| disk.parse().unwrap()).collect(),
+        };
+        Xen::new(&options, guest, Path::new("/run/x"))
+    }
+
+    #[test]
+    fn a_domain_has_what_the_guest_has() {
+        let xen = xen(Network::Bridge { name: "xenbr0".into() }, &["/d,1", "/dev/x:ro"]).unwrap();
+        let text = xen.describe();
+        for line in [
+            &format!("name = \"a__b_-{}\"", std::process::id())[..],
+            "type = \"pvh\"",
+            r#"kernel = "/images/a \"b\".img""#,
+            "ramdisk = \"/run/x/configuration.json\"",
+            "memory = 16",
+            "vcpus = 1",
+            "vif = [ \"bridge=xenbr0,mac=00:16:3e:00:00:01\" ]",
+            "disk = [ \"format=raw, vdev=xvda, access=rw, target=/d,1\", \"format=raw, vdev=xvdb, access=ro, target=/dev/x\" ]",
+            "on_crash = \"preserve\"",
+        ] {
+            assert!(text.lines().any(|each| each == line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn without_network_and_disks_there_is_no_word_of_them() {
+        let text = xen(Network::None, &[]).unwrap().describe();
+        assert!(!text.lines().any(|line| line.starts_with("vif") || line.starts_with("disk")), "{text}");
+    }
+
+    #[test]
+    fn what_xen_does_not_have_is_refused() {
+        let forward = Network::User(vec!["8080:80".parse().unwrap()]);
+        assert!(xen(forward, &[]).unwrap_err().contains("--bridge"));
+        assert!(xen(Network::Tap { interface: "tap0".into() }, &[]).unwrap_err().contains("--bridge"));
+        assert!(xen(Network::Bridge { name: "a,script=b".into() }, &[]).unwrap_err().contains("a,script=b"));
+        assert!(xen(Network::None, &["a"; 27]).unwrap_err().contains("26"));
+    }
+
+    #[test]
+    fn strings_are_escaped() {
+        assert_eq!(quoted(b"a\\b\"c\n\xff"), r#""a\\b\"c\x0a\xff""#);
+    }
+
+    #[test]
+    fn xl_tells_why_a_domain_shut_down() {
+        assert_eq!(shutdown("Domain 7 has shut down, reason code 3 0x3\n"), Some((7, 3)));
+        for line in ["Domain 7 has been destroyed.\n", "Waiting for domain a (domid 7) to die [pid 1]\n", ""] {
+            assert_eq!(shutdown(line), None);
+        }
+    }
+}

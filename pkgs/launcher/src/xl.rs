@@ -1,0 +1,53 @@
+//! Calls of Xen's toolstack: `xl` (man 1 xl) and the store's `xenstore-read`.
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The toolstack's command.
+#[derive(Clone, Debug)]
+pub struct Xl(PathBuf);
+
+impl Xl {
+    pub fn new(executable: &Path) -> Xl {
+        Xl(executable.to_owned())
+    }
+
+    /// `xl` with `arguments`, to be started.
+    pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(&self.0);
+        command.args(arguments);
+        command
+    }
+
+    /// What to tell the user if `xl` could not be started.
+    pub fn missing(&self, error: &io::Error) -> String {
+        match error.kind() {
+            io::ErrorKind::NotFound => format!(
+                "{} not found; this needs Xen's toolstack (Debian: apt-get install xen-system-amd64, and a restart into Xen), \
+                 or its path with --xl",
+                self.0.display()
+            ),
+            _ => format!("{}: {error}", self.0.display()),
+        }
+    }
+
+    /// Runs `xl` to its end.
+    ///
+    /// # Errors
+    /// It is missing or fails; the message is its own.
+    pub fn run(&self, arguments: &[&str]) -> Result<(), String> {
+        let output = self.command(arguments).output().map_err(|error| self.missing(&error))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("xl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
+    }
+}
+
+/// The value of `node` below the domain's folder in the store, if there is one.
+pub fn read_store(domain: u32, node: &str) -> Option<String> {
+    let path = format!("/local/domain/{domain}/{node}");
+    let output = Command::new("xenstore-read").arg("-R").arg(path).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
