@@ -26,6 +26,42 @@ let
     ];
   };
 
+  # Of the toolstack what a dom0 in memory needs: a copy of some programs with their libraries, since the package refers to
+  # firmware and interpreters.
+  xenTools =
+    pkgs.runCommand "xen-tools"
+      {
+        nativeBuildInputs = [
+          pkgs.patchelf
+          pkgs.nukeReferences
+        ];
+        allowedReferences = [ "out" ];
+      }
+      ''
+        mkdir -p $out/bin $out/lib
+        for program in xl xenstored xenconsoled xenconsole xen-init-dom0 lsevtchn \
+          xenstore xenstore-{chmod,exists,list,ls,read,rm,watch,write}; do
+          for folder in bin sbin libexec/xen/bin; do
+            [ ! -e ${pkgs.xen}/$folder/$program ] || cp -L ${pkgs.xen}/$folder/$program $out/bin/
+          done
+        done
+        for program in $out/bin/*; do
+          ldd $program | awk '/=>/ { print $3 } /ld-linux/ { print $1 }' | xargs -I {} cp -Lu {} $out/lib/
+        done
+        # glibc loads it when a thread ends.
+        cp -L ${pkgs.stdenv.cc.cc.lib}/lib/libgcc_s.so.1 $out/lib/
+        chmod -R u+w $out
+        for file in $out/bin/* $out/lib/*; do
+          nuke-refs -e $out $file
+        done
+        for program in $out/bin/*; do
+          patchelf --set-interpreter $out/lib/ld-linux-x86-64.so.2 --set-rpath $out/lib $program
+        done
+        for library in $out/lib/*; do
+          case $library in */ld-linux-* | */libc.so.*) ;; *) patchelf --set-rpath $out/lib $library ;; esac
+        done
+      '';
+
   run =
     {
       name,
@@ -111,7 +147,24 @@ in
     ;
   qemu = pkgs.qemu_test;
   erofs = pkgs.erofs-utils;
-  inherit (pkgs) shellcheck;
+  inherit (pkgs) shellcheck wrk;
+  busybox = "${pkgs.pkgsStatic.busybox}/bin/busybox";
+
+  xen =
+    let
+      inherit (pkgs.linuxPackages) kernel;
+    in
+    {
+      hypervisor = "${pkgs.xen.boot}/${pkgs.xen.multiboot}";
+      tools = xenTools;
+      # A name alone: nothing else of the package goes into dom0.
+      helpers = builtins.unsafeDiscardStringContext "${pkgs.xen}/libexec/xen/bin";
+      linux = pkgs.runCommand "linux-for-dom0" { } ''
+        mkdir $out
+        ln -s ${kernel.dev}/vmlinux $out/vmlinux
+        ln -s ${kernel.modules or kernel}/lib/modules/${kernel.modDirVersion}/kernel $out/modules
+      '';
+    };
 
   devShell = pkgs.mkShell {
     packages = [

@@ -53,6 +53,8 @@ let
   erofs = import ./erofs.nix context;
   shellcheck = import ./shellcheck.nix context;
   bindgen = import ./bindgen.nix context;
+  xen = import ./xen.nix context;
+  wrk = import ./wrk.nix context;
 in
 {
   inherit
@@ -64,8 +66,11 @@ in
     erofs
     shellcheck
     bindgen
+    xen
+    wrk
     ;
   name = "debian";
+  busybox = "${seeds.busybox}/busybox";
   # Nix starts a shell for development by bash alone.
   devShell = derivation {
     inherit system;
