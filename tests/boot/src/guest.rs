@@ -2,7 +2,8 @@
 use crate::RigOptions;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -18,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// What the launcher's exit status says beyond the program's own (docs/launcher.md).
 pub const KERNEL_PANICKED: i32 = 70;
 pub const NO_STATUS: i32 = 71;
+const LAUNCHER_FAILED: i32 = 125;
+const KILLED: i32 = 137;
 
 /// Where guests are started.
 #[derive(Clone, Debug)]
@@ -44,14 +47,6 @@ pub struct Outcome {
     pub console: String,
 }
 
-/// How a guest ended that was started without the launcher.
-#[derive(Debug)]
-pub struct Raw {
-    /// What it wrote to the status port.
-    pub report: String,
-    pub console: String,
-}
-
 impl Rig {
     pub fn new(options: RigOptions) -> Rig {
         Rig(options)
@@ -62,12 +57,34 @@ impl Rig {
         &self.0.machine
     }
 
+    fn is_xen(&self) -> bool {
+        self.0.machine == "xen"
+    }
+
+    /// Options for the launcher with which the guest's `port` can be reached from here, and where that is then.
+    pub fn reach(&self, port: u16) -> Result<(Vec<String>, SocketAddr), String> {
+        if !self.is_xen() {
+            let free = free_port().map_err(|error| format!("no free port: {error}"))?;
+            return Ok((vec!["--forward".into(), format!("{free}:{port}")], (Ipv4Addr::LOCALHOST, free).into()));
+        }
+        let RigOptions { bridge, address, .. } = &self.0;
+        let guest = address.split_once('/').and_then(|(guest, _)| guest.parse::<Ipv4Addr>().ok());
+        let guest = guest.ok_or_else(|| format!("{address}: not an IPv4 address with its prefix"))?;
+        let options = ["--bridge", bridge, "--address", address].map(str::to_owned);
+        Ok((options.into(), (guest, port).into()))
+    }
+
     /// Boots `image`; `options` go to the launcher and `arguments` to the program.
     pub fn start(&self, image: &Path, options: &[String], arguments: &[String]) -> Result<Watched, String> {
         let rig = &self.0;
         let mut command = Command::new(&rig.launcher);
         command.arg("run").arg(image);
-        command.args(["--machine", &rig.machine, "--accel", &rig.accel, "--memory", &rig.memory.to_string()]);
+        if self.is_xen() {
+            command.args(["--hypervisor", "xen"]);
+        } else {
+            command.args(["--machine", &rig.machine, "--accel", &rig.accel]);
+        }
+        command.args(["--memory", &rig.memory.to_string()]);
         if let Some(qemu) = &rig.qemu {
             command.arg("--qemu").arg(qemu);
         }
@@ -78,25 +95,13 @@ impl Rig {
         Watched::start(&mut command, rig.show)
     }
 
-    /// Boots `image` with the bytes of `configuration`, neither of which the launcher gets to see: it only says, about
-    /// the image `like` that it accepts, how the monitor is to be called.
-    pub fn raw(&self, like: &Path, image: &Path, configuration: &[u8]) -> Result<Raw, String> {
-        let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
-        let run = folder.path().display().to_string();
-        let printed = self.run(like, &["--print-command".into()], &[])?;
-        if !printed.status.success() {
-            return Err(printed.console);
-        }
-        let line = printed.console.replace("$RUN", &run).replace(&*like.to_string_lossy(), &image.to_string_lossy());
-        let written = fs::write(folder.path().join("configuration.json"), configuration);
-        written.map_err(|error| format!("{run}: {error}"))?;
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("exec {line}"));
-        let guest = Watched::start(&mut command, self.0.show)?;
-        // There is nobody to press the power button; a guest that does not end leaves no report.
-        let console = guest.finish_within(LIMIT).map_or_else(|message| message, |outcome| outcome.console);
-        let report = fs::read(folder.path().join("status")).unwrap_or_default();
-        Ok(Raw { report: String::from_utf8_lossy(&report).into_owned(), console })
+    /// Boots `image` with the bytes of `configuration`, neither of which the launcher looks into. The guest must end with a
+    /// status of its own accord, whatever it is.
+    pub fn endures(&self, image: &Path, configuration: &[u8]) -> Result<(), String> {
+        let file = tempfile::NamedTempFile::new().map_err(|error| format!("temporary file: {error}"))?;
+        fs::write(file.path(), configuration).map_err(|error| format!("{}: {error}", file.path().display()))?;
+        let options = ["--unchecked".to_owned(), "--config".into(), file.path().display().to_string()];
+        self.start(image, &options, &[])?.finish_within(LIMIT)?.orderly()
     }
 
     /// Boots `image` and waits for its end.
@@ -194,6 +199,12 @@ impl Drop for Watched {
                 let _ = self.stop();
                 thread::sleep(Duration::from_millis(100));
             }
+            for _ in 0..50 {
+                if matches!(self.child.try_wait(), Ok(Some(_))) {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -234,8 +245,17 @@ impl Outcome {
     pub fn orderly(&self) -> Result<(), String> {
         match self.code() {
             KERNEL_PANICKED => Err(format!("the kernel panicked:\n{}", self.console)),
-            NO_STATUS | -1 => Err(format!("ended without a status ({}):\n{}", self.status, self.console)),
+            NO_STATUS | KILLED | -1 => Err(format!("ended without a status ({}):\n{}", self.status, self.console)),
+            // The guest says the same of a configuration that it refuses.
+            LAUNCHER_FAILED if self.console.lines().any(|line| line.starts_with("rumpkin: ")) => {
+                Err(format!("the launcher failed:\n{}", self.console))
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// A port that nobody listens on at the moment.
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

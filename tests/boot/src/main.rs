@@ -27,9 +27,14 @@ struct Options {
 /// How guests are started.
 #[derive(Args, Clone, Debug)]
 struct RigOptions {
-    /// Type of the machine: microvm, q35 or pc.
+    /// Type of the machine: microvm, q35 or pc, which are QEMU's, or xen.
     #[arg(long, default_value = "microvm")]
     machine: String,
+    /// Xen: the bridge that guests with a network are on, and the guest's address there.
+    #[arg(long, default_value = "xenbr0")]
+    bridge: String,
+    #[arg(long, default_value = "10.0.9.2/24")]
+    address: String,
     /// How instructions are run: tcg, kvm or auto.
     #[arg(long, default_value = "tcg")]
     accel: String,
@@ -72,6 +77,9 @@ enum Case {
         /// Attach a fresh disk of so many MiB.
         #[arg(long)]
         disk: Option<u64>,
+        /// The disk is not to be written.
+        #[arg(long, requires = "disk")]
+        read_only: bool,
         #[arg(last = true)]
         arguments: Vec<String>,
     },
@@ -118,8 +126,9 @@ fn run(case: Case) -> Result<Report, String> {
         Case::Program { rig, image, status, expect, arguments } => {
             program::ends(&Rig::new(rig), &image, status, &expect, &arguments, &mut report)?;
         }
-        Case::Tap { rig, image, disk, arguments } => {
-            program::passes(&Rig::new(rig), &image, disk, &arguments, &mut report)?
+        Case::Tap { rig, image, disk, read_only, arguments } => {
+            let disk = disk.map(|size| program::FreshDisk { size, read_only });
+            program::passes(&Rig::new(rig), &image, disk, &arguments, &mut report)?;
         }
         Case::Site { folder } => site::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?,
         Case::Web { rig, image, program, site, connections } => {

@@ -26,21 +26,30 @@ pub fn ends(
     Ok(())
 }
 
-/// The guest test program in `image` says of everything that it holds. With `disk`, it has one of so many MiB.
+/// A disk of zeros for one guest.
+#[derive(Clone, Copy, Debug)]
+pub struct FreshDisk {
+    /// In MiB.
+    pub size: u64,
+    pub read_only: bool,
+}
+
+/// The guest test program in `image` says of everything that it holds.
 pub fn passes(
     rig: &Rig,
     image: &Path,
-    disk: Option<u64>,
+    disk: Option<FreshDisk>,
     arguments: &[String],
     report: &mut Report,
 ) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
     let mut options = vec![];
-    if let Some(size) = disk {
+    if let Some(FreshDisk { size, read_only }) = disk {
         let path = folder.path().join("disk");
         let made = File::create(&path).and_then(|file| file.set_len(size << 20));
         made.map_err(|error| format!("{}: {error}", path.display()))?;
-        options.extend(["--disk".to_owned(), path.display().to_string()]);
+        let mode = if read_only { ":ro" } else { "" };
+        options.extend(["--disk".to_owned(), format!("{}{mode}", path.display())]);
     }
     let outcome = rig.run(image, &options, arguments)?;
     let result = judge(&outcome.console).and_then(|()| match outcome.code() {

@@ -4,7 +4,7 @@ use crate::http::{Client, Response};
 use crate::report::Report;
 use crate::site::LARGE;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Barrier;
@@ -90,11 +90,11 @@ impl Server {
     }
 
     fn in_guest(rig: &Rig, setting: &Setting) -> Result<Server, String> {
-        let port = free_port().map_err(|error| format!("no free port: {error}"))?;
-        let options = ["--forward".to_owned(), format!("{port}:80"), "--grace".into(), "60".into()];
+        let (mut options, address) = rig.reach(80)?;
+        options.extend(["--grace".into(), "60".into()]);
         let process = rig.start(&setting.image, &options, &[])?;
         process.line("listening on ")?;
-        Ok(Server { process, address: (Ipv4Addr::LOCALHOST, port).into() })
+        Ok(Server { process, address })
     }
 
     /// One request on a connection of its own.
@@ -103,15 +103,12 @@ impl Server {
     }
 }
 
-/// A port that nobody listens on at the moment.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
 /// Runs all comparisons.
 pub fn serves(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<(), String> {
     let host = Server::on_host(setting)?;
     let guest = Server::in_guest(rig, setting)?;
+    // What cannot be reached at all need not be asked dozens of times.
+    guest.ask(("GET", "/", "")).map_err(|error| format!("the server in the guest: {error}"))?;
     for request in REQUESTS {
         let name = format!("{}: {} {} {}", rig.machine(), request.0, request.1, request.2.trim_end());
         report.check(name.trim_end(), same(&guest, &host, *request));

@@ -1,4 +1,7 @@
-/* A disk: `block DEVICE` reads and writes a block special file of at least 1 MiB (on a host, a plain file will do). */
+/*
+ * A disk: `block DEVICE` reads and writes a block special file of at least 1 MiB (on a host, a plain file will do);
+ * `block DEVICE ro` expects one that refuses to be written; `block DEVICE N` writes and reads it in N rounds.
+ */
 #define _GNU_SOURCE
 #include "tap.h"
 #include <fcntl.h>
@@ -7,6 +10,7 @@
 #include <unistd.h>
 
 /* <linux/fs.h>, which musl does not come with. */
+#define BLKROGET 0x125e
 #define BLKSSZGET 0x1268
 #define BLKGETSIZE64 0x80081272
 
@@ -86,14 +90,66 @@ static void limits(const char *path, int disk, int special, long size)
 	FAILS(ftruncate(disk, 0), EINVAL, "a disk cannot be cut");
 }
 
+static void read_only(const char *path)
+{
+	static char before[4096], after[4096];
+	int disk, writable, is_read_only = 0;
+
+	MUST(disk = open(path, O_RDONLY | O_CLOEXEC));
+	OK(ioctl(disk, BLKROGET, &is_read_only) == 0 && is_read_only == 1, "it says that it is not to be written");
+	OK(pread(disk, before, sizeof before, 0) == sizeof before, "it can be read");
+	writable = open(path, O_RDWR | O_CLOEXEC);
+	if (writable == -1)
+		OK(errno == EACCES || errno == EPERM || errno == EROFS, "it cannot be opened for writing");
+	else
+		FAILS(pwrite(writable, "hello", 5, 0), EPERM, "it cannot be written");
+	OK(pread(disk, after, sizeof after, 0) == sizeof after && !memcmp(before, after, sizeof after), "it has not changed");
+	close(writable);
+	close(disk);
+}
+
+static void rounds(const char *path, int count)
+{
+	static uint8_t block[65536], back[65536];
+	int disk;
+
+	MUST(disk = open(path, O_RDWR | O_CLOEXEC));
+	for (int round = 1; round <= count; round++) {
+		int whole = 1;
+
+		for (long offset = 0; offset < MIB; offset += sizeof block) {
+			memset(block, round + offset / sizeof block, sizeof block);
+			whole &= pwrite(disk, block, sizeof block, offset) == sizeof block;
+		}
+		whole &= fsync(disk) == 0;
+		for (long offset = 0; offset < MIB; offset += sizeof block) {
+			memset(block, round + offset / sizeof block, sizeof block);
+			whole &= pread(disk, back, sizeof back, offset) == sizeof back && !memcmp(block, back, sizeof back);
+		}
+		OK(whole, "what is written comes back");
+		printf("# round %d\n", round);
+		fflush(stdout);
+		sleep_ms(50);
+	}
+	close(disk);
+}
+
 int main(int count, char **arguments)
 {
 	struct stat state;
 	int disk;
 	long size;
 
+	if (count == 3 && !strcmp(arguments[2], "ro")) {
+		read_only(arguments[1]);
+		return tap_done();
+	}
+	if (count == 3 && atoi(arguments[2]) > 0) {
+		rounds(arguments[1], atoi(arguments[2]));
+		return tap_done();
+	}
 	if (count != 2) {
-		fprintf(stderr, "usage: block DEVICE\n");
+		fprintf(stderr, "usage: block DEVICE [ro | ROUNDS]\n");
 		return 2;
 	}
 	MUST(disk = open(arguments[1], O_RDWR | O_CLOEXEC));
