@@ -9,7 +9,8 @@
 }:
 {
   name,
-  # A shell script; $machine is the type of the machine. Usually one call of the judge.
+  # A shell script; $machine is the type of the machine, and $least how many MiB of memory the smallest guest has there.
+  # Usually one call of the judge.
   script,
   # Programs that the script needs besides the judge, the launcher and QEMU.
   programs ? [ ],
@@ -31,7 +32,10 @@ builtins.listToAttrs (
             tools
             world.qemu
           ];
-          env = { inherit machine; };
+          env = {
+            inherit machine;
+            least = "8";
+          };
         }
         ''
           ${script}

@@ -19,21 +19,26 @@ let
   };
   bootTest = import ../pkgs/bootTest.nix { inherit world tools judge; };
 
-  kernel = "${layers.image}/boot/kernel";
+  xenTest = import ./xen/xenTest.nix { inherit world tools judge; };
+  xenSmokeTest = import ./xen/smokeTest.nix { inherit world; };
+
+  # Alone: what a test names is taken into dom0's memory.
+  kernel = world.run { name = "kernel"; } "cp ${layers.image}/boot/kernel $out";
   merge = builtins.foldl' (all: some: all // some) { };
 
-  # A guest test program, with arguments for the judge.
+  # The image of a guest test program.
   area =
-    name: arguments:
-    bootTest {
+    name:
+    mkUnikernel {
       name = "guest-${name}";
-      script = "rumpkin-boottest tap --machine $machine ${
-        mkUnikernel {
-          name = "guest-${name}";
-          program = "${guest}/bin/${name}";
-        }
-      } ${arguments}";
+      program = "${guest}/bin/${name}";
     };
+
+  # A test that runs one, with arguments for the judge.
+  areaTest = name: program: arguments: {
+    name = "guest-${name}";
+    script = "rumpkin-boottest tap --machine $machine ${area program} ${arguments}";
+  };
 
   areasInC = [
     "epoll"
@@ -46,63 +51,90 @@ let
     "udp"
   ];
 
-  # Bad input of every kind, so many random changes of each.
-  hostile =
-    rounds:
-    "rumpkin-boottest hostile --machine $machine --kernel ${kernel} --program ${apps.hello.program} --rounds ${toString rounds}";
-
   # The site that the web server is asked for.
   site = world.run {
     name = "site";
     tools = [ judge ];
   } "rumpkin-boottest site $out";
-in
-{
-  boots = merge [
-    (bootTest {
+
+  siteImage = mkUnikernel {
+    name = "httpd-of-test-site";
+    inherit (apps.httpd) program;
+    files."/srv/www" = site;
+  };
+
+  # Each test once, for every machine: $machine is pc, q35, microvm or xen.
+  basics = [
+    {
       name = "hello";
       script = ''
-        rumpkin-boottest program --machine $machine --memory 8 ${apps.hello} --status 7 --expect 'hello, world' -- --exit 7
+        rumpkin-boottest program --machine $machine --memory $least ${apps.hello} --status 7 --expect 'hello, world' -- --exit 7
       '';
-    })
-    (bootTest {
+    }
+    {
       name = "httpd";
       script = ''
-        rumpkin-boottest web --machine $machine --site ${site} --program ${apps.httpd.program} ${
-          mkUnikernel {
-            name = "httpd-of-test-site";
-            inherit (apps.httpd) program;
-            files."/srv/www" = site;
-          }
-        }
+        rumpkin-boottest web --machine $machine --site ${site} --program ${apps.httpd.program} ${siteImage}
       '';
-    })
+    }
   ];
 
-  guest = merge (
+  areas =
     builtins.concatMap (name: [
-      (area "${name}-musl" "")
-      (area "${name}-glibc" "")
+      (areaTest "${name}-musl" "${name}-musl" "")
+      (areaTest "${name}-glibc" "${name}-glibc" "")
     ]) areasInC
     ++ [
-      (area "block-musl" "--disk 2 -- /dev/vda")
-      (area "block-glibc" "--disk 2 -- /dev/vda")
-      (area "threads" "")
-      (area "streams" "")
-    ]
-  );
+      (areaTest "block-musl" "block-musl" "--disk 2 -- /dev/vda")
+      (areaTest "block-glibc" "block-glibc" "--disk 2 -- /dev/vda")
+      (areaTest "block-read-only" "block-musl" "--disk 2 --read-only -- /dev/vda ro")
+      (areaTest "threads" "threads" "")
+      (areaTest "streams" "streams" "")
+      (areaTest "peer" "peer" "")
+    ];
 
-  hostile = bootTest {
-    name = "hostile";
+  # Bad input of every kind, so many random changes of each.
+  hostile = name: rounds: {
+    inherit name;
     programs = [ world.erofs ];
-    machines = [ "microvm" ];
-    script = hostile 12;
+    script = "rumpkin-boottest hostile --machine $machine --kernel ${kernel} --program ${apps.hello.program} --rounds ${toString rounds}";
   };
+
+  onQemu = tests: merge (map bootTest tests);
+  onXen = name: tests: { "xen-${name}" = xenTest { inherit name tests; }; };
+in
+{
+  boots = onQemu basics;
+  guest = onQemu areas;
+  hostile = bootTest (hostile "hostile" 12 // { machines = [ "microvm" ]; });
+
+  xen = merge [
+    {
+      xen-smoke = xenSmokeTest {
+        name = "hello";
+        image = apps.hello;
+        configuration = {
+          network.address = "none";
+          programs = [
+            {
+              argv = [
+                "/bin/hello"
+                "--exit"
+                "7"
+              ];
+            }
+          ];
+        };
+        status = 7;
+        expect = "hello, world";
+      };
+    }
+    (onXen "boots" basics)
+    (onXen "guest" areas)
+    (onXen "hostile" [ (hostile "hostile" 4) ])
+    (onXen "domains" (import ./xen/domains.nix { inherit apps area guest; }))
+  ];
 
   # More of the same, for `./x check --long`.
-  long = bootTest {
-    name = "long-hostile";
-    programs = [ world.erofs ];
-    script = hostile 100;
-  };
+  long = bootTest (hostile "long-hostile" 100);
 }

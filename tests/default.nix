@@ -39,7 +39,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./bench/run} ${../layers/1-platform/xen-sys/generate}; touch $out";
+      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./bench/run} ${./bench/xen.sh} ${./xen/dom0}/* $(grep -l '^#!' ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate}; touch $out";
     };
   }
   {
@@ -96,6 +96,10 @@ in
   {
     part = "hostile";
     checks = boots.hostile;
+  }
+  {
+    part = "xen";
+    checks = boots.xen;
   }
   # Left out, unless `./x check --long` asks for it.
   {

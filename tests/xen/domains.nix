@@ -1,0 +1,27 @@
+# Tests of domains as such, that no other machine has: scripts for xenTest, run in dom0.
+{
+  # Images: of the applications, and `area NAME` of a guest test program.
+  apps,
+  area,
+  # The guest test programs themselves, for dom0.
+  guest,
+}:
+let
+  test = name: images: {
+    inherit name;
+    programs = [ guest ];
+    script = "sh ${./domains}/${name} ${toString images}";
+  };
+in
+[
+  (test "bridge" [ (area "peer") ])
+  (test "shutdown" [
+    apps.httpd
+    (area "peer")
+  ])
+  (test "backends" [
+    (area "block-musl")
+    (area "peer")
+  ])
+  (test "again" [ (area "peer") ])
+]
