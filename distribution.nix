@@ -14,6 +14,7 @@ let
     inherit
       world
       layers
+      tools
       mkUnikernel
       mkProgram
       ;

@@ -37,9 +37,10 @@ class Plan:
         self.seconds = options.seconds
         self.long_seconds = options.long_seconds
         self.qemu = options.qemu
+        self.options, self.page, self.folder = options, PAGE, folder
         names = ("hello", "httpd", "kernel", "kernel_everywhere")
         self.images = {name: getattr(options, name) for name in names}
-        vmlinux = os.path.join(folder, "vmlinux")
+        self.vmlinux = vmlinux = os.path.join(folder, "vmlinux")
         with open(options.linux, "rb") as packed, open(vmlinux, "wb") as unpacked:
             unpacked.write(kernel.uncompressed(packed.read()))
         self.runs = {}
@@ -71,6 +72,7 @@ def arguments():
         parser.add_argument(f"--{file}-elf", metavar="ELF", help="the same program, for the Linux guest")
     parser.add_argument("--kernel", metavar="ELF", help="our kernel for QEMU without a program, for its size")
     parser.add_argument("--kernel-everywhere", metavar="ELF", help="the same for all platforms")
+    parser.add_argument("--xen", metavar="FOLDER", help="what a Xen host consists of, for domains")
     parser.add_argument("--linux", metavar="VMLINUZ", required=True, help="the Linux guest's kernel")
     parser.add_argument("--modules", metavar="FOLDER", required=True, help="its modules")
     parser.add_argument("--busybox", metavar="ELF", required=True, help="a static busybox for its initramfs")

@@ -2,6 +2,7 @@
 {
   world,
   layers,
+  tools,
   mkUnikernel,
   mkProgram,
 }:
@@ -22,6 +23,16 @@ let
   image =
     name: program: files:
     mkUnikernel { inherit name program files; };
+
+  # The programs that dom0 runs, in /bench/bin.
+  dom0Tools = import ../xen/archive.nix { inherit world; } {
+    name = "bench-tools";
+    closure = world.run { name = "bench-tools"; } ''
+      mkdir -p $out/bin
+      ln -s ${world.wrk}/bin/wrk ${tools}/bin/rumpkin $out/bin/
+    '';
+    script = "ln -s $closure bench";
+  };
 in
 world.run { name = "bench"; } ''
   mkdir $out
@@ -33,4 +44,9 @@ world.run { name = "bench"; } ''
   ln -s ${httpd} $out/httpd-elf
   ln -s ${image "probe" probe { }} $out/probe
   ln -s ${probe} $out/probe-elf
+  mkdir $out/xen
+  ln -s ${world.xen.hypervisor} $out/xen/xen
+  ln -s ${world.xen.linux}/vmlinux $out/xen/vmlinux
+  ln -s ${import ../xen/dom0.nix { inherit world; }} $out/xen/dom0.cpio
+  ln -s ${dom0Tools} $out/xen/tools.cpio
 ''

@@ -1,4 +1,4 @@
-"""A minimal Linux guest's root: an initramfs (newc cpio) with busybox, the virtio modules and one program."""
+"""A minimal Linux guest's root: an initramfs (newc cpio) with busybox, modules for its devices and one program."""
 
 import os
 import stat
@@ -7,13 +7,19 @@ import stat
 MODULES = {
     "pci": ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"],
     "mmio": ["virtio_ring", "virtio", "virtio_mmio"],
+    "xen": ["xen_netfront", "xen_blkfront"],
 }
-NETWORK = ["failover", "net_failover", "virtio_net"]
+NETWORK = {
+    "pci": ["failover", "net_failover", "virtio_net"],
+    "mmio": ["failover", "net_failover", "virtio_net"],
+    "xen": [],
+}
 
 INIT = """#!/bin/busybox sh
 export PATH=/bin
 busybox mount -t devtmpfs dev /dev
 busybox mount -t proc proc /proc
+busybox mount -t sysfs sys /sys
 busybox mount -t tmpfs tmp /tmp
 {network}
 ulimit -n 65536
@@ -79,7 +85,7 @@ def build(path, *, busybox, modules, bus, argv, elf, files, address):
     `files` maps places in the guest to files; `address` is the guest's, or None where it needs no network.
     """
     archive = Archive()
-    for folder in ("/dev", "/proc", "/tmp", "/bin"):
+    for folder in ("/dev", "/proc", "/sys", "/tmp", "/bin"):
         archive.folder(folder)
     archive.entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     archive.copy("/bin/busybox", busybox, 0o755)
@@ -88,10 +94,13 @@ def build(path, *, busybox, modules, bus, argv, elf, files, address):
         archive.copy(place, source)
     network = []
     if address:
-        for module in find_modules(modules, MODULES[bus] + NETWORK):
+        for module in find_modules(modules, MODULES[bus] + NETWORK[bus]):
             place = "/lib/" + os.path.basename(module)
             archive.copy(place, module)
             network.append(f"busybox insmod {place}")
+        if bus == "xen":
+            # The front ends shake hands with the back ends while they are being loaded, and after that.
+            network.append("while ! test -e /dev/xvda || ! test -e /sys/class/net/eth0; do busybox sleep 0.05; done")
         network.append("busybox ip link set lo up")
         network.append(f"busybox ip addr add {address} dev eth0")
         network.append("busybox ip link set eth0 up")

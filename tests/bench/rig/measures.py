@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 
-from . import client
+from . import client, xen
 from .machine import Failed
 from .report import Row
 
@@ -212,4 +212,5 @@ ALL = {
     "least": least_memory,
     "small": small_memory,
     "rest": at_rest,
+    "xen": xen.figures,
 }
