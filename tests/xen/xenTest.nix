@@ -20,7 +20,7 @@ in
   memory ? 1024,
   dom0Memory ? 512,
   # Seconds.
-  limit ? 480,
+  limit ? 900,
 }:
 let
   programs = builtins.concatMap (test: test.programs or [ ]) tests;
