@@ -207,7 +207,10 @@ fn watch(messages: impl Read, xl: &Xl, name: &str, activity: &Activity) -> Watch
         watched.created |= text.starts_with("Waiting for domain ");
         if let Some((domain, reason)) = shutdown(&text) {
             watched.reason = Some(reason);
-            watched.report = read_store(domain, STATUS).and_then(|text| Report::parse(&format!("{text}\n")));
+            match read_store(domain, STATUS) {
+                Ok(text) => watched.report = text.and_then(|text| Report::parse(&format!("{text}\n"))),
+                Err(message) => eprintln!("rumpkin: {message}"),
+            }
             activity.wait_for_silence();
             if let Err(message) = xl.run(&["destroy", name]) {
                 eprintln!("rumpkin: {message}");

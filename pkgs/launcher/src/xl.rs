@@ -45,9 +45,13 @@ impl Xl {
     }
 }
 
-/// The value of `node` below the domain's folder in the store, if there is one.
-pub fn read_store(domain: u32, node: &str) -> Option<String> {
+/// The value of `node` below the domain's folder in the store, or `None` if it has none.
+///
+/// # Errors
+/// The store's command cannot be started.
+pub fn read_store(domain: u32, node: &str) -> Result<Option<String>, String> {
     let path = format!("/local/domain/{domain}/{node}");
-    let output = Command::new("xenstore-read").arg("-R").arg(path).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = Command::new("xenstore-read").arg("-R").arg(path).output();
+    let output = output.map_err(|error| format!("xenstore-read: {error}"))?;
+    Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
 }
