@@ -2,16 +2,27 @@
 //!
 //! Link it with `use rumpuser_hosted as _;`. Threads are the process's, user memory is software (a map from page to
 //! frame, looked at on every access), and user code cannot be run: [`rumpuser::context::Registers::enter`] answers with the
-//! exception "invalid opcode". There are no links and no disks; a test makes its own and hands them to the kernel.
+//! exception "invalid opcode". Links ([`link`]) are made by who needs them and handed to the kernel.
 //!
-//! Handles are numbers into tables, so this back end has no unsafe code of its own.
+//! Time is real, or simulated: in [`simulate`] one thread runs at a time, a seed chooses which, and the clock jumps to the next
+//! deadline when none can run. Any number of simulations may run side by side, each on threads of its own.
+//!
+//! Depends on the interface alone. Invariants:
+//! - Handles are numbers into tables; the one unsafe block is the system call that attaches to a tap.
+//! - What happens in a simulation follows from its seed: nothing in it depends on addresses, on the host's clock or chance, or on
+//!   what else the process does.
 
+pub mod link;
 mod machine;
 mod memory;
+mod random;
+mod simulation;
 mod space;
 mod thread;
 
 pub use machine::{request_stop, set_boot_data};
+pub use random::Random;
+pub use simulation::{for_each_seed, simulate};
 
 use rumpuser::{__types::*, Backend};
 
@@ -48,7 +59,7 @@ impl Backend for Hosted {
     }
 
     fn rumpuser_thread_yield() {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 
     fn rumpuser_cpus() -> usize {

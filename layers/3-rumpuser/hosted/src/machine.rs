@@ -1,5 +1,6 @@
 //! The rest of the machine: clocks, chance, console, boot data, the end.
 
+use crate::simulation;
 use rumpuser::{
     boot::BootData,
     device::{Console, Devices, Notify},
@@ -20,14 +21,23 @@ static ON_STOP: Mutex<Option<StopHandler>> = Mutex::new(None);
 type StopHandler = Arc<dyn Fn() + Send + Sync>;
 
 pub fn monotonic() -> u64 {
-    STARTED.elapsed().as_nanos() as u64
+    match simulation::current() {
+        Some(simulation) => simulation.now(),
+        None => STARTED.elapsed().as_nanos() as u64,
+    }
 }
 
 pub fn realtime() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64)
+    match simulation::current() {
+        Some(simulation) => simulation.wall_clock(),
+        None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64),
+    }
 }
 
 pub fn random(buffer: &mut [u8]) {
+    if let Some(simulation) = simulation::current() {
+        return simulation.fill(buffer);
+    }
     static SOURCE: LazyLock<File> = LazyLock::new(|| File::open("/dev/urandom").expect("/dev/urandom opens"));
     (&*SOURCE).read_exact(buffer).expect("/dev/urandom can be read");
 }

@@ -1,12 +1,16 @@
 //! Frames: pages on the heap of the process, each with its number of owners.
 
+use crate::simulation;
 use rumpuser::memory::{FrameNumber, PAGE_SIZE};
 use std::{
     collections::HashMap,
-    sync::{LazyLock, Mutex},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-/// Frames that user memory may take: 256 MiB.
+/// Frames that the user memory of one machine (a simulation, or the process outside of them) may take: 256 MiB.
 const LIMIT: usize = 65536;
 
 type Page = [u8; PAGE_SIZE];
@@ -14,6 +18,14 @@ type Page = [u8; PAGE_SIZE];
 struct OwnedPage {
     owners: usize,
     bytes: Box<Page>,
+    /// Of the machine that allocated it.
+    counter: Arc<AtomicUsize>,
+}
+
+impl Drop for OwnedPage {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -27,7 +39,9 @@ struct Frames {
 impl Frames {
     fn add(&mut self, bytes: Box<Page>) -> FrameNumber {
         self.next += 1;
-        self.pages.insert(self.next, OwnedPage { owners: 1, bytes });
+        let counter = simulation::frame_counter();
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.pages.insert(self.next, OwnedPage { owners: 1, bytes, counter });
         self.next
     }
 
@@ -39,8 +53,7 @@ impl Frames {
 static FRAMES: LazyLock<Mutex<Frames>> = LazyLock::new(Mutex::default);
 
 pub fn allocate() -> Option<FrameNumber> {
-    let mut frames = FRAMES.lock().unwrap();
-    (frames.pages.len() < LIMIT).then(|| frames.add(Box::new([0; PAGE_SIZE])))
+    (simulation::frames_taken() < LIMIT).then(|| FRAMES.lock().unwrap().add(Box::new([0; PAGE_SIZE])))
 }
 
 /// The frame of a page of the payload. The payload itself is one of its owners, so it is never freed.
@@ -85,5 +98,5 @@ pub fn with_page<T>(frame: FrameNumber, f: impl FnOnce(&mut Page) -> T) -> T {
 }
 
 pub fn counts() -> (usize, usize) {
-    (LIMIT, LIMIT.saturating_sub(FRAMES.lock().unwrap().pages.len()))
+    (LIMIT, LIMIT.saturating_sub(simulation::frames_taken()))
 }

@@ -1,9 +1,9 @@
-//! Threads of the process, with the one token that park and unpark pass.
+//! Threads of the process, with the one token that park and unpark pass. Those of a simulation take turns.
 
-use crate::machine;
+use crate::{machine, simulation::Simulation};
 use rumpuser::memory::OutOfMemory;
 use std::{
-    cell::OnceCell,
+    cell::RefCell,
     collections::HashMap,
     num::NonZeroUsize,
     ptr::NonNull,
@@ -14,25 +14,26 @@ use std::{
     time::Duration,
 };
 
-/// What a thread parks on.
-#[derive(Default)]
-struct Parker {
-    token: Mutex<bool>,
-    given: Condvar,
+/// A thread that the kernel may have a handle of.
+pub struct Thread {
+    number: usize,
+    kind: Kind,
 }
 
-/// Parkers that somebody owns a handle of, with the number of owners.
-type Owned = HashMap<usize, (Arc<Parker>, usize)>;
+/// What a thread parks on.
+enum Kind {
+    Real { token: Mutex<bool>, given: Condvar },
+    Simulated(Arc<Simulation>, usize),
+}
+
+/// Threads that somebody owns a handle of, with the number of owners.
+type Owned = HashMap<usize, (Arc<Thread>, usize)>;
 
 static OWNED: LazyLock<Mutex<Owned>> = LazyLock::new(Mutex::default);
 static NEXT: AtomicUsize = AtomicUsize::new(1);
 
 thread_local! {
-    static CURRENT: OnceCell<(usize, Arc<Parker>)> = const { OnceCell::new() };
-}
-
-fn new_number() -> usize {
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    static CURRENT: RefCell<Option<Arc<Thread>>> = const { RefCell::new(None) };
 }
 
 /// The handle that stands for a number of a table.
@@ -40,36 +41,80 @@ pub fn handle(number: usize) -> NonNull<()> {
     NonNull::without_provenance(NonZeroUsize::new(number).expect("numbers start at 1"))
 }
 
-fn own(number: usize, parker: &Arc<Parker>) -> NonNull<()> {
-    OWNED.lock().unwrap().entry(number).or_insert_with(|| (parker.clone(), 0)).1 += 1;
-    handle(number)
+impl Thread {
+    fn new(place: Option<(Arc<Simulation>, usize)>) -> Arc<Thread> {
+        let kind = match place {
+            None => Kind::Real { token: Mutex::default(), given: Condvar::new() },
+            Some((simulation, index)) => Kind::Simulated(simulation, index),
+        };
+        Arc::new(Thread { number: NEXT.fetch_add(1, Ordering::Relaxed), kind })
+    }
+
+    pub fn simulation(&self) -> Option<&Arc<Simulation>> {
+        match &self.kind {
+            Kind::Real { .. } => None,
+            Kind::Simulated(simulation, _) => Some(simulation),
+        }
+    }
+
+    pub fn is_simulated(&self) -> bool {
+        self.simulation().is_some()
+    }
+
+    fn own(self: &Arc<Self>) -> NonNull<()> {
+        OWNED.lock().unwrap().entry(self.number).or_insert_with(|| (self.clone(), 0)).1 += 1;
+        handle(self.number)
+    }
 }
 
-fn with_current<T>(f: impl FnOnce(usize, &Arc<Parker>) -> T) -> T {
-    CURRENT.with(|current| {
-        let (number, parker) = current.get_or_init(|| (new_number(), Arc::default()));
-        f(*number, parker)
+/// Makes the calling thread one of a simulation, or a real one; what it was comes back.
+pub fn enter(place: Option<(Arc<Simulation>, usize)>) -> Option<Arc<Thread>> {
+    CURRENT.replace(Some(Thread::new(place)))
+}
+
+pub fn with_current<T>(f: impl FnOnce(&Arc<Thread>) -> T) -> T {
+    let thread = CURRENT.with_borrow_mut(|current| current.get_or_insert_with(|| Thread::new(None)).clone());
+    f(&thread)
+}
+
+/// The calling thread's place in this simulation, if it has one.
+pub fn simulated(simulation: &Simulation) -> Option<usize> {
+    with_current(|thread| match &thread.kind {
+        Kind::Simulated(own, index) if std::ptr::eq(&**own, simulation) => Some(*index),
+        _ => None,
     })
 }
 
 pub fn spawn(name: &'static str, entry: Box<dyn FnOnce() + Send>) -> Result<NonNull<()>, OutOfMemory> {
-    let (number, parker) = (new_number(), Arc::<Parker>::default());
-    let thread = own(number, &parker);
+    let simulation = with_current(|thread| thread.simulation().cloned());
+    let place = simulation.map(|simulation| {
+        let index = simulation.add(name);
+        (simulation, index)
+    });
+    let thread = Thread::new(place.clone());
+    let handle = thread.own();
+    let started = place.clone();
     let body = move || {
-        CURRENT.with(|current| current.get_or_init(|| (number, parker)).0);
-        entry();
+        CURRENT.set(Some(thread));
+        match started {
+            Some((simulation, index)) => simulation.run_thread(index, entry),
+            None => entry(),
+        }
     };
     match std::thread::Builder::new().name(name.into()).spawn(body) {
-        Ok(_) => Ok(thread),
+        Ok(_) => Ok(handle),
         Err(_) => {
-            release(thread);
+            if let Some((simulation, index)) = place {
+                simulation.remove(index);
+            }
+            release(handle);
             Err(OutOfMemory)
         }
     }
 }
 
 pub fn current() -> NonNull<()> {
-    with_current(own)
+    with_current(Thread::own)
 }
 
 pub fn retain(thread: NonNull<()>) -> NonNull<()> {
@@ -90,28 +135,45 @@ pub fn release(thread: NonNull<()>) {
 }
 
 pub fn park(deadline: Option<u64>) -> bool {
-    let parker = with_current(|_, parker| parker.clone());
-    let mut token = parker.token.lock().unwrap();
-    while !*token {
-        token = match deadline {
-            None => parker.given.wait(token).unwrap(),
-            Some(deadline) => {
-                let left = deadline.saturating_sub(machine::monotonic());
-                if left == 0 {
-                    return false;
-                }
-                parker.given.wait_timeout(token, Duration::from_nanos(left)).unwrap().0
+    let thread = with_current(Arc::clone);
+    match &thread.kind {
+        Kind::Simulated(simulation, index) => simulation.park(*index, deadline),
+        Kind::Real { token, given } => {
+            let mut token = token.lock().unwrap();
+            while !*token {
+                token = match deadline {
+                    None => given.wait(token).unwrap(),
+                    Some(deadline) => {
+                        let left = deadline.saturating_sub(machine::monotonic());
+                        if left == 0 {
+                            return false;
+                        }
+                        given.wait_timeout(token, Duration::from_nanos(left)).unwrap().0
+                    }
+                };
             }
-        };
+            *token = false;
+            true
+        }
     }
-    *token = false;
-    true
 }
 
 pub fn unpark(thread: NonNull<()>) {
-    let parker = OWNED.lock().unwrap().get(&thread.addr().get()).map(|(parker, _)| parker.clone());
-    if let Some(parker) = parker {
-        *parker.token.lock().unwrap() = true;
-        parker.given.notify_one();
+    let thread = OWNED.lock().unwrap().get(&thread.addr().get()).map(|(thread, _)| thread.clone());
+    match thread.as_deref().map(|thread| &thread.kind) {
+        None => {}
+        Some(Kind::Simulated(simulation, index)) => simulation.unpark(*index),
+        Some(Kind::Real { token, given }) => {
+            *token.lock().unwrap() = true;
+            given.notify_one();
+        }
+    }
+}
+
+pub fn yield_now() {
+    let thread = with_current(Arc::clone);
+    match &thread.kind {
+        Kind::Simulated(simulation, index) => simulation.yield_now(*index),
+        Kind::Real { .. } => std::thread::yield_now(),
     }
 }
