@@ -279,19 +279,35 @@ impl Simulation {
 /// The seeds are 0 to `count`, unless the environment chooses others: `RUMPKIN_SEED=7` or `RUMPKIN_SEED=0x7` is this seed
 /// alone, `RUMPKIN_SEEDS=1000` as many from 0 on, `RUMPKIN_SEEDS=1000..2000` a range.
 ///
+/// Several seeds run side by side, as many as the host has processors for.
+///
 /// # Panics
-/// When a seed fails, or when the environment's choice cannot be understood.
-pub fn for_each_seed(test: &str, count: u64, body: impl Fn(u64)) {
+/// When seeds fail, once all of them, or twenty failures, are there to be named; when the environment's choice cannot be
+/// understood.
+pub fn for_each_seed(test: &str, count: u64, body: impl Fn(u64) + Sync) {
     let seeds = chosen_seeds(count).unwrap_or_else(|text| {
         panic!("{text} names no seeds: RUMPKIN_SEED=7, RUMPKIN_SEEDS=1000 or RUMPKIN_SEEDS=1000..2000")
     });
-    for seed in seeds {
-        if let Err(failure) = catch_unwind(AssertUnwindSafe(|| simulate(seed, || body(seed)))) {
-            eprintln!("seed {seed} fails; replay it with RUMPKIN_SEED={seed} cargo test {test}");
-            resume_unwind(failure);
+    let (seeds, failed) = (Mutex::new(seeds), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while failed.lock().unwrap().len() < MAX_FAILURES {
+                    let Some(seed) = seeds.lock().unwrap().next() else { break };
+                    if catch_unwind(AssertUnwindSafe(|| simulate(seed, || body(seed)))).is_err() {
+                        eprintln!("seed {seed} fails; replay it with RUMPKIN_SEED={seed} cargo test {test}");
+                        failed.lock().unwrap().push(seed);
+                    }
+                }
+            });
         }
-    }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "seeds {failed:?} fail; replay one with RUMPKIN_SEED={} cargo test {test}", failed[0]);
 }
+
+/// Failures after which no further seed is tried.
+const MAX_FAILURES: usize = 20;
 
 /// The seeds that the environment names, or the first `count`. Text that cannot be understood comes back.
 fn chosen_seeds(count: u64) -> Result<std::ops::Range<u64>, String> {

@@ -6,7 +6,7 @@ mod wire;
 
 pub use descriptor::socket_pair;
 pub use tap::{TapError, tap};
-pub use wire::{Faults, Wire};
+pub use wire::{Faults, Recorded, Wire};
 
 use rumpuser::device::Checksum;
 

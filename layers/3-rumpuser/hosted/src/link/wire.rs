@@ -40,8 +40,18 @@ pub struct Faults {
     pub byte_time: u64,
 }
 
-/// A frame on its way, or recorded.
 type Frame = Arc<[u8]>;
+
+/// A frame that an end sent.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// When, in monotonic nanoseconds.
+    pub time: u64,
+    /// Which end, 0 or 1.
+    pub from: usize,
+    /// What, before anything happened to it.
+    pub frame: Arc<[u8]>,
+}
 
 struct Direction {
     faults: Faults,
@@ -61,7 +71,7 @@ struct State {
     directions: [Direction; 2],
     random: Random,
     serial: u64,
-    record: Option<Vec<(usize, Frame)>>,
+    record: Option<Vec<Recorded>>,
     /// Until when the wire's thread sleeps; 0 while it is awake.
     sleeps_until: u64,
     pump: Option<Thread>,
@@ -128,8 +138,8 @@ impl Wire {
         lock(&self.0).record = Some(Vec::new());
     }
 
-    /// The frames since the recording began or was last taken: who sent them, and what.
-    pub fn take_record(&self) -> Vec<(usize, Arc<[u8]>)> {
+    /// The frames since the recording began or was last taken.
+    pub fn take_record(&self) -> Vec<Recorded> {
         lock(&self.0).record.as_mut().map(std::mem::take).unwrap_or_default()
     }
 }
@@ -157,7 +167,7 @@ impl State {
     /// Sends a frame along one direction, with what happens to it. When the first copy is due, if any arrives.
     fn send(&mut self, from: usize, mut frame: Vec<u8>, now: u64) -> Option<u64> {
         if let Some(record) = &mut self.record {
-            record.push((from, frame.clone().into()));
+            record.push(Recorded { time: now, from, frame: frame.clone().into() });
         }
         let faults = self.directions[from].faults.clone();
         let random = &mut self.random;

@@ -48,6 +48,12 @@ impl Budget {
         self.used = self.used.saturating_sub(size);
     }
 
+    /// Bytes that are taken.
+    #[cfg(test)]
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
     /// How many connections may be in their handshake, so that a flood of SYNs leaves memory for the others.
     pub fn half_open_limit(&self) -> usize {
         (self.limit / 4 / (2 * SMALLEST)).clamp(16, 256)

@@ -24,8 +24,11 @@ const SECOND: u64 = 1_000_000_000;
 const CONNECT_TIMEOUT: u64 = 127 * SECOND;
 /// How long a handshake that a peer began may take.
 pub const HANDSHAKE_TIMEOUT: u64 = 30 * SECOND;
-/// How long a connection that its program has closed may take to end (Linux's `tcp_fin_timeout`).
-const ORPHAN_TIMEOUT: u64 = 60 * SECOND;
+/// How long the peer of a connection that its program has closed may take to end its own direction (Linux's
+/// `tcp_fin_timeout`).
+const FIN_TIMEOUT: u64 = 60 * SECOND;
+/// How long such a connection sends again what is not acknowledged while nothing is: eight times (Linux's orphans).
+const ORPHAN_SILENCE: u64 = 183 * SECOND;
 /// How long an acknowledgment waits for data to go along with, in milliseconds (Linux's `TCP_DELACK_MIN`).
 const ACK_DELAY: u64 = 40;
 /// How long sent data may stay without an answer (Linux's fifteen retries), in milliseconds.
@@ -45,6 +48,10 @@ pub struct Connection {
     pub read_shutdown: bool,
     /// SHUT_WR, or closed by the program.
     pub write_shutdown: bool,
+    /// Closed by the program: nobody reads any more.
+    abandoned: bool,
+    /// Where the connection was on its way to the end when that last changed: state, and bytes not acknowledged.
+    progress: Option<(State, usize)>,
     /// It is on the list of connections to look at.
     pub dirty: bool,
     /// Our table does not lead here any longer: it has ended, or what is left of it is in TIME-WAIT.
@@ -86,6 +93,8 @@ impl Connection {
             reported: false,
             read_shutdown: false,
             write_shutdown: false,
+            abandoned: false,
+            progress: None,
             dirty: false,
             detached: false,
             memory,
@@ -161,6 +170,7 @@ impl Connection {
             return Progress::Done;
         }
         let before = self.state();
+        self.watch_progress(ip.now);
         if self.deadline.is_some_and(|deadline| deadline <= ip.now) {
             self.deadline = None;
             if before != State::Closed && before != State::TimeWait {
@@ -192,6 +202,23 @@ impl Connection {
             Stop::Done => Progress::Done,
             _ => Progress::Blocked,
         }
+    }
+
+    /// After our end, silence of the peer is what ends the connection: as long as it acknowledges something, it may take its
+    /// time, and half closed by a program that still reads it may wait for ever.
+    fn watch_progress(&mut self, now: u64) {
+        let progress = (self.state(), self.one.socket().send_queue());
+        if !self.write_shutdown || progress.0 == State::Closed || self.progress == Some(progress) {
+            return;
+        }
+        self.progress = Some(progress);
+        let patience = match (progress.0, self.abandoned) {
+            (State::FinWait2, true) => Some(FIN_TIMEOUT),
+            (State::FinWait2, false) => None,
+            (_, true) => Some(ORPHAN_SILENCE),
+            (_, false) => Some(DATA_TIMEOUT.saturating_mul(1_000_000)),
+        };
+        self.deadline = patience.map(|patience| now.saturating_add(patience));
     }
 
     /// The time after which silence of the peer ends the connection.
@@ -339,11 +366,10 @@ impl Connection {
     }
 
     /// Ends our side (SHUT_WR).
-    pub fn finish(&mut self, now: u64) {
+    pub fn finish(&mut self) {
         if !self.write_shutdown {
             self.write_shutdown = true;
             self.socket_mut().close();
-            self.deadline = Some(now.saturating_add(DATA_TIMEOUT.saturating_mul(1_000_000)));
         }
     }
 
@@ -353,9 +379,12 @@ impl Connection {
         if reset || self.one.socket().recv_queue() > 0 {
             self.socket_mut().abort();
         } else {
-            self.finish(now);
+            self.finish();
         }
-        self.deadline = Some(now.saturating_add(ORPHAN_TIMEOUT));
+        // A reset that finds no way out, too, is given up in the end.
+        self.deadline = Some(now.saturating_add(ORPHAN_SILENCE));
+        self.abandoned = true;
+        self.progress = None;
     }
 
     /// What the peer sends now will never be read: an orphan answers with a reset, as Linux does.

@@ -38,7 +38,7 @@ impl Tcp {
             self.feed(key, ip, tcp, packet, segment);
             return;
         }
-        match self.time_wait.receive(tuple, tcp) {
+        match self.time_wait.receive(tuple, tcp, sequence_length(tcp, segment.len())) {
             Verdict::Free => {}
             Verdict::Drop => return,
             Verdict::Acknowledge { sequence, acknowledgment, window } => {

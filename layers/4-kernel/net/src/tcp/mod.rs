@@ -374,7 +374,7 @@ impl Tcp {
             return Err(Errno::ENOTCONN);
         }
         if write {
-            connection.finish(ip.now);
+            connection.finish();
         }
         connection.read_shutdown |= read;
         self.touch(key);
@@ -518,6 +518,12 @@ impl Tcp {
     #[cfg(test)]
     pub fn count(&self) -> usize {
         self.sockets.len()
+    }
+
+    /// Bytes that buffers take.
+    #[cfg(test)]
+    pub fn buffer_bytes(&self) -> usize {
+        self.budget.used()
     }
 
     /// What a connection sent last.

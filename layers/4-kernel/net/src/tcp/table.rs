@@ -110,10 +110,6 @@ impl Tcp {
         let state = connection.state();
         let over = connection.over || connection.detached || matches!(state, State::Closed | State::Listen);
 
-        // Half closed by a program that still reads: the peer may take its time.
-        if state == State::FinWait2 && socket.owned {
-            connection.deadline = None;
-        }
         if !connection.established && !matches!(state, State::SynSent | State::SynReceived) && !over {
             connection.established = true;
             connection.deadline = None;

@@ -71,8 +71,8 @@ impl TimeWait {
         self.entries.contains_key(tuple)
     }
 
-    /// Looks at a segment.
-    pub fn receive(&mut self, tuple: Tuple, header: &TcpHeader) -> Verdict {
+    /// Looks at a segment that takes `length` of the sequence space.
+    pub fn receive(&mut self, tuple: Tuple, header: &TcpHeader, length: u32) -> Verdict {
         let Some(entry) = self.entries.get(tuple) else { return Verdict::Free };
         let sent = entry.sent;
         if header.flags & TCP_RST != 0 {
@@ -87,6 +87,11 @@ impl TimeWait {
             // A new incarnation whose sequence numbers lie beyond the old one's (RFC 9293 §3.10.7.4).
             self.entries.remove(tuple);
             return Verdict::Free;
+        }
+        if length == 0 {
+            // To answer an acknowledgment with one would never end when the peer is in TIME-WAIT too (RFC 9293 §3.10.7.4:
+            // what is acceptable and empty gets no answer).
+            return Verdict::Drop;
         }
         Verdict::Acknowledge { sequence: sent.next, acknowledgment: sent.acknowledged, window: sent.window }
     }
@@ -124,13 +129,14 @@ mod tests {
         let sent = Sent { next: 10, acknowledged: 20, window: 30 };
         table.insert(tuple(1), sent, 0);
         let again = Verdict::Acknowledge { sequence: 10, acknowledgment: 20, window: 30 };
-        assert_eq!(table.receive(tuple(1), &segment(TCP_ACK | 1, 19)), again);
-        assert_eq!(table.receive(tuple(1), &segment(TCP_RST, 21)), Verdict::Drop);
-        assert_eq!(table.receive(tuple(1), &segment(TCP_SYN, 19)), again);
-        assert_eq!(table.receive(tuple(1), &segment(TCP_SYN, 21)), Verdict::Free);
+        assert_eq!(table.receive(tuple(1), &segment(TCP_ACK | 1, 19), 1), again);
+        assert_eq!(table.receive(tuple(1), &segment(TCP_ACK, 20), 0), Verdict::Drop);
+        assert_eq!(table.receive(tuple(1), &segment(TCP_RST, 21), 0), Verdict::Drop);
+        assert_eq!(table.receive(tuple(1), &segment(TCP_SYN, 19), 1), again);
+        assert_eq!(table.receive(tuple(1), &segment(TCP_SYN, 21), 1), Verdict::Free);
         assert!(!table.contains(tuple(1)));
         table.insert(tuple(2), sent, 0);
-        assert_eq!(table.receive(tuple(2), &segment(TCP_RST, 20)), Verdict::Drop);
+        assert_eq!(table.receive(tuple(2), &segment(TCP_RST, 20), 0), Verdict::Drop);
         assert!(!table.contains(tuple(2)));
     }
 

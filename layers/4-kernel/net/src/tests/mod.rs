@@ -3,5 +3,6 @@
 mod attack;
 mod dhcp;
 mod harness;
+mod suite;
 mod tcp;
 mod udp;
