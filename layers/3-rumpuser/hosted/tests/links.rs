@@ -32,7 +32,7 @@ fn wait(link: &mut Box<dyn Link>) {
 }
 
 fn numbered(number: u16) -> Vec<u8> {
-    [&[0; 20][..], &number.to_be_bytes()].concat()
+    [&[0; 12][..], &[8, 0], &[0; 6], &number.to_be_bytes()].concat()
 }
 
 /// What arrives of 1000 frames, and how long the last one takes.

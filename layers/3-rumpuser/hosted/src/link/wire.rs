@@ -34,11 +34,15 @@ pub struct Faults {
     pub duplication: u32,
     /// Frames that are held back for up to four times the delay and the jitter, while later ones overtake.
     pub reordering: u32,
-    /// Frames of which one bit arrives inverted, behind the Ethernet header.
+    /// Frames of which one bit arrives inverted, behind the Ethernet header. Only IPv4 ones: nothing but Ethernet's own check
+    /// protects ARP.
     pub corruption: u32,
     /// Nanoseconds that a byte takes on the wire; 0 for an infinitely fast one.
     pub byte_time: u64,
 }
+
+/// The type of an Ethernet frame that holds IPv4.
+const IPV4: [u8; 2] = [8, 0];
 
 type Frame = Arc<[u8]>;
 
@@ -174,7 +178,7 @@ impl State {
         if random.chance(faults.loss) {
             return None;
         }
-        if random.chance(faults.corruption) && frame.len() > HEADER {
+        if random.chance(faults.corruption) && frame.len() > HEADER && frame[12..HEADER] == IPV4 {
             let at = HEADER + random.below((frame.len() - HEADER) as u64) as usize;
             frame[at] ^= 1 << random.below(8);
         }

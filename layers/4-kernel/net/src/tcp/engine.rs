@@ -34,13 +34,20 @@ pub struct Sent {
 }
 
 impl Sent {
-    fn observe(&mut self, packet: &[u8]) {
-        let Some((_, segment)) = parse::<Ipv4Header>(packet) else { return };
-        let Some((header, _)) = parse::<TcpHeader>(segment) else { return };
-        let next = header.sequence.get().wrapping_add(sequence_length(header, segment.len()));
+    /// Looks at a segment that is being sent, and gives an empty one the sequence number that it must have, that of what has
+    /// never been sent: smoltcp goes back with the others when it sends again, and its acknowledgments would then be too old
+    /// for a peer that has received all (RFC 9293 §3.10.7.4: `<SEQ=SND.NXT>`).
+    fn observe(&mut self, packet: &mut [u8]) {
+        let Ok((_, segment)) = Ipv4Header::mut_from_prefix(packet) else { return };
+        let length = segment.len();
+        let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
+        let taken = sequence_length(header, length);
+        let next = header.sequence.get().wrapping_add(taken);
         // A retransmission lies behind what was sent before.
         if self.next == 0 || next.wrapping_sub(self.next) as i32 > 0 {
             self.next = next;
+        } else if taken == 0 && header.flags & TCP_ACK != 0 {
+            header.sequence.set(self.next);
         }
         self.acknowledged = header.acknowledgment.get();
         self.window = header.window.get();
@@ -98,29 +105,43 @@ impl Engine {
     /// Hands a packet to the connection that it belongs to. The transport checksum has been verified.
     pub fn feed(&mut self, ip: &mut Ip, one: &mut One, packet: &[u8]) {
         let now = instant(ip.now);
-        let mut phy = Phy::new(ip, one.peer, one.service, &mut one.sent);
-        phy.received = Some(packet);
+        // A reply that has no way back is dropped, and made again when the peer repeats itself.
+        let hop = ip.hop(one.peer).ok();
+        let mut phy = Phy { ip, hop, service: one.service, sent: &mut one.sent, received: Some(packet) };
         self.interface.poll_ingress_single(now, &mut phy, &mut one.set);
     }
 
     /// Sends what the connection has to send now.
+    ///
+    /// smoltcp is asked only when its packet will be taken: one that it made and could not hand over it would count as sent
+    /// when that was a fast retransmission, with no timer left to send it again.
     pub fn pump(&mut self, ip: &mut Ip, key: Key, one: &mut One) -> Stop {
-        let now = instant(ip.now);
-        let mut phy = Phy::new(ip, one.peer, one.service, &mut one.sent);
         for _ in 0..MAX_BURST {
-            if self.interface.poll_egress(now, &mut phy, &mut one.set) == PollResult::None {
-                return match phy.refused {
-                    None => Stop::Done,
-                    Some(Refused::Error(error)) => Stop::Unreachable(error),
-                    Some(Refused::Neighbor(next)) => {
-                        ip.wait_for_neighbor(next, key);
-                        Stop::Neighbor
-                    }
-                    Some(Refused::Room) => {
-                        ip.blocked.push(key);
-                        Stop::Room
-                    }
-                };
+            if self.next(ip.now, one).is_none_or(|at| at > ip.now) {
+                return Stop::Done;
+            }
+            let hop = ip.hop(one.peer);
+            let stop = match hop {
+                Ok(hop) if !ip.has_room(hop) => {
+                    ip.blocked.push(key);
+                    return Stop::Room;
+                }
+                // One packet waits for the neighbor's answer; the others are made when that has come.
+                Ok(Hop::Pending(next)) => {
+                    ip.wait_for_neighbor(next, key);
+                    Some(Stop::Neighbor)
+                }
+                Ok(_) => None,
+                // What has no way is lost, and sent again like all that is lost, until the connection times out.
+                Err(error) => Some(Stop::Unreachable(error)),
+            };
+            let now = instant(ip.now);
+            let mut phy = Phy { ip, hop: hop.ok(), service: one.service, sent: &mut one.sent, received: None };
+            let result = self.interface.poll_egress(now, &mut phy, &mut one.set);
+            match stop {
+                Some(stop) => return stop,
+                None if result == PollResult::None => return Stop::Done,
+                None => {}
             }
         }
         Stop::Turn
@@ -238,41 +259,19 @@ impl Device for Shape {
     }
 }
 
-enum Refused {
-    Neighbor(Address),
-    Room,
-    Error(Errno),
-}
-
 /// The IP layer as the device of one connection.
 struct Phy<'a> {
     ip: &'a mut Ip,
-    peer: Address,
+    /// Where packets go; nowhere, if there is no way.
+    hop: Option<Hop>,
     service: u8,
     sent: &'a mut Sent,
     received: Option<&'a [u8]>,
-    hop: Option<Hop>,
-    refused: Option<Refused>,
 }
 
-impl<'a> Phy<'a> {
-    fn new(ip: &'a mut Ip, peer: Address, service: u8, sent: &'a mut Sent) -> Self {
-        Phy { ip, peer, service, sent, received: None, hop: None, refused: None }
-    }
-
-    fn hop(&mut self) -> Result<Hop, Refused> {
-        let hop = match self.hop {
-            Some(hop) => hop,
-            None => self.ip.hop(self.peer).map_err(Refused::Error)?,
-        };
-        match hop {
-            Hop::Pending(next) => Err(Refused::Neighbor(next)),
-            hop if !self.ip.has_room(hop) => Err(Refused::Room),
-            hop => {
-                self.hop = Some(hop);
-                Ok(hop)
-            }
-        }
+impl Phy<'_> {
+    fn token(&mut self) -> Transmit<'_> {
+        Transmit { ip: self.ip, hop: self.hop, service: self.service, sent: self.sent }
     }
 }
 
@@ -288,20 +287,11 @@ impl Device for Phy<'_> {
 
     fn receive(&mut self, _now: Instant) -> Option<(Received<'_>, Transmit<'_>)> {
         let packet = self.received.take()?;
-        // A reply that has no way back is dropped, and made again when the peer repeats itself.
-        let hop = self.ip.hop(self.peer).ok();
-        let transmit = Transmit { ip: self.ip, hop, service: self.service, sent: self.sent };
-        Some((Received(packet), transmit))
+        Some((Received(packet), self.token()))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Transmit<'_>> {
-        match self.hop() {
-            Ok(hop) => Some(Transmit { ip: self.ip, hop: Some(hop), service: self.service, sent: self.sent }),
-            Err(refused) => {
-                self.refused = Some(refused);
-                None
-            }
-        }
+        Some(self.token())
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

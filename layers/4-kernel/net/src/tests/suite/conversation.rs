@@ -8,7 +8,7 @@ use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::linux::net;
 use rumpkin_kernel::Errno;
 use rumpkin_program::{Program, ProgramThread};
-use rumpuser::clock;
+use rumpuser::{clock, random};
 
 const SECOND: u64 = 1_000_000_000;
 /// How long a program waits for its peer, in microseconds: longer than all of TCP's own patience.
@@ -104,7 +104,9 @@ fn connect_until(
 ) -> Result<usize, Errno> {
     for _ in 0..200 {
         match connect(thread, part, Some(port), to) {
-            Err(Errno::ECONNREFUSED | Errno::ECONNRESET) => sleep(SECOND / 50),
+            Err(Errno::ECONNREFUSED | Errno::ECONNRESET) => {
+                sleep(random::next_u64() % (2 * part.delay + 20_000));
+            }
             other => return other,
         }
     }

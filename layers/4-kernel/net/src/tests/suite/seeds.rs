@@ -6,7 +6,10 @@ use super::{
     plan::{Opening, Plan},
     trace,
 };
-use crate::ip::wire::*;
+use crate::{
+    ip::wire::*,
+    tests::harness::{ONE, OTHER, SECOND},
+};
 use alloc::vec::Vec;
 use rumpkin_kernel::Errno;
 use rumpuser::clock;
@@ -16,7 +19,6 @@ use rumpuser_hosted::{
 };
 use zerocopy::IntoBytes;
 
-const SECOND: u64 = 1_000_000_000;
 /// The longest that a run may take.
 const LONGEST: u64 = 10_000 * SECOND;
 /// Seeds of a usual run; the environment asks for others.
@@ -24,8 +26,10 @@ const SEEDS: u64 = 200;
 
 /// Seeds that have failed once, each for a reason of its own:
 /// - 13: a connection closed by its program was reset after 60 s although its data still arrived;
-/// - 106: two ends in TIME-WAIT acknowledged each other's acknowledgments without end.
-const REGRESSIONS: &[u64] = &[13, 106];
+/// - 106: two ends in TIME-WAIT acknowledged each other's acknowledgments without end;
+/// - 1189: a fast retransmission that found no room was taken for sent; and two ends that had both gone back to send again
+///   refused each other's acknowledgments, whose sequence numbers lay too far back.
+const REGRESSIONS: &[u64] = &[13, 106, 1189];
 
 #[test]
 fn two_kernels_talk_whatever_the_wire_does() {
@@ -47,6 +51,11 @@ fn converse(seed: u64) {
     let (wire, [one, other]) = Wire::new(plan.mtu, plan.offload).unwrap();
     wire.record();
     let nodes = [Node::start(one, 1), Node::start(other, 2)];
+    // The ends know each other before things go wrong: that ARP gives up after three requests is not TCP's fault.
+    for (node, peer) in nodes.iter().zip([OTHER, ONE]) {
+        node.net.with(|stack| stack.ip.prefetch(peer));
+    }
+    sleep(SECOND / 100);
     for (from, faults) in plan.faults.iter().enumerate() {
         wire.set_faults(from, faults.clone());
     }
@@ -79,12 +88,14 @@ fn converse(seed: u64) {
     judge(&plan, &seen);
 
     // What is left goes away by itself, and nobody keeps talking.
-    sleep(300 * SECOND);
+    sleep(100 * SECOND);
+    wire.take_record();
+    sleep(200 * SECOND);
     frames = wire.take_record();
     if std::env::var_os("RUMPKIN_VERBOSE").is_some() {
         frames.iter().for_each(|frame| std::eprintln!("{}", trace::line(frame)));
     }
-    assert!(frames.len() < 200, "{} frames after the end", frames.len());
+    assert!(frames.len() < 20, "{} frames long after the end", frames.len());
     for node in &nodes {
         assert_eq!(node.leftovers(), Leftovers::NONE);
     }
