@@ -12,6 +12,7 @@ BEGIN {
   rule("layers/5-base", "layers/4-kernel/ layers/3-rumpuser/interface")
   rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/4-kernel/ layers/5-base")
   rule("pkgs/format", "")
+  rule("pkgs/hosted", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/")
   rule("pkgs/bake", "pkgs/format")
   rule("pkgs/launcher", "pkgs/format")
   # What runs in an image runs on any Linux and knows nothing of us.

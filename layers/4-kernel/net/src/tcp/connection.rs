@@ -3,6 +3,7 @@
 use super::{
     Options,
     engine::{Engine, One, Stop, Tuple},
+    vet::Memory,
 };
 use crate::{
     ip::Ip,
@@ -52,6 +53,8 @@ pub struct Connection {
     abandoned: bool,
     /// Where the connection was on its way to the end when that last changed: state, and bytes not acknowledged.
     progress: Option<(State, usize)>,
+    /// What is remembered for judging the peer's segments.
+    pub vetting: Memory,
     /// It is on the list of connections to look at.
     pub dirty: bool,
     /// Our table does not lead here any longer: it has ended, or what is left of it is in TIME-WAIT.
@@ -95,6 +98,7 @@ impl Connection {
             write_shutdown: false,
             abandoned: false,
             progress: None,
+            vetting: Memory::default(),
             dirty: false,
             detached: false,
             memory,

@@ -5,15 +5,16 @@ use super::{
     connection::HANDSHAKE_TIMEOUT,
     engine::{Tuple, sequence_length},
     time_wait::Verdict,
+    vet::Vetted,
 };
 use crate::{
     ip::{Ip, icmp::Problem, wire::*},
     slab::Key,
 };
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use rumpkin_kernel::Errno;
 use rumpuser::device::Checksum;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// A handshake that is this old may be dropped for a newer one, in nanoseconds.
 const STALE_HANDSHAKE: u64 = 500_000_000;
@@ -58,6 +59,21 @@ impl Tcp {
     fn feed(&mut self, key: Key, ip: &mut Ip, header: &TcpHeader, packet: &[u8], segment: &[u8]) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let Role::Connection(connection) = &mut socket.role else { return };
+        match connection.vet(header, segment.len(), ip.now) {
+            Vetted::Take => {}
+            Vetted::TakeWithoutSyn => {
+                let packet = without_syn(packet);
+                connection.receive(&mut self.engine, ip, &packet);
+                self.touch(key);
+                return;
+            }
+            Vetted::Challenge => {
+                let sent = connection.one.sent;
+                reply(ip, &connection.tuple, TCP_ACK, sent.next, sent.acknowledged, sent.window);
+                return;
+            }
+            Vetted::Drop => return,
+        }
         if header.flags & TCP_FIN != 0 {
             connection.peer_end = Some(header.sequence.get().wrapping_add(sequence_length(header, segment.len())));
         }
@@ -119,6 +135,18 @@ impl Tcp {
             self.touch(key);
         }
     }
+}
+
+/// A packet without its SYN, and with the sequence number behind that. Nobody looks at its checksum any more.
+fn without_syn(packet: &[u8]) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    if let Ok((_, segment)) = Ipv4Header::mut_from_prefix(&mut packet)
+        && let Ok((header, _)) = TcpHeader::mut_from_prefix(segment)
+    {
+        header.flags &= !TCP_SYN;
+        header.sequence.set(header.sequence.get().wrapping_add(1));
+    }
+    packet
 }
 
 /// Answers a segment that belongs to no connection with a reset (RFC 9293 §3.10.7.1).

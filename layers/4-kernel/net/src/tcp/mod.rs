@@ -13,6 +13,7 @@ mod engine;
 mod input;
 mod table;
 mod time_wait;
+mod vet;
 
 use crate::{
     hash::{HashMap, Seed},

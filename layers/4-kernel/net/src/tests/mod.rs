@@ -3,6 +3,7 @@
 mod attack;
 mod dhcp;
 mod harness;
+mod script;
 mod suite;
 mod tcp;
 mod udp;

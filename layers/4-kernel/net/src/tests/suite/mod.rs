@@ -3,7 +3,7 @@
 //! What a seed does: `RUMPKIN_SEED=7 RUMPKIN_VERBOSE=1 cargo test -p rumpkin-net seeds -- --nocapture`.
 
 mod conversation;
-mod node;
+pub mod node;
 mod plan;
 mod seeds;
-mod trace;
+pub mod trace;
