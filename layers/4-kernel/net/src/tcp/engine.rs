@@ -13,7 +13,7 @@ use rumpkin_kernel::Errno;
 use smoltcp::{
     iface::{Config, Interface, PollResult, SocketHandle, SocketSet},
     phy::{self, Checksum, Device, DeviceCapabilities, Medium},
-    socket::tcp,
+    socket::tcp::{self, State},
     time::Instant,
     wire::{HardwareAddress, IpAddress, IpEndpoint},
 };
@@ -31,6 +31,10 @@ pub struct Sent {
     pub acknowledged: u32,
     /// The window that it announced, as in the header.
     pub window: u16,
+    /// The sequence number up to which the peer may send by that.
+    pub edge: u32,
+    /// By how many bits our windows are shifted (RFC 7323 §2).
+    pub scale: u8,
 }
 
 impl Sent {
@@ -42,6 +46,8 @@ impl Sent {
         let length = segment.len();
         let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
         let taken = sequence_length(header, length);
+        let synchronizes = header.flags & TCP_SYN != 0;
+        let (acknowledged, window) = (header.acknowledgment.get(), header.window.get());
         let next = header.sequence.get().wrapping_add(taken);
         // A retransmission lies behind what was sent before.
         if self.next == 0 || next.wrapping_sub(self.next) as i32 > 0 {
@@ -49,8 +55,26 @@ impl Sent {
         } else if taken == 0 && header.flags & TCP_ACK != 0 {
             header.sequence.set(self.next);
         }
-        self.acknowledged = header.acknowledgment.get();
-        self.window = header.window.get();
+        self.acknowledged = acknowledged;
+        self.window = window;
+        self.edge = acknowledged.wrapping_add(u32::from(window) << if synchronizes { 0 } else { self.scale });
+        if synchronizes {
+            self.scale = window_scale(segment).unwrap_or(0);
+        }
+    }
+}
+
+/// The window scale option of a segment (RFC 7323 §2.2).
+fn window_scale(segment: &[u8]) -> Option<u8> {
+    let (header, _) = parse::<TcpHeader>(segment)?;
+    let mut options = segment.get(size_of::<TcpHeader>()..usize::from(header.offset >> 4).saturating_mul(4))?;
+    loop {
+        options = match *options {
+            [3, 3, scale, ..] => return Some(scale.min(14)),
+            [1, ref rest @ ..] => rest,
+            [0, ..] | [] | [_] => return None,
+            [_, length, ..] => options.get(usize::from(length.max(2))..)?,
+        };
     }
 }
 
@@ -79,12 +103,14 @@ pub enum Stop {
 /// The interface that connections run in.
 pub struct Engine {
     interface: Interface,
+    /// Another one, of a smaller MTU, for a peer whose window is smaller than a segment.
+    narrow: Option<(usize, Interface)>,
     mtu: usize,
 }
 
 impl Engine {
     pub fn new(mtu: usize) -> Self {
-        Engine { interface: interface(mtu), mtu }
+        Engine { interface: interface(mtu), narrow: None, mtu }
     }
 
     /// Seeds the next initial sequence number from the cryptographic generator: smoltcp's own generator could be predicted
@@ -102,8 +128,25 @@ impl Engine {
             .map_err(|_| Errno::EADDRNOTAVAIL)
     }
 
+    /// The interface for a connection. smoltcp's fast retransmission heeds the largest segment alone, not the peer's window;
+    /// what it sends beyond that would count as under way, and when the window then closed and opened again no timer would be
+    /// left. So no segment is larger than the window.
+    fn interface_for(&mut self, one: &One) -> &mut Interface {
+        let headers = size_of::<Ipv4Header>().saturating_add(size_of::<TcpHeader>());
+        let synchronizing = matches!(one.socket().state(), State::Listen | State::SynSent | State::SynReceived);
+        let mtu = headers.saturating_add(one.peer_window.max(1));
+        if synchronizing || mtu >= self.mtu {
+            return &mut self.interface;
+        }
+        if self.narrow.as_ref().is_none_or(|(narrow, _)| *narrow != mtu) {
+            self.narrow = None;
+        }
+        &mut self.narrow.get_or_insert_with(|| (mtu, interface(mtu))).1
+    }
+
     /// Hands a packet to the connection that it belongs to. The transport checksum has been verified.
     pub fn feed(&mut self, ip: &mut Ip, one: &mut One, packet: &[u8]) {
+        one.observe(packet);
         let now = instant(ip.now);
         // A reply that has no way back is dropped, and made again when the peer repeats itself.
         let hop = ip.hop(one.peer).ok();
@@ -136,8 +179,9 @@ impl Engine {
                 Err(error) => Some(Stop::Unreachable(error)),
             };
             let now = instant(ip.now);
+            let interface = self.interface_for(one);
             let mut phy = Phy { ip, hop: hop.ok(), service: one.service, sent: &mut one.sent, received: None };
-            let result = self.interface.poll_egress(now, &mut phy, &mut one.set);
+            let result = interface.poll_egress(now, &mut phy, &mut one.set);
             match stop {
                 Some(stop) => return stop,
                 None if result == PollResult::None => return Stop::Done,
@@ -149,7 +193,7 @@ impl Engine {
 
     /// When the connection wants to be pumped again, in monotonic nanoseconds.
     pub fn next(&mut self, now: u64, one: &One) -> Option<u64> {
-        let at = self.interface.poll_at(instant(now), &one.set)?;
+        let at = self.interface_for(one).poll_at(instant(now), &one.set)?;
         u64::try_from(at.total_micros()).ok().map(|micros| micros.saturating_mul(1000))
     }
 }
@@ -203,9 +247,30 @@ pub struct One {
     pub service: u8,
     /// What it sent last.
     pub sent: Sent,
+    /// The peer's window, in bytes, and by how many bits it shifts it.
+    peer_window: usize,
+    peer_scale: u8,
 }
 
 impl One {
+    /// Looks at a packet of the peer.
+    fn observe(&mut self, packet: &[u8]) {
+        let Some((_, segment)) = parse::<Ipv4Header>(packet) else { return };
+        let Some((header, _)) = parse::<TcpHeader>(segment) else { return };
+        let window = usize::from(header.window.get());
+        if header.flags & TCP_SYN == 0 {
+            self.peer_window = window << self.peer_scale;
+            return;
+        }
+        // Scaling needs both (RFC 7323 §2.2).
+        let scale = window_scale(segment);
+        self.peer_scale = scale.unwrap_or(0);
+        self.peer_window = window;
+        if scale.is_none() {
+            self.sent.scale = 0;
+        }
+    }
+
     /// A closed socket with buffers of these sizes. `None` if there is no memory for them.
     pub fn new(peer: Address, receive_buffer: usize, send_buffer: usize) -> Option<One> {
         let buffer = |size| -> Option<tcp::SocketBuffer<'static>> {
@@ -217,7 +282,7 @@ impl One {
         let socket = tcp::Socket::new(buffer(receive_buffer)?, buffer(send_buffer)?);
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(socket);
-        Some(One { set, handle, peer, service: 0, sent: Sent::default() })
+        Some(One { set, handle, peer, service: 0, sent: Sent::default(), peer_window: 0, peer_scale: 0 })
     }
 
     pub fn socket(&self) -> &tcp::Socket<'static> {

@@ -62,7 +62,13 @@ impl Tcp {
         match connection.vet(header, segment.len(), ip.now) {
             Vetted::Take => {}
             Vetted::TakeWithoutSyn => {
-                let packet = without_syn(packet);
+                let packet = without(packet, TCP_SYN);
+                connection.receive(&mut self.engine, ip, &packet);
+                self.touch(key);
+                return;
+            }
+            Vetted::TakeWithoutFin => {
+                let packet = without(packet, TCP_FIN);
                 connection.receive(&mut self.engine, ip, &packet);
                 self.touch(key);
                 return;
@@ -137,14 +143,17 @@ impl Tcp {
     }
 }
 
-/// A packet without its SYN, and with the sequence number behind that. Nobody looks at its checksum any more.
-fn without_syn(packet: &[u8]) -> Vec<u8> {
+/// A packet without one of its flags; where that is the SYN, with the sequence number behind it. Nobody looks at its checksum
+/// any more.
+fn without(packet: &[u8], flag: u8) -> Vec<u8> {
     let mut packet = packet.to_vec();
     if let Ok((_, segment)) = Ipv4Header::mut_from_prefix(&mut packet)
         && let Ok((header, _)) = TcpHeader::mut_from_prefix(segment)
     {
-        header.flags &= !TCP_SYN;
-        header.sequence.set(header.sequence.get().wrapping_add(1));
+        header.flags &= !flag;
+        if flag == TCP_SYN {
+            header.sequence.set(header.sequence.get().wrapping_add(1));
+        }
     }
     packet
 }

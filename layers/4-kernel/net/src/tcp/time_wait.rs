@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_repeated_fin_is_acknowledged_and_a_blind_reset_ignored() {
         let mut table = TimeWait::new();
-        let sent = Sent { next: 10, acknowledged: 20, window: 30 };
+        let sent = Sent { next: 10, acknowledged: 20, window: 30, ..Sent::default() };
         table.insert(tuple(1), sent, 0);
         let again = Verdict::Acknowledge { sequence: 10, acknowledgment: 20, window: 30 };
         assert_eq!(table.receive(tuple(1), &segment(TCP_ACK | 1, 19), 1), again);

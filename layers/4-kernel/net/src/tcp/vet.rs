@@ -1,10 +1,10 @@
-//! Segments for a connection that smoltcp must not see as they are: resets that could be guessed, and SYNs.
+//! Segments for a connection that smoltcp must not see as they are: resets that could be guessed, SYNs, and ends too far away.
 //!
 //! smoltcp 0.14 lets any reset inside the window end a connection, and says nothing to a SYN on one. RFC 9293 §3.10.7.4 and
 //! RFC 5961 §3.2 and §4.2 want both challenged by an acknowledgment, which a peer that meant it answers with an exact reset.
 
 use super::{connection::Connection, engine::sequence_length};
-use crate::ip::wire::{TCP_ACK, TCP_RST, TCP_SYN, TcpHeader};
+use crate::ip::wire::{TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, TcpHeader};
 use smoltcp::socket::tcp::State;
 
 /// A connection challenges at most this often, in nanoseconds (Linux's `tcp_invalid_ratelimit`).
@@ -17,6 +17,9 @@ pub enum Vetted {
     Take,
     /// So is what follows its SYN, which has been seen before: both ends have opened (RFC 9293 §3.5, figure 7).
     TakeWithoutSyn,
+    /// It is for smoltcp but for its FIN, which lies behind data that does not fit our window: smoltcp would take the FIN and
+    /// not that data.
+    TakeWithoutFin,
     /// It is answered with an acknowledgment.
     Challenge,
     /// Nothing.
@@ -67,7 +70,8 @@ impl Connection {
         if plausible && self.vetting.peer_next.is_none_or(|next| end.wrapping_sub(next) as i32 > 0) {
             self.vetting.peer_next = Some(end);
         }
-        Vetted::Take
+        let beyond = end.wrapping_sub(1).wrapping_sub(sent.edge) as i32 > 0;
+        if header.flags & TCP_FIN != 0 && beyond { Vetted::TakeWithoutFin } else { Vetted::Take }
     }
 
     fn challenge(&mut self, now: u64) -> Vetted {

@@ -42,6 +42,8 @@ scripts! {
     closed_port
     closing_with_unread_data
     fast_retransmit
+    fast_retransmit_heeds_the_window
+    fin_behind_the_window
     half_close
     handshake_repeats
     keep_alive
