@@ -2,16 +2,18 @@
 //!
 //! Link it with `use rumpuser_hosted as _;`. Threads are the process's, user memory is software (a map from page to
 //! frame, looked at on every access), and user code cannot be run: [`rumpuser::context::Registers::enter`] answers with the
-//! exception "invalid opcode". Links ([`link`]) are made by who needs them and handed to the kernel.
+//! exception "invalid opcode". Links ([`link`]) and disks ([`disk`]) are
+//! made by who needs them and handed to the kernel.
 //!
 //! Time is real, or simulated: in [`simulate`] one thread runs at a time, a seed chooses which, and the clock jumps to the next
 //! deadline when none can run. Any number of simulations may run side by side, each on threads of its own.
 //!
 //! Depends on the interface alone. Invariants:
-//! - Handles are numbers into tables; the one unsafe block is the system call that attaches to a tap.
+//! - Handles are numbers into tables; the only unsafe blocks are the two system calls that attach to a tap.
 //! - What happens in a simulation follows from its seed: nothing in it depends on addresses, on the host's clock or chance, or on
 //!   what else the process does.
 
+pub mod disk;
 pub mod link;
 mod machine;
 mod memory;
