@@ -39,7 +39,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./bench/run} ${./bench/xen.sh} ${./xen/dom0}/* $(grep -l '^#!' ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate}; touch $out";
+      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./bench/run} ${./bench/xen.sh} ${./xen/dom0}/* $(grep -l '^#!' ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate}; touch $out";
     };
   }
   {
@@ -104,6 +104,12 @@ in
   # Left out, unless `./x check --long` asks for it.
   {
     part = "long";
-    checks = boots.long;
+    checks = boots.long // {
+      # The unit tests run the first 200.
+      tcp-seeds = cargoCheck {
+        name = "tcp-seeds";
+        command = "RUMPKIN_SEEDS=200..10000 cargo test --offline -p rumpkin-net two_kernels";
+      };
+    };
   }
 ]

@@ -54,7 +54,11 @@ fn memory_is_a_disk() {
 #[test]
 fn errors_happen_where_they_are_asked_for() {
     let disk = MemoryDisk::new(sectors(16, 0), 0);
-    disk.set_faults(DiskFaults { unreadable: vec![4..6], unwritable: vec![8..9], ..DiskFaults::default() });
+    disk.set_faults(DiskFaults {
+        unreadable: vec![4..5, 5..6],
+        unwritable: vec![8..9, 12..13],
+        ..DiskFaults::default()
+    });
     assert_eq!(read(&*disk, 3, 1).err(), None);
     assert_eq!(read(&*disk, 3, 2), Err(DiskError::Io));
     assert_eq!(read(&*disk, 5, 1), Err(DiskError::Io));

@@ -133,12 +133,12 @@ fn judge(plan: &Plan, seen: &[Seen; 2]) {
 /// A reset to one end with the sequence number that it last said it expects: one that it must obey (RFC 9293 §3.10.7.4).
 fn forge_reset(wire: &Wire, frames: &[Recorded], to: usize) {
     let segments = frames.iter().filter(|recorded| recorded.from == to);
-    let last = segments.filter_map(|recorded| {
+    let mut segments = segments.filter_map(|recorded| {
         let (header, segment) = parse_ipv4(recorded.frame.get(ETHERNET_HEADER..)?)?;
         let (tcp, _) = parse::<TcpHeader>(segment).filter(|_| header.protocol == PROTOCOL_TCP)?;
         Some((header, tcp))
     });
-    let Some((header, tcp)) = last.last() else { return };
+    let Some((header, tcp)) = segments.next_back() else { return };
     let (source, destination) = (header.destination(), header.source());
     let mut reset = TcpHeader {
         source: tcp.destination,
