@@ -3,6 +3,7 @@
 //! `docs/configuration.md` is the reference, `docs/configuration.schema.json` the schema.
 
 use crate::{
+    credentials::{self, Credential},
     json::{Node, Wrong},
     value::{self, Value, merge},
 };
@@ -20,6 +21,8 @@ pub struct Document {
     pub hostname: String,
     /// The first link's addresses.
     pub network: Network,
+    /// Secrets for the program, files of `/run/credentials`.
+    pub credentials: Vec<Credential>,
     /// What is logged.
     pub tracing: Tracing,
 }
@@ -91,16 +94,21 @@ fn document(root: Node) -> Result<Document, Wrong> {
     root.take("$schema");
     let programs =
         root.take("programs").ok_or_else(|| Wrong::at("programs", "is missing; name a program with its argv"))?;
-    let program = program(only_program(programs)?)?;
+    let mut program = program(only_program(programs)?)?;
     let hostname = root.take("hostname").map(hostname).transpose()?;
     let network = root.take("network").map(network).transpose()?;
     if let Some(disks) = root.take("disks") {
         no_disks(disks)?;
     }
+    let credentials = root.take("credentials").map(credentials::read).transpose()?.unwrap_or_default();
+    if !credentials.is_empty() {
+        credentials::announce(&mut program.env);
+    }
     let tracing = root.take("tracing").map(tracing).transpose()?;
     root.finish()?;
     Ok(Document {
         program,
+        credentials,
         hostname: hostname.unwrap_or_else(|| String::from("rumpkin")),
         network: network.unwrap_or_default(),
         tracing: tracing.unwrap_or(Tracing { level: DEFAULT_LEVEL, syscalls: false }),
@@ -279,6 +287,7 @@ mod tests {
             (r#"{"programs":[{"argv":["/a"]}],"network":{"gateway":"x"}}"#, "network.gateway"),
             (r#"{"programs":[{"argv":["/a"]}],"tracing":{"level":"loud"}}"#, "tracing.level"),
             (r#"{"programs":[{"argv":["/a"]}],"nework":{}}"#, "nework"),
+            (r#"{"programs":[{"argv":["/a"]}],"credentials":{"k":"a"}}"#, "credentials.k: is not Base64"),
             (r#"{"programs":[{"argv":["/a"]}],"disks":[{}]}"#, "disks"),
             ("{", "not valid JSON"),
             ("[]", "not a JSON object"),

@@ -1,11 +1,11 @@
 //! The files that a C library looks for in `/etc`.
 
-use crate::Document;
+use crate::{Document, credentials};
 use alloc::{format, vec::Vec};
 use rumpkin_kernel::Kernel;
 
 /// Adds `/etc/hostname` and `/etc/hosts`, and stand-ins for the user database where the root file system has none.
-/// `/etc/resolv.conf` is the network component's.
+/// `/etc/resolv.conf` is the network component's. The document's credentials come with them.
 pub fn prepare(kernel: &mut Kernel, document: &Document) {
     let hostname = format!("{}\n", document.hostname).into_bytes();
     let hosts = format!("127.0.0.1 localhost\n127.0.1.1 {}\n", document.hostname).into_bytes();
@@ -14,6 +14,7 @@ pub fn prepare(kernel: &mut Kernel, document: &Document) {
     kernel.add_stand_in_file("/etc/passwd", |_| text("root:x:0:0:root:/:/sbin/nologin\n"));
     kernel.add_stand_in_file("/etc/group", |_| text("root:x:0:\n"));
     kernel.add_stand_in_file("/etc/nsswitch.conf", |_| text("passwd: files\ngroup: files\nhosts: files dns\n"));
+    credentials::prepare(kernel, &document.credentials);
 }
 
 fn text(content: &str) -> Vec<u8> {

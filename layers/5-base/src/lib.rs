@@ -1,7 +1,7 @@
 //! Layer 5: what userland needs before `main`: configuration, the program loader, `/etc`, the start of programs.
 //!
 //! Depends on layer 4 and on `rumpuser`. It has no state of its own: [`configuration`] reads the documents, [`prepare`]
-//! adds `/etc` to a kernel that is being made, [`run`] starts the program on a kernel that has been started and waits
+//! adds `/etc` and credentials to a kernel that is being made, [`run`] starts the program on a kernel that has been started and waits
 //! for its end. Every way to fail has a message that names the thing and an exit status.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -14,6 +14,7 @@
 extern crate alloc;
 
 mod configuration;
+mod credentials;
 mod etc;
 mod json;
 mod loader;
@@ -22,6 +23,7 @@ mod start;
 mod value;
 
 pub use configuration::{Document, Program, configuration};
+pub use credentials::Credential;
 pub use etc::prepare;
 pub use loader::LoadError;
 pub use start::{StartError, run};
