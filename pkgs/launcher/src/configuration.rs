@@ -1,4 +1,5 @@
 //! The configuration that the guest is given: the image's own, overridden key by key.
+use crate::credentials;
 use crate::options::RunOptions;
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -9,7 +10,7 @@ use std::path::Path;
 /// Only what the options touch is looked at; the guest validates the whole, and names what it does not know.
 ///
 /// # Errors
-/// A document is not a JSON object, or the options need a program and there is none.
+/// A document is not a JSON object, a credential cannot be read, or the options need a program and there is none.
 pub fn effective(baked: Option<&str>, options: &RunOptions) -> Result<Value, String> {
     let mut document = match baked {
         Some(text) => parse(text).map_err(|error| format!("{}: configuration: {error}", options.image.display()))?,
@@ -19,6 +20,9 @@ pub fn effective(baked: Option<&str>, options: &RunOptions) -> Result<Value, Str
         merge(&mut document, read(path)?);
     }
     merge(&mut document, from_options(options));
+    if !options.credential.is_empty() {
+        merge(&mut document, json!({ "credentials": credentials::read(&options.credential)? }));
+    }
     if !options.arguments.is_empty() || !options.env.is_empty() {
         change_program(&mut document, options)?;
     }

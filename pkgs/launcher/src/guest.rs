@@ -64,6 +64,10 @@ pub struct Guest {
     pub network: Network,
     /// Hardware address of the interface; the hypervisor chooses if there is none.
     pub mac: Option<String>,
+    /// Largest packet, in bytes; the network's own if there is none.
+    pub mtu: Option<u16>,
+    /// The host's kernel moves the tap's packets.
+    pub vhost: bool,
     pub disks: Vec<Disk>,
 }
 
@@ -101,10 +105,13 @@ impl FromStr for Disk {
 
 /// A stable, locally administered hardware address for a guest on tap `interface`, so that guests on one bridge differ.
 pub fn mac_for(interface: &str) -> String {
-    // FNV-1a: any well-spread hash will do, as long as it never changes.
-    let hash = interface.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    let [_, a, b, c] = hash.to_be_bytes();
+    let [_, a, b, c] = hash(interface).to_be_bytes();
     format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
+}
+
+/// FNV-1a of a name: any well-spread hash will do, as long as it never changes.
+pub fn hash(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]

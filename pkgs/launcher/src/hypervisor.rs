@@ -1,4 +1,5 @@
 //! What the launcher needs of a hypervisor; one file per hypervisor gives it.
+use crate::console::Console;
 use crate::guest::Guest;
 use crate::options::{Hypervisor, RunOptions};
 use crate::qemu::Qemu;
@@ -6,17 +7,18 @@ use crate::status::Report;
 use crate::xen::Xen;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
+use std::sync::Arc;
 
 /// One guest under one hypervisor.
 pub trait Monitor {
     /// What `--print-command` prints: the command line, or the file that stands for it.
     fn describe(&self) -> String;
 
-    /// Starts the guest. The process that is given back ends when the guest has ended.
+    /// Starts the guest, with this console. The process that is given back ends when the guest has ended.
     ///
     /// # Errors
     /// The hypervisor is missing or refuses; the message says what to do.
-    fn start(&mut self) -> Result<Child, String>;
+    fn start(&mut self, console: &Arc<Console>) -> Result<Child, String>;
 
     /// Asks the guest to stop, and does not wait for it.
     ///

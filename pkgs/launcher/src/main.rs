@@ -1,19 +1,28 @@
-//! The command `rumpkin`: runs an image under a hypervisor, or says what is in it.
+//! The command `rumpkin`: runs images under a hypervisor, talks to those that run, and says what an image is.
 //!
 //! It is the one place that knows the command lines of hypervisors, one file per hypervisor. `docs/launcher.md` is its
 //! reference.
 #![forbid(unsafe_code)]
 
 mod configuration;
+mod console;
+mod credentials;
 mod guest;
 mod hypervisor;
 mod inspect;
+mod instance;
+mod journal;
 mod loops;
+mod notify;
 mod options;
 mod qemu;
 mod qmp;
+mod ready;
 mod run;
+mod spec;
 mod status;
+mod talk;
+mod unit;
 mod xen;
 mod xl;
 
@@ -27,6 +36,11 @@ const LAUNCHER_FAILED: u8 = 125;
 fn main() -> ExitCode {
     let result = match Options::parse().command {
         Command::Run(options) => run::run(&options),
+        Command::Stop { name } => talk::stop(&name),
+        Command::Status { name, json } => talk::status(name.as_deref(), json),
+        Command::Console { name } => talk::console(&name),
+        Command::Logs { name, follow } => talk::logs(&name, follow),
+        Command::Unit { spec } => unit::print(&spec).map(|()| 0),
         Command::Inspect(options) => inspect::inspect(&options).map(|()| 0),
     };
     match result {

@@ -1,5 +1,8 @@
 //! The command line.
+use crate::credentials::Credential;
 use crate::guest::{Accelerator, Disk, Forward, Machine};
+use crate::instance::is_name;
+use crate::ready::Condition;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -15,8 +18,50 @@ pub struct Options {
 pub enum Command {
     /// Boot an image and wait for its program to end.
     Run(Box<RunOptions>),
+    /// Ask a running unikernel to stop, and wait until it has.
+    Stop {
+        #[arg(value_parser = parse_name)]
+        name: String,
+    },
+    /// Say how a running unikernel is, or all of them.
+    Status {
+        #[arg(value_parser = parse_name)]
+        name: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Connect this terminal with the console of a running unikernel.
+    Console {
+        #[arg(value_parser = parse_name)]
+        name: String,
+    },
+    /// Show what the console of a running unikernel has shown of late.
+    Logs {
+        #[arg(value_parser = parse_name)]
+        name: String,
+        /// Go on until the unikernel ends.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Print a systemd unit for a unikernel (docs/launcher.md, "As a service").
+    Unit {
+        /// What to run and how, in JSON.
+        spec: PathBuf,
+    },
     /// Say what an image consists of.
     Inspect(InspectOptions),
+}
+
+/// Whether console lines carry levels.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Journal {
+    /// If standard output is the journal.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// What runs the guest.
@@ -33,6 +78,9 @@ pub struct RunOptions {
     /// The image.
     pub image: PathBuf,
 
+    /// A name by which the commands stop, status, console and logs find it.
+    #[arg(long, value_parser = parse_name)]
+    pub name: Option<String>,
     /// What runs the guest.
     #[arg(long, value_enum, default_value_t = Hypervisor::Qemu)]
     pub hypervisor: Hypervisor,
@@ -51,6 +99,9 @@ pub struct RunOptions {
     /// QEMU's executable.
     #[arg(long, value_name = "PATH", default_value = "qemu-system-x86_64")]
     pub qemu: PathBuf,
+    /// Have QEMU give up what it does not need of the system, by its seccomp filters.
+    #[arg(long)]
+    pub sandbox: bool,
     /// The executable of Xen's toolstack.
     #[arg(long, value_name = "PATH", default_value = "xl")]
     pub xl: PathBuf,
@@ -67,6 +118,12 @@ pub struct RunOptions {
     /// Hardware address of the guest's interface [default: made from the tap's name, or by Xen].
     #[arg(long, value_name = "MAC", value_parser = parse_mac)]
     pub mac: Option<String>,
+    /// Largest packet on the guest's network, in bytes; its network's own otherwise (QEMU).
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(576..=9000))]
+    pub mtu: Option<u16>,
+    /// Have the host's kernel move the tap's packets (QEMU).
+    #[arg(long, requires = "tap")]
+    pub vhost: bool,
     /// A disk: a raw image or block device, /dev/vda and so on in the guest. Repeatable.
     #[arg(long, value_name = "FILE[:ro]")]
     pub disk: Vec<Disk>,
@@ -93,6 +150,16 @@ pub struct RunOptions {
     #[arg(long)]
     pub nameserver: Vec<String>,
 
+    /// A secret for the program, a file of /run/credentials in the guest; without FILE it is the service manager's. Repeatable.
+    #[arg(long, value_name = "NAME[:FILE]", conflicts_with = "unchecked")]
+    pub credential: Vec<Credential>,
+
+    /// When the guest counts as started: a TCP port of it answers, or a console line contains a text.
+    #[arg(long, value_name = "tcp:PORT|line:TEXT")]
+    pub ready: Option<Condition>,
+    /// Whether each console line begins with its level as <N>, for the journal; auto: if it goes there.
+    #[arg(long, value_enum, default_value_t = Journal::Auto)]
+    pub journal: Journal,
     /// Seconds that the program has to end after SIGINT or SIGTERM, before the guest is killed.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub grace: u64,
@@ -118,6 +185,15 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
         _ => Err("not of the form NAME=VALUE".into()),
+    }
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        Ok(text.into())
+    } else {
+        Err("a name has at most 64 letters, digits, hyphens, points and underscores, and begins with a letter or digit"
+            .into())
     }
 }
 
@@ -160,6 +236,10 @@ mod tests {
             ("--memory", "0"),
             ("--forward", "80"),
             ("--machine", "isapc"),
+            ("--name", "a/b"),
+            ("--ready", "http:80"),
+            ("--mtu", "100"),
+            ("--credential", "a/b:c"),
         ] {
             assert!(Options::try_parse_from(["rumpkin", "run", "image", option, value]).is_err(), "{option} {value}");
         }

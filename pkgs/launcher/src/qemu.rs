@@ -1,4 +1,5 @@
 //! QEMU: its command line, its process, its control socket.
+use crate::console::Console;
 use crate::guest::{Accelerator, Forward, Guest, Machine, Network};
 use crate::hypervisor::{Ending, Monitor};
 use crate::options::RunOptions;
@@ -8,12 +9,18 @@ use crate::status::Report;
 use signal_hook::consts::SIGABRT;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+/// QEMU's control socket in a run's private folder.
+pub const CONTROL: &str = "control";
+/// What QEMU gives up by its seccomp filters: outdated calls, more privileges, new processes, changes of its own limits.
+const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 /// A guest under QEMU.
 #[derive(Debug)]
@@ -25,7 +32,10 @@ pub struct Qemu {
     kvm: bool,
     /// Go on in software emulation if KVM turns out not to work.
     emulate: bool,
+    sandbox: bool,
     files: Files,
+    /// The thread that passes the console on.
+    console: Option<JoinHandle<()>>,
 }
 
 /// The private files of one run.
@@ -54,10 +64,12 @@ impl Qemu {
             machine: options.machine,
             kvm: use_kvm(options.accel)?,
             emulate: options.accel == Accelerator::Auto,
+            sandbox: options.sandbox,
+            console: None,
             files: Files {
                 configuration: folder.join(CONFIGURATION),
                 status: folder.join("status"),
-                control: folder.join("control"),
+                control: folder.join(CONTROL),
             },
         })
     }
@@ -69,14 +81,14 @@ impl Monitor for Qemu {
         shell_line(std::iter::once(self.executable.as_os_str()).chain(arguments.iter().map(OsString::as_os_str)))
     }
 
-    fn start(&mut self) -> Result<Child, String> {
-        let terminal = io::stdin().is_terminal();
+    fn start(&mut self, console: &Arc<Console>) -> Result<Child, String> {
         let mut child = Command::new(&self.executable)
             .args(self.arguments())
             // A process group of its own, so that a terminal's Ctrl-C reaches the launcher alone.
             .process_group(0)
-            // Such a group may not read from the terminal; the launcher hands over what is typed.
-            .stdin(if terminal { Stdio::piped() } else { Stdio::inherit() })
+            // Such a group may not read from the terminal; and the console is not this terminal's alone.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => format!(
@@ -85,9 +97,10 @@ impl Monitor for Qemu {
                 ),
                 _ => format!("{}: {error}", self.executable.display()),
             })?;
-        if let Some(mut input) = child.stdin.take() {
-            // Ends with the process. An error means that QEMU has ended.
-            thread::spawn(move || io::copy(&mut io::stdin(), &mut input));
+        console.connect_input(child.stdin.take());
+        if let Some(output) = child.stdout.take() {
+            let console = Arc::clone(console);
+            self.console = Some(thread::spawn(move || console.pass_on(output)));
         }
         Ok(child)
     }
@@ -102,6 +115,10 @@ impl Monitor for Qemu {
     }
 
     fn finish(&mut self, status: ExitStatus) -> Result<Ending, String> {
+        if let Some(console) = self.console.take() {
+            // A console thread that panicked has shown what it could.
+            let _ = console.join();
+        }
         if self.kvm && self.emulate && status.signal() == Some(SIGABRT) {
             // QEMU aborts where the device opens and KVM then refuses the processor (nested virtualization, mostly).
             eprintln!("rumpkin: KVM does not work on this machine; running in software emulation");
@@ -154,6 +171,9 @@ impl Qemu {
             line.flag(flag);
         }
         line.option("-display", "none");
+        if self.sandbox {
+            line.option("-sandbox", SANDBOX);
+        }
         self.machine(&mut line);
         line.option("-kernel", guest.image.clone());
         line.option("-initrd", files.configuration.clone());
@@ -219,14 +239,17 @@ fn network(line: &mut Line, guest: &Guest, bus: &str) {
             line.option("-netdev", backend);
         }
         Network::Tap { interface } => {
-            let backend = with_path("tap,id=net0,script=no,downscript=no,ifname=", Path::new(interface));
+            let vhost = if guest.vhost { "vhost=on," } else { "" };
+            let backend = format!("tap,id=net0,{vhost}script=no,downscript=no,ifname=");
+            let backend = with_path(&backend, Path::new(interface));
             line.option("-netdev", backend);
         }
     }
     // No boot ROM: it would only cost time, and distributions package it apart.
     let rom = if bus == "pci" { ",romfile=" } else { "" };
     let mac = guest.mac.as_ref().map(|mac| format!(",mac={mac}")).unwrap_or_default();
-    line.option("-device", format!("virtio-net-{bus},netdev=net0{rom}{mac}"));
+    let mtu = guest.mtu.map(|mtu| format!(",host_mtu={mtu}")).unwrap_or_default();
+    line.option("-device", format!("virtio-net-{bus},netdev=net0{rom}{mac}{mtu}"));
 }
 
 /// `prefix` and then `path`, whose commas are doubled as QEMU's option syntax demands.
@@ -269,16 +292,20 @@ mod tests {
                 cpus: 1,
                 network: Network::None,
                 mac: None,
+                mtu: None,
+                vhost: false,
                 disks: vec![],
             },
             executable: "qemu".into(),
             machine,
             kvm: false,
             emulate: false,
+            sandbox: false,
+            console: None,
             files: Files {
                 configuration: folder.join("configuration.json"),
                 status: folder.join("status"),
-                control: folder.join("control"),
+                control: folder.join(CONTROL),
             },
         }
     }
@@ -320,11 +347,15 @@ mod tests {
         let mut pc = qemu(Machine::Pc);
         pc.guest.network = Network::Tap { interface: "tap0".into() };
         pc.guest.mac = Some("52:54:00:00:00:01".into());
+        pc.guest.mtu = Some(1400);
+        pc.guest.vhost = true;
+        pc.sandbox = true;
         pc.guest.disks = disks;
         let on_pci = pc.describe();
         for part in [
-            "script=no,downscript=no,ifname=tap0",
-            "virtio-net-pci,netdev=net0,romfile=,mac=52:54:00:00:00:01",
+            "vhost=on,script=no,downscript=no,ifname=tap0",
+            "virtio-net-pci,netdev=net0,romfile=,mac=52:54:00:00:00:01,host_mtu=1400",
+            "-sandbox on,obsolete=deny,",
             "virtio-rng-pci",
         ] {
             assert!(on_pci.contains(part), "{part} in {on_pci}");

@@ -1,5 +1,5 @@
-//! The part of QEMU's control protocol that stopping a guest takes (QEMU docs, "QEMU Machine Protocol Specification").
-use serde_json::Value;
+//! The part of QEMU's control protocol that stopping a guest and watching it take (QEMU docs, "QEMU Machine Protocol Specification").
+use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -13,25 +13,41 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// QEMU is not there, does not answer in time, or refuses.
 pub fn press_power_button(path: &Path) -> io::Result<()> {
+    execute(path, json!({ "execute": "system_powerdown" })).map(drop)
+}
+
+/// The connections of the guest's user network, as a table for people; QEMU has no other form of it.
+///
+/// # Errors
+/// As above.
+pub fn user_network(path: &Path) -> io::Result<String> {
+    let arguments = json!({ "command-line": "info usernet" });
+    let table = execute(path, json!({ "execute": "human-monitor-command", "arguments": arguments }))?;
+    Ok(table.as_str().unwrap_or_default().to_owned())
+}
+
+/// Has QEMU execute `command`, and gives back what it returns.
+fn execute(path: &Path, command: Value) -> io::Result<Value> {
     let stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut control = stream;
     read_line(&mut reader)?;
-    for command in ["qmp_capabilities", "system_powerdown"] {
-        writeln!(control, r#"{{"execute":"{command}"}}"#)?;
-        loop {
-            let answer = read_line(&mut reader)?;
-            if answer.get("return").is_some() {
-                break;
+    let mut returned = Value::Null;
+    for command in [json!({ "execute": "qmp_capabilities" }), command] {
+        writeln!(control, "{command}")?;
+        returned = loop {
+            let mut answer = read_line(&mut reader)?;
+            if let Some(returned) = answer.get_mut("return") {
+                break returned.take();
             }
             if let Some(error) = answer.get("error") {
                 return Err(io::Error::other(format!("{command}: {error}")));
             }
-        }
+        };
     }
-    Ok(())
+    Ok(returned)
 }
 
 /// Reads one message: the greeting, an answer, or an event.
@@ -50,6 +66,10 @@ mod tests {
     use std::thread;
 
     fn press(answers: &'static [&'static str]) -> (io::Result<()>, Vec<String>) {
+        converse(answers, press_power_button)
+    }
+
+    fn converse<T>(answers: &'static [&'static str], ask: impl FnOnce(&Path) -> T) -> (T, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control");
         let listener = UnixListener::bind(&path).unwrap();
@@ -64,7 +84,7 @@ mod tests {
             }
             seen
         });
-        let result = press_power_button(&path);
+        let result = ask(&path);
         (result, server.join().unwrap())
     }
 
@@ -73,6 +93,13 @@ mod tests {
         let (result, seen) = press(&[r#"{"return":{}}"#, "{\"event\":\"POWERDOWN\"}\n{\"return\":{}}"]);
         result.unwrap();
         assert_eq!(seen, [r#"{"execute":"qmp_capabilities"}"#, r#"{"execute":"system_powerdown"}"#]);
+    }
+
+    #[test]
+    fn tables_for_people_come_through() {
+        let (table, seen) = converse(&[r#"{"return":{}}"#, r#"{"return":"a\r\nb"}"#], user_network);
+        assert_eq!(table.unwrap(), "a\r\nb");
+        assert!(seen[1].contains("info usernet"));
     }
 
     #[test]

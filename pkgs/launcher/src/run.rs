@@ -1,19 +1,28 @@
 //! Runs a guest: from the image to the program's exit status.
+use crate::console::Console;
 use crate::guest::{Guest, Network, mac_for};
 use crate::hypervisor::{self, Ending, Monitor};
-use crate::options::{Hypervisor, RunOptions};
+use crate::instance::{Instance, Phase, Running};
+use crate::options::{Hypervisor, Journal, RunOptions};
+use crate::qemu::CONTROL;
+use crate::ready::{Condition, Probe};
 use crate::status::conclude;
-use crate::{configuration, inspect};
+use crate::{configuration, inspect, journal, notify};
+use rumpkin_format::CONFIGURATION_LIMIT;
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::env;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitStatus;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// The configuration's name in a run's private folder.
 pub const CONFIGURATION: &str = "configuration.json";
@@ -29,6 +38,8 @@ pub fn run(options: &RunOptions) -> Result<u8, String> {
         memory_mib: options.memory,
         cpus: options.cpus,
         network: network(options, offline)?,
+        mtu: options.mtu,
+        vhost: options.vhost,
         mac: options.mac.clone().or_else(|| options.tap.as_deref().map(mac_for)),
         disks: options.disk.clone(),
     };
@@ -38,12 +49,26 @@ pub fn run(options: &RunOptions) -> Result<u8, String> {
         return Ok(0);
     }
 
-    let folder =
-        tempfile::Builder::new().prefix("rumpkin-").tempdir().map_err(|error| format!("temporary folder: {error}"))?;
+    let folder = private_folder()?;
     write_private(&folder.path().join(CONFIGURATION), &document)?;
+    let probe = probe(options, &guest, &document, folder.path())?;
     let mut monitor = hypervisor::choose(options, guest, folder.path())?;
+
+    let (events, received) = mpsc::channel();
+    receive_signals(events.clone())?;
+    let levels = options.journal == Journal::On || options.journal == Journal::Auto && journal::is_there();
+    let console = Arc::new(Console::new(levels, io::stdout()));
+    let stop = move || {
+        // Fails when the guest has just ended.
+        let _ = events.send(Event::Stop);
+    };
+    let running = Arc::new(Running::new(Arc::clone(&console), about(options), stop));
+    let _instance = options.name.as_deref().map(|name| Instance::open(name, Arc::clone(&running))).transpose()?;
+    console.type_from_standard_input();
+    await_readiness(options, probe, &running);
+
     let (killed, report, remark) = loop {
-        let (killed, ended) = supervise(options, monitor.as_mut())?;
+        let (killed, ended) = supervise(options, monitor.as_mut(), &running, &received)?;
         if let Ending::Ran { report, remark } = monitor.finish(ended)? {
             break (killed, report, remark);
         }
@@ -53,6 +78,20 @@ pub fn run(options: &RunOptions) -> Result<u8, String> {
         eprintln!("rumpkin: {message}");
     }
     Ok(status)
+}
+
+/// A folder for this run alone, in memory if the user has a runtime folder: it may hold credentials.
+fn private_folder() -> Result<TempDir, String> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("rumpkin-").permissions(Permissions::from_mode(0o700));
+    let runtime = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(env::var_os).next();
+    let runtime = runtime.and_then(|folders| env::split_paths(&folders).next());
+    // The variable may be another user's, as after sudo.
+    let folder = runtime.and_then(|runtime| builder.tempdir_in(runtime).ok());
+    match folder {
+        Some(folder) => Ok(folder),
+        None => builder.tempdir().map_err(|error| format!("temporary folder: {error}")),
+    }
 }
 
 /// The configuration for the guest, and whether it says that there is no network.
@@ -75,7 +114,11 @@ fn document(options: &RunOptions) -> Result<(Vec<u8>, bool), String> {
     }
     let document = configuration::effective(image.configuration, options)?;
     let offline = configuration::is_offline(&document);
-    Ok((document.to_string().into_bytes(), offline))
+    let document = document.to_string().into_bytes();
+    if document.len() > CONFIGURATION_LIMIT {
+        return Err(format!("the configuration, credentials and all, is longer than {CONFIGURATION_LIMIT} bytes"));
+    }
+    Ok((document, offline))
 }
 
 fn wants_network(options: &RunOptions) -> bool {
@@ -106,28 +149,86 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), String> {
     written.map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Runs the guest to its end, handing signals on. Says whether it had to be killed, and how the monitor's process ended.
-fn supervise(options: &RunOptions, monitor: &mut dyn Monitor) -> Result<(bool, ExitStatus), String> {
-    let signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM]).map_err(|error| format!("signals: {error}"))?;
-    let signals = receive(signals);
-    let mut process = monitor.start()?;
+/// What does not change while the guest runs, for `rumpkin status`.
+fn about(options: &RunOptions) -> Value {
+    let hypervisor = match options.hypervisor {
+        Hypervisor::Qemu => "qemu",
+        Hypervisor::Xen => "xen",
+    };
+    json!({ "name": options.name, "image": options.image, "hypervisor": hypervisor, "memory": options.memory })
+}
+
+fn probe(options: &RunOptions, guest: &Guest, document: &[u8], folder: &Path) -> Result<Option<Probe>, String> {
+    let Some(Condition::Port(port)) = options.ready else { return Ok(None) };
+    // What the guest is given unchecked need not be a document.
+    let document = serde_json::from_slice(document).unwrap_or_default();
+    Probe::new(port, guest, &document, &folder.join(CONTROL)).map(Some)
+}
+
+/// Sees to it that the guest is declared ready when it is, if that is not when it starts.
+fn await_readiness(options: &RunOptions, probe: Option<Probe>, running: &Arc<Running>) {
+    let running = Arc::clone(running);
+    if let Some(Condition::Line(text)) = &options.ready {
+        let console = Arc::clone(&running.console);
+        console.when_line(text.clone(), move || declare_ready(&running));
+    } else if let Some(probe) = probe {
+        thread::spawn(move || {
+            if probe.wait(|| running.phase() == Phase::Stopping) {
+                declare_ready(&running);
+            }
+        });
+    }
+}
+
+fn declare_ready(running: &Running) {
+    if running.enter(Phase::Ready) {
+        notify::tell(&format!("READY=1\nSTATUS=Ready after {:.1} s", running.age().as_secs_f64()));
+    }
+}
+
+/// What the launcher waits for.
+enum Event {
+    /// A child process may have ended.
+    Child,
+    /// A signal asks for the guest's end.
+    Signal,
+    /// Somebody asks for it through the control socket.
+    Stop,
+}
+
+/// Runs the guest to its end, handing on that it is to stop. Says whether it had to be killed, and how the monitor's process
+/// ended.
+fn supervise(
+    options: &RunOptions,
+    monitor: &mut dyn Monitor,
+    running: &Running,
+    events: &Receiver<Event>,
+) -> Result<(bool, ExitStatus), String> {
+    let mut process = monitor.start(&running.console)?;
+    if options.ready.is_none() {
+        declare_ready(running);
+    }
     let waiting = |error| format!("waiting for the guest: {error}");
     let mut deadline = None;
     loop {
         if let Some(status) = process.try_wait().map_err(waiting)? {
             return Ok((false, status));
         }
-        match next(&signals, deadline) {
-            Some(SIGCHLD) => {}
+        match next(events, deadline) {
+            Some(Event::Child) => {}
             Some(_) if deadline.is_none() => {
                 deadline = Some(Instant::now() + Duration::from_secs(options.grace));
+                if running.enter(Phase::Stopping) {
+                    notify::tell("STOPPING=1");
+                }
                 if let Err(message) = monitor.stop() {
                     eprintln!("rumpkin: the guest cannot be asked to stop ({message}); killing it");
                     deadline = Some(Instant::now());
                 }
             }
+            Some(Event::Stop) => {}
             // A second signal, or no time left.
-            _ => {
+            Some(Event::Signal) | None => {
                 monitor.kill(&mut process);
                 return Ok((true, process.wait().map_err(waiting)?));
             }
@@ -135,17 +236,18 @@ fn supervise(options: &RunOptions, monitor: &mut dyn Monitor) -> Result<(bool, E
     }
 }
 
-/// The signals that arrive, as messages.
-fn receive(mut signals: Signals) -> Receiver<i32> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(signal)));
-    receiver
+/// Has signals arrive as events from now on.
+fn receive_signals(events: Sender<Event>) -> Result<(), String> {
+    let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM]).map_err(|error| format!("signals: {error}"))?;
+    let event = |signal| if signal == SIGCHLD { Event::Child } else { Event::Signal };
+    thread::spawn(move || signals.forever().try_for_each(|signal| events.send(event(signal))));
+    Ok(())
 }
 
-/// The next signal, or `None` when `deadline` has passed.
-fn next(signals: &Receiver<i32>, deadline: Option<Instant>) -> Option<i32> {
+/// The next event, or `None` when `deadline` has passed.
+fn next(events: &Receiver<Event>, deadline: Option<Instant>) -> Option<Event> {
     match deadline {
-        None => signals.recv().ok(),
-        Some(deadline) => signals.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
+        None => events.recv().ok(),
+        Some(deadline) => events.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok(),
     }
 }

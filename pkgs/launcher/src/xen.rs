@@ -2,6 +2,7 @@
 //!
 //! `xl create -F` stays until the domain has been destroyed. A domain that has shut down is kept (`on_poweroff` and so on say
 //! "preserve") until the launcher has read what it left in the store; only then is it destroyed.
+use crate::console::Console;
 use crate::guest::{Guest, Network};
 use crate::hypervisor::{Ending, Monitor};
 use crate::loops::Device;
@@ -11,7 +12,7 @@ use crate::status::Report;
 use crate::xl::{Xl, read_store};
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -71,12 +72,18 @@ impl Xen {
             }
             Network::Bridge { .. } | Network::None => {}
         }
+        if guest.mtu.is_some() || options.sandbox {
+            return Err(
+                "--mtu and --sandbox are for QEMU: under Xen the bridge decides, and no process runs the guest".into(),
+            );
+        }
         if guest.disks.len() > 26 {
             return Err("a domain has at most 26 disks, xvda to xvdz".into());
         }
         let stem = guest.image.file_stem().unwrap_or_default().to_string_lossy();
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' };
-        let name = format!("{}-{}", stem.chars().take(32).map(plain).collect::<String>(), std::process::id());
+        let unique = || format!("{}-{}", stem.chars().take(32).map(plain).collect::<String>(), std::process::id());
+        let name = options.name.clone().unwrap_or_else(unique);
         Ok(Xen {
             xl: Xl::new(&options.xl),
             guest,
@@ -131,7 +138,7 @@ impl Monitor for Xen {
         self.configuration(self.guest.disks.iter().map(|disk| disk.path.as_path())).trim_end().to_owned()
     }
 
-    fn start(&mut self) -> Result<Child, String> {
+    fn start(&mut self, console: &Arc<Console>) -> Result<Child, String> {
         for disk in &self.guest.disks {
             self.devices.push(Device::of(&disk.path, disk.read_only)?);
         }
@@ -150,8 +157,9 @@ impl Monitor for Xen {
             .map_err(|error| self.xl.missing(&error))?;
         let activity = Arc::new(Activity(Mutex::new(Instant::now())));
         if let Some(output) = child.stdout.take() {
-            let activity = Arc::clone(&activity);
-            self.console = Some(thread::spawn(move || activity.pass_on(output)));
+            let source = Noted { source: output, activity: Arc::clone(&activity) };
+            let console = Arc::clone(console);
+            self.console = Some(thread::spawn(move || console.pass_on(source)));
         }
         if let Some(messages) = child.stderr.take() {
             let (xl, name) = (self.xl.clone(), self.name.clone());
@@ -228,18 +236,21 @@ fn shutdown(line: &str) -> Option<(u32, u32)> {
     Some((domain.parse().ok()?, reason.split_whitespace().next()?.parse().ok()?))
 }
 
-impl Activity {
-    /// Passes on to standard output what `source` gives.
-    fn pass_on(&self, mut source: impl Read) {
-        let mut piece = [0; 4096];
-        while let Ok(count @ 1..) = source.read(&mut piece) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-            let mut output = io::stdout().lock();
-            // Whether anybody reads it does not concern the guest.
-            let _ = output.write_all(piece.get(..count).unwrap_or_default()).and_then(|()| output.flush());
-        }
-    }
+/// A source of which it is noted when it last gave something.
+struct Noted<S> {
+    source: S,
+    activity: Arc<Activity>,
+}
 
+impl<S: Read> Read for Noted<S> {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(piece)?;
+        *self.activity.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        Ok(count)
+    }
+}
+
+impl Activity {
     fn wait_for_silence(&self) {
         let began = Instant::now();
         loop {
@@ -282,6 +293,8 @@ mod tests {
             memory_mib: 16,
             cpus: 1,
             network,
+            mtu: None,
+            vhost: false,
             mac: Some("00:16:3e:00:00:01".into()),
             disks: disks.iter().map(|disk| disk.parse().unwrap()).collect(),
         };

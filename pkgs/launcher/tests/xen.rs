@@ -62,6 +62,8 @@ impl Host {
         Command::new(env!("CARGO_BIN_EXE_rumpkin"))
             .current_dir(folder)
             .env("HOME", folder)
+            .env("XDG_RUNTIME_DIR", folder)
+            .env_remove("RUNTIME_DIRECTORY")
             .env("PATH", path)
             .args(["run", "image", "--hypervisor", "xen"])
             .args(arguments)
@@ -115,10 +117,11 @@ fn without_a_status_the_reason_tells() {
 #[test]
 fn a_stop_is_passed_on() {
     let host = Host::new(&[("next", "0 0x0"), ("status", "exit 143")]);
-    let output = host.stop(&["--memory", "24"]);
+    let output = host.stop(&["--memory", "24", "--name", "web"]);
     assert_eq!(output.status.code(), Some(143), "{}", text(&output.stderr));
     assert_eq!(host.read("calls"), "create\nshutdown\ndestroy\n");
-    assert!(host.read("domain.cfg").contains("\nmemory = 24\n"));
+    let domain = host.read("domain.cfg");
+    assert!(domain.starts_with("name = \"web\"\n") && domain.contains("\nmemory = 24\n"), "{domain}");
 }
 
 #[test]
