@@ -74,7 +74,8 @@ impl Kernel {
         self.process_hooks.push(Box::new(hook));
     }
 
-    /// Adds a file whose content is made at each open; an earlier one of the same path is replaced.
+    /// Adds a file whose content is made at each open, or at the start if a writable file system is mounted on a folder above.
+    /// An earlier one of the same path is replaced.
     pub fn add_generated_file(&mut self, path: &str, content: impl Fn(&Kernel) -> Vec<u8> + Send + Sync + 'static) {
         self.generate_file(path, false, Box::new(content));
     }

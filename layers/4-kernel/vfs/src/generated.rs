@@ -1,6 +1,6 @@
 //! Generated files and the directories made up for them: `/etc/hosts`, `/proc/meminfo`, mount points.
 
-use crate::inode::Inode;
+use crate::inode::{Inode, New};
 use alloc::{
     sync::{Arc, Weak},
     vec::Vec,
@@ -110,6 +110,11 @@ impl Generated {
         }
     }
 
+    /// What is at a path from here.
+    pub fn descendant(&self, path: &str) -> Option<&Generated> {
+        path.split('/').filter(|name| !name.is_empty()).try_fold(self, |at, name| Some(&**at.child(name.as_bytes())?))
+    }
+
     /// The entries of a directory, in order.
     pub fn children(&self) -> &[(Vec<u8>, Arc<Generated>)] {
         match &self.content {
@@ -135,6 +140,26 @@ impl Generated {
             Content::File { .. } => general::S_IFREG | 0o444,
         };
         read_only_stat(device, self.number, mode, self.time)
+    }
+
+    /// Puts the files of a folder into a file system that lies over it, as files of its own that only root can read.
+    pub fn copy_to(&self, kernel: &Kernel, over: &dyn Inode) -> Result<(), Errno> {
+        for (name, child) in self.children() {
+            let Content::File { .. } = child.content else {
+                child.copy_to(kernel, &*over.create(name, New::Directory(0o755))?)?;
+                continue;
+            };
+            let file = over.create(name, New::File(0o400))?;
+            let content = child.content(kernel)?;
+            let mut rest = content.as_slice();
+            while !rest.is_empty() {
+                let position = content.len().saturating_sub(rest.len()) as u64;
+                if file.write(position, &mut rest)? == 0 {
+                    return Err(Errno::ENOSPC);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The content of a file, made now. `EISDIR` for a directory.

@@ -149,7 +149,13 @@ impl Tree {
         for path in TEMPORARY {
             let permissions = if path == "/run" { 0o755 } else { 0o1777 };
             tree.mount_at(kernel, "tmpfs", path, 0x0102_1994, Some(limit.clone()), |device| {
-                Tmpfs::new(device, limit.clone(), permissions)
+                let top = Tmpfs::new(device, limit.clone(), permissions);
+                if let Some(folder) = generated.descendant(path)
+                    && let Err(error) = folder.copy_to(kernel, &*top)
+                {
+                    log::error!("{path} is incomplete: {error:?}");
+                }
+                top
             });
         }
         tree

@@ -37,6 +37,15 @@ fn generated_files_lie_over_the_image() {
 }
 
 #[test]
+fn generated_files_on_a_temporary_file_system_are_its_own() {
+    let guest = Guest::new();
+    assert_eq!(guest.content("/run/secrets/deep/key").unwrap(), [7; 5000]);
+    let stat = guest.stat("/run/secrets/deep/key").unwrap();
+    assert_eq!((stat.mode, stat.size), (general::S_IFREG | 0o400, 5000));
+    assert_eq!(guest.list("/run/secrets").unwrap(), [".", "..", "deep"]);
+}
+
+#[test]
 fn large_directory_is_listed_and_searched() {
     let guest = Guest::new();
     assert_eq!(guest.list("/many").unwrap().len(), 302);

@@ -158,6 +158,7 @@ impl Guest {
         kernel.add_stand_in_file("/etc/hosts", |_| b"generated\n".to_vec());
         kernel.add_stand_in_file("/etc/hostname", |kernel| kernel.config.hostname.clone().into_bytes());
         kernel.add_generated_file("/made/up/file", |_| b"made up\n".to_vec());
+        kernel.add_generated_file("/run/secrets/deep/key", |_| vec![7; 5000]);
         let kernel = Arc::new(kernel);
         kernel.start();
         let program = Program {
