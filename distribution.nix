@@ -20,6 +20,8 @@ let
       ;
   };
 
+  module = import ./modules { inherit world tools apps; };
+
   # The checks, as a list of parts with a name each.
   parts = import ./tests {
     inherit
@@ -27,6 +29,7 @@ let
       layers
       apps
       tools
+      module
       mkUnikernel
       mkProgram
       ;
@@ -83,6 +86,9 @@ in
 
   # How to make an image of one's own program: `mkUnikernel { name = "mine"; program = …; }`.
   lib = { inherit mkUnikernel; };
+
+  # `services.unikernels.<name>`: deployment by NixOS (docs/module.md).
+  nixosModules.default = module;
 
   overlays.default = _: _: {
     rumpkin = {

@@ -4,6 +4,7 @@
   layers,
   apps,
   tools,
+  module,
   mkUnikernel,
   mkProgram,
 }:
@@ -80,6 +81,17 @@ in
       } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel.debug | awk -f ${./kernel-code.awk} | tee $out";
       platform-choice = import ./platforms.nix { inherit world tools apps mkUnikernel; };
       reproducible = import ./reproducible.nix { inherit world layers apps; };
+    };
+  }
+  {
+    part = "module";
+    checks = import ./module {
+      inherit
+        world
+        tools
+        apps
+        module
+        ;
     };
   }
   {

@@ -165,6 +165,7 @@ in
         ln -s ${kernel.modules or kernel}/lib/modules/${kernel.modDirVersion}/kernel $out/modules
       '';
     };
+  nixpkgsLib = inputs.nixpkgs + "/lib";
 
   devShell = pkgs.mkShell {
     packages = [

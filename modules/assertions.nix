@@ -1,0 +1,118 @@
+# What cannot work, said before it is built: clashes between unikernels, and options that contradict each other.
+{ config, lib, ... }:
+let
+  unikernels = lib.filterAttrs (_: unikernel: unikernel.enable) config.services.unikernels;
+  named = lib.mapAttrsToList (name: unikernel: { inherit name unikernel; }) unikernels;
+
+  # An assertion about each unikernel.
+  each = holds: message: map ({ name, unikernel }: {
+    assertion = holds unikernel;
+    message = "services.unikernels.${name}: ${message unikernel}";
+  }) named;
+
+  # Things that some unikernels have, each with whose it is: `{ name, … }`.
+  collect = get: lib.concatMap ({ name, unikernel }: map (thing: thing // { inherit name; }) (get unikernel)) named;
+
+  # No two of them may clash.
+  distinct =
+    things: clash: message:
+    lib.imap0 (index: thing: {
+      assertion = !(lib.any (clash thing) (lib.drop (index + 1) things));
+      message = "services.unikernels.${thing.name}: ${
+        message thing (lib.findFirst (clash thing) thing (lib.drop (index + 1) things))
+      }";
+    }) things;
+
+  forwards = collect (unikernel: lib.concatMap (interface: interface.forwardPorts) unikernel.interfaces);
+  anywhere = forward: forward.address == "0.0.0.0";
+  onOnePort =
+    one: other:
+    one.protocol == other.protocol
+    && one.host == other.host
+    && (one.address == other.address || anywhere one || anywhere other);
+
+  withMac = collect (unikernel: lib.filter (interface: interface.mac != null) unikernel.interfaces);
+  taps = collect (unikernel: lib.filter (interface: interface.type == "tap" && interface.device != null) unikernel.interfaces);
+
+  place = unikernel: path: if lib.hasPrefix "/" path then path else "${unikernel.stateDir}/${path}";
+  disks = collect (
+    unikernel: map (disk: disk // { path = place unikernel disk.path; }) unikernel.disks
+  );
+
+  allInterfaces = test: unikernel: lib.all test unikernel.interfaces;
+  onQemu = unikernel: unikernel.hypervisor == "qemu";
+  readyPort =
+    unikernel:
+    if unikernel.ready != null && lib.hasPrefix "tcp:" unikernel.ready then lib.removePrefix "tcp:" unikernel.ready else null;
+in
+{
+  config.assertions =
+    (map ({ name, ... }: {
+      assertion = builtins.match "[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}" name != null;
+      message = "services.unikernels.\"${name}\": a name has at most 64 letters, digits, hyphens, points and underscores, and begins with a letter or digit";
+    }) named)
+    ++ each (unikernel: (unikernel.image == null) != (unikernel.app == null)) (_: "give either `image` or `app`, not both or none")
+    ++ each (unikernel: builtins.length unikernel.interfaces <= 1) (_: "a guest has one interface for now: leave one in `interfaces`")
+    ++ each (allInterfaces (interface: (interface.type == "user") == (interface.device == null))) (
+      _: "an interface of type tap or bridge needs the name of that in `device`, and one of type user has none"
+    )
+    ++ each (allInterfaces (interface: interface.forwardPorts == [ ] || interface.type == "user")) (
+      _: "`forwardPorts` is of interfaces of type user; on a tap or bridge the guest has its own address"
+    )
+    ++ each (allInterfaces (interface: !interface.vhost || interface.type != "user")) (
+      _: "`vhost` needs an interface of type tap or bridge"
+    )
+    ++ each (unikernel: onQemu unikernel || config.virtualisation.xen.enable or false) (
+      _: "hypervisor xen needs a Xen host: set virtualisation.xen.enable, or hypervisor = \"qemu\""
+    )
+    ++ each (unikernel: onQemu unikernel || allInterfaces (interface: interface.type == "bridge") unikernel) (
+      _: "Xen puts guests on bridges: give interfaces of type bridge"
+    )
+    ++ each
+      (
+        unikernel:
+        onQemu unikernel
+        || allInterfaces (interface: interface.mtu == null && !interface.vhost) unikernel && unikernel.cpuAffinity == null && unikernel.groups == [ ]
+      )
+      (_: "`mtu`, `vhost`, `cpuAffinity` and `groups` are for QEMU and have no effect on Xen")
+    ++ each
+      (
+        unikernel:
+        !unikernel.openFirewall
+        || lib.any (interface: lib.any (forward: !lib.hasPrefix "127." forward.address) interface.forwardPorts) unikernel.interfaces
+      )
+      (_: "`openFirewall` opens nothing: no port in `forwardPorts` has an address that others reach, such as 0.0.0.0")
+    ++ each
+      (
+        unikernel:
+        readyPort unikernel == null
+        || !onQemu unikernel
+        || lib.any (
+          interface:
+          interface.type != "user"
+          || lib.any (forward: forward.protocol == "tcp" && toString forward.guest == readyPort unikernel) interface.forwardPorts
+        ) unikernel.interfaces
+      )
+      (unikernel: "`ready` waits for the guest's port ${toString (readyPort unikernel)}, to which no port in `forwardPorts` leads")
+    ++ each
+      (
+        unikernel:
+        readyPort unikernel == null
+        || allInterfaces (
+          interface: interface.type == "user" || interface.address != null && interface.address != "dhcp"
+        ) unikernel
+      )
+      (_: "`ready` with a port needs the guest's `address`; without one, wait for a line of its console")
+    ++ distinct forwards onOnePort (
+      forward: other: "the host's ${forward.protocol} port ${toString forward.host} is also forwarded to ${other.name}"
+    )
+    ++ distinct withMac (one: other: lib.toLower one.mac == lib.toLower other.mac) (
+      interface: other: "${other.name} has the same hardware address ${interface.mac}"
+    )
+    ++ distinct taps (one: other: one.device == other.device) (
+      interface: other: "${other.name} is on the same tap ${interface.device}; a tap carries one guest, a bridge several"
+    )
+    ++ distinct disks (one: other: one.path == other.path && !(one.readOnly && other.readOnly)) (
+      disk: other: "${other.name} uses the disk ${disk.path}, too; that is safe only if both have readOnly"
+    );
+}

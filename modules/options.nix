@@ -1,0 +1,333 @@
+# The options of `services.unikernels.<name>`; docs/module.md is made of them.
+{ tools, apps }:
+{ lib, pkgs, ... }:
+let
+  inherit (lib) mkOption types;
+  port = types.ints.between 1 65535;
+
+  forward.options = {
+    protocol = mkOption {
+      type = types.enum [
+        "tcp"
+        "udp"
+      ];
+      default = "tcp";
+      example = "udp";
+      description = "The protocol.";
+    };
+    address = mkOption {
+      type = types.str;
+      default = "127.0.0.1";
+      example = "0.0.0.0";
+      description = "The host's IPv4 address on which the port is open.";
+    };
+    host = mkOption {
+      type = port;
+      example = 8080;
+      description = "The host's port.";
+    };
+    guest = mkOption {
+      type = port;
+      example = 80;
+      description = "The guest's port.";
+    };
+  };
+
+  interface.options = {
+    type = mkOption {
+      type = types.enum [
+        "user"
+        "tap"
+        "bridge"
+      ];
+      default = "user";
+      example = "bridge";
+      description = ''
+        What the interface is attached to: QEMU's own network, an existing tap interface, or an existing bridge. Xen has bridges alone.
+      '';
+    };
+    forwardPorts = mkOption {
+      type = types.listOf (types.submodule forward);
+      default = [ ];
+      example = [
+        {
+          address = "0.0.0.0";
+          host = 80;
+          guest = 80;
+        }
+      ];
+      description = "Ports of the host that lead into the guest. Of QEMU's own network alone.";
+    };
+    device = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "br0";
+      description = "The name of the tap interface or bridge.";
+    };
+    mac = mkOption {
+      type = types.nullOr (types.strMatching "([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}");
+      default = null;
+      example = "52:54:00:00:00:01";
+      description = "The guest's hardware address. By default one is made from the tap's name, or chosen by Xen.";
+    };
+    address = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "10.0.0.2/24";
+      description = "The guest's address with its prefix, or `dhcp`. By default what the image says.";
+    };
+    gateway = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "10.0.0.1";
+      description = "The guest's default router.";
+    };
+    nameservers = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "10.0.0.1" ];
+      description = "The guest's name servers.";
+    };
+    mtu = mkOption {
+      type = types.nullOr (types.ints.between 576 9000);
+      default = null;
+      example = 9000;
+      description = "The largest packet, in bytes. For QEMU.";
+    };
+    vhost = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "Have the host's kernel move the packets of a tap or bridge. For QEMU.";
+    };
+  };
+
+  disk.options = {
+    path = mkOption {
+      type = types.str;
+      example = "/dev/vg/web";
+      description = "A block device or a raw image file; a path that is not absolute begins in `stateDir`.";
+    };
+    readOnly = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "The guest cannot write to it.";
+    };
+  };
+
+  unikernel =
+    { name, ... }:
+    {
+      options = {
+        enable = mkOption {
+          type = types.bool;
+          default = true;
+          example = false;
+          description = "Whether there is a service for this unikernel.";
+        };
+        autoStart = mkOption {
+          type = types.bool;
+          default = true;
+          example = false;
+          description = "Start it when the machine starts.";
+        };
+        image = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          example = lib.literalExpression "rumpkin.lib.mkUnikernel { name = \"web\"; program = …; }";
+          description = "The image. Give this or `app`.";
+        };
+        app = mkOption {
+          type = types.nullOr (types.enum (builtins.attrNames apps));
+          default = null;
+          example = "httpd";
+          description = "One of the images that come with the distribution.";
+        };
+        args = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          example = [
+            "--root"
+            "/srv/www"
+          ];
+          description = "The program's arguments, if they are to be others than the image's. Every user of the host can read them.";
+        };
+        env = mkOption {
+          type = types.attrsOf types.str;
+          default = { };
+          example = {
+            RUST_LOG = "info";
+          };
+          description = "Variables in the program's environment. Every user of the host can read them: for secrets there are `credentials`.";
+        };
+        hypervisor = mkOption {
+          type = types.enum [
+            "qemu"
+            "xen"
+          ];
+          default = "qemu";
+          example = "xen";
+          description = "What runs the guest.";
+        };
+        package = mkOption {
+          type = types.package;
+          default = tools;
+          defaultText = lib.literalExpression "rumpkin.packages.x86_64-linux.tools";
+          example = lib.literalExpression "rumpkin.packages.x86_64-linux.tools";
+          description = "The package with the launcher `rumpkin`.";
+        };
+        qemu = mkOption {
+          type = types.package;
+          default = pkgs.qemu_kvm;
+          defaultText = lib.literalExpression "pkgs.qemu_kvm";
+          example = lib.literalExpression "pkgs.qemu_test";
+          description = "The package with QEMU.";
+        };
+        memory = mkOption {
+          type = types.ints.between 1 1048576;
+          default = 64;
+          example = 256;
+          description = "Memory of the guest, in MiB.";
+        };
+        machine = mkOption {
+          type = types.enum [
+            "microvm"
+            "q35"
+            "pc"
+          ];
+          default = "microvm";
+          example = "q35";
+          description = "Type of QEMU's machine.";
+        };
+        accel = mkOption {
+          type = types.enum [
+            "auto"
+            "kvm"
+            "tcg"
+          ];
+          default = "auto";
+          example = "kvm";
+          description = "How QEMU runs instructions: by KVM, in software (`tcg`), or by KVM where it works. With `kvm` the process can be kept from making code.";
+        };
+        cpuAffinity = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "0-3";
+          description = "The processors of the host that it may use, as in systemd's `CPUAffinity=`. For QEMU.";
+        };
+        interfaces = mkOption {
+          type = types.listOf (types.submodule interface);
+          default = [ ];
+          example = [
+            {
+              type = "bridge";
+              device = "br0";
+              address = "10.0.0.2/24";
+            }
+          ];
+          description = "The guest's network interfaces; one for now. Without any, QEMU's own network lets the guest out and nobody in, and Xen gives it none.";
+        };
+        openFirewall = mkOption {
+          type = types.bool;
+          default = false;
+          example = true;
+          description = "Open the host's firewall for `forwardPorts`.";
+        };
+        hostname = mkOption {
+          type = types.nullOr types.str;
+          default = name;
+          defaultText = lib.literalExpression "<name>";
+          example = "web";
+          description = "The guest's host name; null for the image's.";
+        };
+        disks = mkOption {
+          type = types.listOf (types.submodule disk);
+          default = [ ];
+          example = [ { path = "/dev/vg/web"; } ];
+          description = "The guest's disks: /dev/vda and so on, in this order.";
+        };
+        credentials = mkOption {
+          type = types.attrsOf (types.strMatching "/.*");
+          default = { };
+          example = {
+            key = "/run/keys/web";
+          };
+          description = "Secrets: files in the guest's /run/credentials, by name, and the files of the host that systemd reads them from at start.";
+        };
+        groups = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          example = [ "disk" ];
+          description = "Groups of the host that QEMU's process belongs to, for its disks.";
+        };
+        ready = mkOption {
+          type = types.nullOr (types.strMatching "tcp:[0-9]+|line:.+");
+          default = null;
+          example = "tcp:80";
+          description = "When the service counts as started: `tcp:PORT`, a port of the guest answers; `line:TEXT`, its console shows the text; null, at once.";
+        };
+        restart = mkOption {
+          type = types.enum [
+            "no"
+            "always"
+            "on-failure"
+            "on-abnormal"
+          ];
+          default = "on-failure";
+          example = "always";
+          description = "When it is started again after its end, as in systemd's `Restart=`.";
+        };
+        startTimeout = mkOption {
+          type = types.ints.unsigned;
+          default = 90;
+          example = 30;
+          description = "Seconds until it must be ready.";
+        };
+        stopTimeout = mkOption {
+          type = types.ints.unsigned;
+          default = 10;
+          example = 60;
+          description = "Seconds that the program has after SIGTERM, before it is killed.";
+        };
+        extraArgs = mkOption {
+          type = types.attrsOf types.anything;
+          default = { };
+          example = {
+            cpus = 2;
+          };
+          description = "Further options of `rumpkin run`, by their long names (docs/launcher.md). They go before what the other options say.";
+        };
+        restartIfChanged = mkOption {
+          type = types.bool;
+          default = true;
+          example = false;
+          description = "Restart it when a new system is switched to in which it is another one.";
+        };
+        stateDir = mkOption {
+          type = types.strMatching "/var/lib/.+";
+          default = "/var/lib/rumpkin/${name}";
+          defaultText = lib.literalExpression "\"/var/lib/rumpkin/<name>\"";
+          example = "/var/lib/web";
+          description = "Its folder on the host, the only one that it can write to.";
+        };
+      };
+    };
+in
+{
+  options.services.unikernels = mkOption {
+    type = types.attrsOf (types.submodule unikernel);
+    default = { };
+    example = lib.literalExpression ''
+      {
+        web = {
+          app = "httpd";
+          ready = "tcp:80";
+          interfaces = [ { forwardPorts = [ { address = "0.0.0.0"; host = 80; guest = 80; } ]; } ];
+          openFirewall = true;
+        };
+      }
+    '';
+    description = "Unikernels to run on this machine, by name. Each is the service unikernel-<name>.";
+  };
+}

@@ -1,0 +1,247 @@
+# What the module says to good and bad configurations, as lines "ok NAME" and "not ok NAME: …".
+{ lib, evaluate }:
+let
+  web = {
+    app = "httpd";
+  };
+  forward = host: { inherit host; guest = 80; };
+  user = ports: { interfaces = [ { forwardPorts = ports; } ]; };
+  on = type: device: { interfaces = [ { inherit type device; } ]; };
+
+  line = name: holds: seen: if holds then "ok ${name}" else "not ok ${name}: ${builtins.toJSON seen}";
+
+  # Each assertion, and a configuration that breaks it and no other: what its message must contain.
+  broken = {
+    "a name that is none" = {
+      unikernels."a b" = web;
+      message = "a name has at most 64 letters";
+    };
+    "neither image nor app" = {
+      unikernels.web = { };
+      message = "services.unikernels.web: give either `image` or `app`";
+    };
+    "image and app" = {
+      unikernels.web = web // { image = "/i"; };
+      message = "give either `image` or `app`";
+    };
+    "two interfaces" = {
+      unikernels.web = web // { interfaces = [ { } { } ]; };
+      message = "one interface for now";
+    };
+    "a tap without a name" = {
+      unikernels.web = web // { interfaces = [ { type = "tap"; } ]; };
+      message = "needs the name of that in `device`";
+    };
+    "a user network with a name" = {
+      unikernels.web = web // { interfaces = [ { device = "br0"; } ]; };
+      message = "one of type user has none";
+    };
+    "ports into a bridge" = {
+      unikernels.web = web // {
+        interfaces = [
+          {
+            type = "bridge";
+            device = "br0";
+            forwardPorts = [ (forward 8080) ];
+          }
+        ];
+      };
+      message = "`forwardPorts` is of interfaces of type user";
+    };
+    "vhost without a tap" = {
+      unikernels.web = web // { interfaces = [ { vhost = true; } ]; };
+      message = "`vhost` needs";
+    };
+    "Xen without a Xen host" = {
+      unikernels.web = web // { hypervisor = "xen"; };
+      message = "needs a Xen host";
+    };
+    "a user network under Xen" = {
+      xen = true;
+      unikernels.web = web // { hypervisor = "xen"; interfaces = [ { } ]; };
+      message = "Xen puts guests on bridges";
+    };
+    "QEMU's options under Xen" = {
+      xen = true;
+      unikernels.web = web // { hypervisor = "xen"; cpuAffinity = "0"; };
+      message = "are for QEMU";
+    };
+    "a firewall opened for nothing" = {
+      unikernels.web = web // user [ (forward 8080) ] // { openFirewall = true; };
+      message = "`openFirewall` opens nothing";
+    };
+    "readiness by a port that nothing leads to" = {
+      unikernels.web = web // user [ (forward 8080) ] // { ready = "tcp:81"; };
+      message = "waits for the guest's port 81";
+    };
+    "readiness by a port of an unknown address" = {
+      unikernels.web = web // on "bridge" "br0" // { ready = "tcp:80"; };
+      message = "needs the guest's `address`";
+    };
+    "one port twice" = {
+      unikernels.a = web // user [ (forward 8080) ];
+      unikernels.b = web // user [ (forward 8080 // { address = "0.0.0.0"; }) ];
+      message = "services.unikernels.a: the host's tcp port 8080 is also forwarded to b";
+    };
+    "one hardware address twice" = {
+      unikernels.a = web // { interfaces = [ { mac = "52:54:00:00:00:0a"; } ]; };
+      unikernels.b = web // { interfaces = [ { mac = "52:54:00:00:00:0A"; } ]; };
+      message = "b has the same hardware address";
+    };
+    "one tap twice" = {
+      unikernels.a = web // on "tap" "t";
+      unikernels.b = web // on "tap" "t";
+      message = "b is on the same tap t";
+    };
+    "one disk twice" = {
+      unikernels.a = web // { disks = [ { path = "/dev/x"; readOnly = true; } ]; };
+      unikernels.b = web // { disks = [ { path = "/dev/x"; } ]; };
+      message = "b uses the disk /dev/x";
+    };
+  };
+
+  breaks =
+    name:
+    {
+      message,
+      unikernels,
+      xen ? false,
+    }:
+    let
+      inherit (evaluate { inherit unikernels xen; }) failures;
+    in
+    line "refused: ${name}" (builtins.length failures == 1 && lib.hasInfix message (builtins.head failures)) failures;
+
+  # Configurations that look like those and are right.
+  right = {
+    "nothing" = { };
+    "a program of the distribution" = { inherit web; };
+    "what is switched off cannot clash" = {
+      a = web // user [ (forward 8080) ];
+      b = web // user [ (forward 8080) ] // { enable = false; };
+    };
+    "one port of two protocols and addresses" = {
+      a = web // user [ (forward 53) (forward 53 // { protocol = "udp"; }) ];
+      b = web // user [ (forward 53 // { address = "127.0.0.2"; }) ];
+    };
+    "one disk read by two" = {
+      a = web // { disks = [ { path = "/dev/x"; readOnly = true; } ]; };
+      b = web // { disks = [ { path = "/dev/x"; readOnly = true; } ]; };
+    };
+    "one name of image files in two folders" = {
+      a = web // { disks = [ { path = "x"; } ]; };
+      b = web // { disks = [ { path = "x"; } ]; };
+    };
+    "two on a bridge" = {
+      a = web // on "bridge" "br0";
+      b = web // on "bridge" "br0";
+    };
+  };
+
+  accepted =
+    name: unikernels:
+    let
+      inherit (evaluate { inherit unikernels; }) failures;
+    in
+    line "accepted: ${name}" (failures == [ ]) failures;
+
+  # Values of the wrong type or range.
+  wrong = {
+    "memory of nothing" = { memory = 0; };
+    "memory in words" = { memory = "64M"; };
+    "an unknown app" = { app = "emacs"; };
+    "an unknown hypervisor" = { hypervisor = "kvm"; };
+    "an unknown option" = { cpus = 2; };
+    "a port out of range" = user [ { host = 65536; guest = 80; } ];
+    "a malformed hardware address" = { interfaces = [ { mac = "52:54:00"; } ]; };
+    "a packet size out of range" = { interfaces = [ { mtu = 100; } ]; };
+    "an unknown condition" = { ready = "http:80"; };
+    "a secret with a relative path" = { credentials.key = "key"; };
+    "a state folder elsewhere" = { stateDir = "/srv/web"; };
+  };
+
+  # Whether such options are of the right types.
+  taken =
+    options:
+    let
+      made = (evaluate { unikernels.web = web // options; }).config.services.unikernels.web;
+      plain = builtins.removeAttrs made [
+        "package"
+        "qemu"
+      ];
+    in
+    (builtins.tryEval (builtins.deepSeq plain true)).success;
+  rejected = name: options: line "wrong type: ${name}" (!taken options) "it was taken";
+
+  # What it sets beside the units.
+  full = evaluate {
+    unikernels = {
+      web =
+        web
+        // user [
+          (forward 80 // { address = "0.0.0.0"; })
+          (forward 8080)
+          (forward 53 // { protocol = "udp"; address = "0.0.0.0"; })
+        ]
+        // { openFirewall = true; };
+      db = web // {
+        autoStart = false;
+        restartIfChanged = false;
+        interfaces = [ { type = "tap"; device = "t"; vhost = true; } ];
+      };
+      off = web // { enable = false; };
+    };
+  };
+  onXen = evaluate {
+    xen = true;
+    unikernels.dom = web // on "bridge" "br0" // { hypervisor = "xen"; disks = [ { path = "d"; } ]; };
+  };
+  # Two definitions are merged.
+  merged = evaluate {
+    unikernels = lib.mkMerge [
+      { web = web // { env.A = "1"; memory = lib.mkDefault 32; }; }
+      { web = { env.B = "2"; memory = 128; }; }
+    ];
+  };
+
+  set =
+    name: seen: expected:
+    line "set: ${name}" (seen == expected) seen;
+in
+lib.mapAttrsToList breaks broken
+++ lib.mapAttrsToList accepted right
+++ lib.mapAttrsToList rejected wrong
+++ [
+  (set "right types" (taken { memory = 1; ready = "tcp:80"; credentials.key = "/key"; }) true)
+  (set "services" (builtins.attrNames full.config.systemd.services) [
+    "unikernel-db"
+    "unikernel-web"
+  ])
+  (set "one unit for each" (builtins.length full.config.systemd.packages) 2)
+  (set "start with the machine" full.config.systemd.services.unikernel-web.wantedBy [ "multi-user.target" ])
+  (set "no start with the machine" full.config.systemd.services.unikernel-db.wantedBy [ ])
+  (set "no restart on change" full.config.systemd.services.unikernel-db.restartIfChanged false)
+  (set "drop-in" full.config.systemd.services.unikernel-web.overrideStrategy "asDropin")
+  (set "open TCP ports" full.config.networking.firewall.allowedTCPPorts [ 80 ])
+  (set "open UDP ports" full.config.networking.firewall.allowedUDPPorts [ 53 ])
+  (set "kernel modules" full.config.boot.kernelModules [
+    "tun"
+    "vhost_net"
+  ])
+  (set "Xen's daemons" onXen.config.systemd.services.unikernel-dom.requires [
+    "xenstored.service"
+    "xenconsoled.service"
+  ])
+  (set "Xen's programs" onXen.config.systemd.services.unikernel-dom.path [
+    "/xen"
+    "/util-linux"
+  ])
+  (set "Xen's modules" onXen.config.boot.kernelModules [ "loop" ])
+  (set "merged variables" merged.config.services.unikernels.web.env {
+    A = "1";
+    B = "2";
+  })
+  (set "merged memory" merged.config.services.unikernels.web.memory 128)
+  (set "default host name" merged.config.services.unikernels.web.hostname "web")
+  (set "default folder" merged.config.services.unikernels.web.stateDir "/var/lib/rumpkin/web")
+]

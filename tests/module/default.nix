@@ -1,0 +1,68 @@
+# Evaluates the NixOS module: types, defaults, every assertion, what it sets, the units that it makes, its documentation.
+#
+# This takes the `lib` folder of a nixpkgs tree, which the world gives (worlds/README.md); without one the checks say so and
+# pass. NixOS's own options (systemd, networking, …) are stubs here, and so are its packages.
+{
+  world,
+  tools,
+  apps,
+  module,
+}:
+let
+  library = world.nixpkgsLib or null;
+  lib = import library;
+  evaluate = import ./evaluate.nix {
+    inherit
+      lib
+      world
+      tools
+      apps
+      module
+      ;
+  };
+  cases = import ./cases.nix { inherit lib evaluate; };
+  units = import ./units.nix { inherit lib world evaluate; };
+  documentation = import ./documentation.nix { inherit lib evaluate; };
+
+  skipped =
+    name:
+    world.run { inherit name; } ''
+      echo "skipped: there is no nixpkgs library here; name one in NIXPKGS_LIB, and give nix --impure" | tee $out
+    '';
+  check = name: made: if library == null then skipped name else made;
+in
+{
+  module-evaluation = check "module-evaluation" (
+    world.run
+      {
+        name = "module-evaluation";
+        env = {
+          report = builtins.concatStringsSep "\n" cases + "\n";
+          passAsFile = [ "report" ];
+        };
+      }
+      ''
+        cat $reportPath
+        ! grep '^not ok' $reportPath
+        grep -c '^ok' $reportPath > $out
+      ''
+  );
+
+  module-units = check "module-units" units;
+
+  module-documentation = check "module-documentation" (
+    world.run
+      {
+        name = "module-documentation";
+        env = {
+          inherit documentation;
+          passAsFile = [ "documentation" ];
+        };
+      }
+      ''
+        # To bring the page up to date: nix eval --impure --raw FLAKE#legacyPackages.SYSTEM.checks.module-documentation.documentation
+        diff -u ${../../docs/module.md} $documentationPath
+        touch $out
+      ''
+  );
+}
