@@ -40,7 +40,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./bench/run} ${./bench/xen.sh} ${./xen/dom0}/* $(grep -l '^#!' ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate}; touch $out";
+      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./bench/run} ${./systemd/suite} ${./systemd/init} ${./bench/xen.sh} ${./xen/dom0}/* $(grep -l '^#!' ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate}; touch $out";
     };
   }
   {
@@ -93,6 +93,10 @@ in
         module
         ;
     };
+  }
+  {
+    part = "services";
+    checks = if world ? systemd then import ./systemd { inherit world tools apps; } else { };
   }
   {
     part = "boots";

@@ -55,6 +55,7 @@ let
   bindgen = import ./bindgen.nix context;
   xen = import ./xen.nix context;
   wrk = import ./wrk.nix context;
+  systemd = import ./systemd.nix context;
 in
 {
   inherit
@@ -68,6 +69,7 @@ in
     bindgen
     xen
     wrk
+    systemd
     ;
   name = "debian";
   busybox = "${seeds.busybox}/busybox";
