@@ -20,6 +20,16 @@ let
       ;
   };
 
+  buildRustProgram = import ./pkgs/buildRustProgram.nix { inherit world; };
+  bootTest = import ./pkgs/imageTest.nix {
+    bootTest = import ./pkgs/bootTest.nix {
+      inherit world tools;
+      judge = import ./pkgs/judge.nix { inherit mkProgram; };
+    };
+  };
+  # For users' flakes.
+  lib = { inherit mkUnikernel buildRustProgram bootTest; };
+
   module = import ./modules { inherit world tools apps; };
 
   # The checks, as a list of parts with a name each.
@@ -30,6 +40,7 @@ let
       apps
       tools
       module
+      lib
       mkUnikernel
       mkProgram
       ;
@@ -84,8 +95,15 @@ in
     chmod +x $out/bin/format
   '';
 
-  # How to make an image of one's own program: `mkUnikernel { name = "mine"; program = …; }`.
-  lib = { inherit mkUnikernel; };
+  # How to make an image of one's own program: `mkUnikernel { name = "mine"; program = …; }`, which
+  # `buildRustProgram { name = "mine"; src = ./.; }` may build and `bootTest` boots.
+  inherit lib;
+
+  # `nix flake init -t …`: a flake with a Rust program of one's own.
+  templates.default = {
+    path = ./templates/default;
+    description = "A Rust program as a unikernel, with a boot test and a deployment";
+  };
 
   # `services.unikernels.<name>`: deployment by NixOS (docs/module.md).
   nixosModules.default = module;

@@ -9,14 +9,7 @@
   mkProgram,
 }:
 let
-  judge = mkProgram {
-    name = "boottest";
-    members = [
-      "tests/boot"
-      "pkgs/bake"
-      "pkgs/format"
-    ];
-  };
+  judge = import ../pkgs/judge.nix { inherit mkProgram; };
   bootTest = import ../pkgs/bootTest.nix { inherit world tools judge; };
 
   xenTest = import ./xen/xenTest.nix { inherit world tools judge; };

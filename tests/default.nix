@@ -5,6 +5,7 @@
   apps,
   tools,
   module,
+  lib,
   mkUnikernel,
   mkProgram,
 }:
@@ -24,6 +25,13 @@ let
       mkUnikernel
       mkProgram
       ;
+  };
+
+  template = import ./templateOutputs.nix {
+    rumpkin = {
+      inherit lib;
+      nixosModules.default = module;
+    };
   };
 
   packages = paths: toString (map (path: "-p ${workspace.packageName path}") paths);
@@ -91,7 +99,15 @@ in
         tools
         apps
         module
+        template
         ;
+    };
+  }
+  {
+    part = "template";
+    checks = import ./template.nix {
+      inherit world;
+      outputs = template;
     };
   }
   {

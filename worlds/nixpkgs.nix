@@ -13,7 +13,7 @@ let
     extensions = toolchain.components;
   };
   craneLib = (inputs.crane.mkLib pkgs).overrideToolchain (_: rust);
-  vendor = craneLib.vendorCargoDeps { cargoLock = ../Cargo.lock; };
+  vendor = lock: craneLib.vendorCargoDeps { cargoLock = lock; };
 
   gcc = pkgs.symlinkJoin {
     name = "gcc-and-musl-gcc";
@@ -79,6 +79,7 @@ let
       name,
       source,
       script,
+      lock ? ../Cargo.lock,
       tools ? [ ],
       env ? { },
       below ? [ ],
@@ -100,7 +101,7 @@ let
         postUnpack = ''
           mv $sourceRoot ws
           sourceRoot=ws
-          ln -s $(find ${vendor}/ -mindepth 1 -maxdepth 1 -not -name config.toml) vendor
+          ln -s $(find ${vendor lock}/ -mindepth 1 -maxdepth 1 -not -name config.toml) vendor
         '';
         postPatch = ''
           cp ${source.workspace} Cargo.toml

@@ -1,5 +1,9 @@
 # What the module says to good and bad configurations, as lines "ok NAME" and "not ok NAME: …".
-{ lib, evaluate }:
+{
+  lib,
+  evaluate,
+  template,
+}:
 let
   web = {
     app = "httpd";
@@ -196,6 +200,11 @@ let
     xen = true;
     unikernels.dom = web // on "bridge" "br0" // { hypervisor = "xen"; disks = [ { path = "d"; } ]; };
   };
+  # The template's deployment imports this module, too.
+  deployed = evaluate {
+    unikernels = { };
+    modules = [ template.nixosModules.default ];
+  };
   # Two definitions are merged.
   merged = evaluate {
     unikernels = lib.mkMerge [
@@ -237,6 +246,9 @@ lib.mapAttrsToList breaks broken
     "/util-linux"
   ])
   (set "Xen's modules" onXen.config.boot.kernelModules [ "loop" ])
+  (set "the template's deployment" deployed.failures [ ])
+  (set "the template's port" deployed.config.networking.firewall.allowedTCPPorts [ 80 ])
+  (set "the template's image" "${deployed.config.services.unikernels.greeter.image}" "${template.packages.x86_64-linux.default}")
   (set "merged variables" merged.config.services.unikernels.web.env {
     A = "1";
     B = "2";

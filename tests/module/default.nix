@@ -7,6 +7,8 @@
   tools,
   apps,
   module,
+  # The outputs of the template's flake.
+  template,
 }:
 let
   library = world.nixpkgsLib or null;
@@ -20,7 +22,7 @@ let
       module
       ;
   };
-  cases = import ./cases.nix { inherit lib evaluate; };
+  cases = import ./cases.nix { inherit lib evaluate template; };
   units = import ./units.nix { inherit lib world evaluate; };
   documentation = import ./documentation.nix { inherit lib evaluate; };
 

@@ -10,6 +10,8 @@
   # Whether the machine is a Xen host.
   xen ? false,
   unikernels,
+  # Further modules.
+  modules ? [ ],
 }:
 let
   inherit (lib) mkOption types;
@@ -54,7 +56,8 @@ let
         _module.args = { inherit pkgs; };
         services.unikernels = unikernels;
       }
-    ];
+    ]
+    ++ modules;
   };
 in
 evaluated

@@ -5,14 +5,18 @@
   rust,
 }:
 let
-  # One folder per crate, as `cargo vendor` lays them out, each checked by the hash that Cargo.lock has for it.
+  # One folder per crate of a Cargo.lock, as `cargo vendor` lays them out, each checked by the hash that Cargo.lock has for it.
   vendor =
+    lock:
+    let
+      crates = seeds.cratesOf lock;
+    in
     run
       {
         name = "vendored-crates";
         env = {
-          crates = map seeds.crate seeds.crates;
-          sums = map (package: package.checksum) seeds.crates;
+          crates = map seeds.crate crates;
+          sums = map (package: package.checksum) crates;
         };
       }
       ''
@@ -31,6 +35,8 @@ in
   # From pkgs/workspace.nix: the files, and the workspace's Cargo.toml.
   source,
   script,
+  # Names the crates.
+  lock ? ../../Cargo.lock,
   tools ? [ ],
   env ? { },
   # Results of this function whose compiled crates are taken over.
@@ -54,7 +60,7 @@ run
     chmod -R u+w ws
     cp -a $workspace ws/Cargo.toml
     # The same path in every world: crates' paths end up in panic messages.
-    ln -s ${vendor} vendor
+    ln -s ${vendor lock} vendor
     export CARGO_HOME=$TMPDIR/cargo CARGO_NET_OFFLINE=true
     mkdir $CARGO_HOME
     cat > $CARGO_HOME/config.toml <<EOF

@@ -6,7 +6,6 @@ let
   system = "x86_64-linux";
   pins = builtins.fromJSON (builtins.readFile ./pins/debs.json);
   trees = builtins.fromJSON (builtins.readFile ./pins/trees.json);
-  lock = builtins.fromTOML (builtins.readFile ../../Cargo.lock);
 
   # A store name may not contain every character that a package's version may.
   storeName = builtins.replaceStrings [ "~" "%3a" ":" ] [ "-" "-" "-" ];
@@ -36,7 +35,11 @@ let
       outputHash = hash;
     };
 
-  crates = builtins.filter (package: package ? checksum) lock.package;
+  # The crates that a Cargo.lock names.
+  cratesOf =
+    lock:
+    builtins.filter (package: package ? checksum) (builtins.fromTOML (builtins.readFile lock)).package;
+  crates = cratesOf ../../Cargo.lock;
 
   deb = name: seed "flat" (baseNameOf pins.packages.${name}.file) pins.packages.${name}.sha256;
   crate = package: seed "flat" "${package.name}-${package.version}.crate" package.checksum;
@@ -48,7 +51,7 @@ in
   inherit
     busybox
     rust
-    crates
+    cratesOf
     crate
     ;
 

@@ -3,6 +3,7 @@
 //! Every case prints lines `ok …` and `not ok …`; the exit status is 0 if all hold. `README.md` has the cases.
 #![forbid(unsafe_code)]
 
+mod answers;
 mod guest;
 mod hostile;
 mod http;
@@ -83,6 +84,24 @@ enum Case {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Ask a server in an image on a TCP port, and stop it.
+    Answers {
+        #[command(flatten)]
+        rig: RigOptions,
+        image: PathBuf,
+        /// The guest's port.
+        #[arg(long)]
+        port: u16,
+        /// What is sent first.
+        #[arg(long, default_value = "")]
+        send: String,
+        /// What the answer must contain.
+        #[arg(long)]
+        expect: String,
+        /// The exit status after SIGTERM; 143 is that of a program that does not handle it.
+        #[arg(long, default_value_t = 143)]
+        status: u8,
+    },
     /// Make the site that the web case serves.
     Site { folder: PathBuf },
     /// Serve the site from an image and compare each answer with that of the same program on this host.
@@ -129,6 +148,9 @@ fn run(case: Case) -> Result<Report, String> {
         Case::Tap { rig, image, disk, read_only, arguments } => {
             let disk = disk.map(|size| program::FreshDisk { size, read_only });
             program::passes(&Rig::new(rig), &image, disk, &arguments, &mut report)?;
+        }
+        Case::Answers { rig, image, port, send, expect, status } => {
+            answers::answers(&Rig::new(rig), &answers::Setting { image, port, send, expect, status }, &mut report)?;
         }
         Case::Site { folder } => site::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?,
         Case::Web { rig, image, program, site, connections } => {
