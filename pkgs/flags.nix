@@ -21,6 +21,8 @@ in
     "-Clink-arg=-Tpkgs/image/link.ld"
     "-Clink-arg=--build-id=none"
     "-Clink-arg=-zmax-page-size=0x1000"
+    # Functions that came out the same are one; nothing compares their addresses.
+    "-Clink-arg=--icf=all"
     # Code is packed: padding in front of functions and loops would take 20 KiB.
     "-Cllvm-args=-align-all-functions=1"
     "-Cllvm-args=-align-loops=1"
