@@ -16,11 +16,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// QEMU's control socket in a run's private folder.
 pub const CONTROL: &str = "control";
 /// What QEMU gives up by its seccomp filters: outdated calls, more privileges, new processes, changes of its own limits.
 const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+/// A guest that KVM cannot run by then has run a while, and is not started again.
+const FIRST_STEPS: Duration = Duration::from_secs(5);
 
 /// A guest under QEMU.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub struct Qemu {
     files: Files,
     /// The thread that passes the console on.
     console: Option<JoinHandle<()>>,
+    /// The thread that ends QEMU when KVM cannot go on, which it finds out.
+    watch: Option<JoinHandle<bool>>,
 }
 
 /// The private files of one run.
@@ -47,6 +53,8 @@ struct Files {
     status: PathBuf,
     /// QEMU's control socket.
     control: PathBuf,
+    /// Another one, since each takes one client at a time: it is watched for KVM's failure.
+    events: PathBuf,
 }
 
 impl Qemu {
@@ -66,10 +74,12 @@ impl Qemu {
             emulate: options.accel == Accelerator::Auto,
             sandbox: options.sandbox,
             console: None,
+            watch: None,
             files: Files {
                 configuration: folder.join(CONFIGURATION),
                 status: folder.join("status"),
                 control: folder.join(CONTROL),
+                events: folder.join("events"),
             },
         })
     }
@@ -102,6 +112,12 @@ impl Monitor for Qemu {
             let console = Arc::clone(console);
             self.console = Some(thread::spawn(move || console.pass_on(output)));
         }
+        if self.kvm {
+            let (events, began) = (self.files.events.clone(), Instant::now());
+            self.watch = Some(thread::spawn(move || {
+                qmp::end_if_broken(&events).unwrap_or(false) && began.elapsed() < FIRST_STEPS
+            }));
+        }
         Ok(child)
     }
 
@@ -119,8 +135,10 @@ impl Monitor for Qemu {
             // A console thread that panicked has shown what it could.
             let _ = console.join();
         }
-        if self.kvm && self.emulate && status.signal() == Some(SIGABRT) {
-            // QEMU aborts where the device opens and KVM then refuses the processor (nested virtualization, mostly).
+        // Where the device opens and KVM then does not work (nested virtualization, mostly), QEMU aborts or stops the guest at
+        // its first instructions.
+        let stuck = self.watch.take().and_then(|watch| watch.join().ok()).unwrap_or(false);
+        if self.kvm && self.emulate && (stuck || status.signal() == Some(SIGABRT)) {
             eprintln!("rumpkin: KVM does not work on this machine; running in software emulation");
             self.kvm = false;
             return Ok(Ending::NotRun);
@@ -186,6 +204,10 @@ impl Qemu {
         line.option("-device", "isa-debug-exit,iobase=0xf4,iosize=4");
         line.option("-chardev", with_path("socket,id=control,server=on,wait=off,path=", &files.control));
         line.option("-mon", "chardev=control,mode=control");
+        if self.kvm {
+            line.option("-chardev", with_path("socket,id=events,server=on,wait=off,path=", &files.events));
+            line.option("-mon", "chardev=events,mode=control");
+        }
 
         let bus = if *machine == Machine::Microvm { "device" } else { "pci" };
         line.option("-object", "rng-builtin,id=entropy");
@@ -302,10 +324,12 @@ mod tests {
             emulate: false,
             sandbox: false,
             console: None,
+            watch: None,
             files: Files {
                 configuration: folder.join("configuration.json"),
                 status: folder.join("status"),
                 control: folder.join(CONTROL),
+                events: folder.join("events"),
             },
         }
     }

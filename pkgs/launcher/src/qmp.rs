@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How long QEMU may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,28 +27,83 @@ pub fn user_network(path: &Path) -> io::Result<String> {
     Ok(table.as_str().unwrap_or_default().to_owned())
 }
 
+/// Waits until the hypervisor cannot go on with the guest, and ends QEMU then, which would keep it for somebody to look at.
+/// Gives false when the guest has ended in another way. Blocks as long as the guest runs.
+///
+/// # Errors
+/// QEMU is not there, or does not answer in time.
+pub fn end_if_broken(path: &Path) -> io::Result<bool> {
+    let began = Instant::now();
+    let mut connection = loop {
+        match Connection::open(path) {
+            // QEMU has not made it yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && began.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            other => break other?,
+        }
+    };
+    loop {
+        let status = connection.execute(&json!({ "execute": "query-status" }))?;
+        if status.get("status").is_some_and(|status| status == "internal-error") {
+            connection.execute(&json!({ "execute": "quit" }))?;
+            return Ok(true);
+        }
+        if !connection.wait_for_event("STOP")? {
+            return Ok(false);
+        }
+    }
+}
+
 /// Has QEMU execute `command`, and gives back what it returns.
 fn execute(path: &Path, command: Value) -> io::Result<Value> {
-    let stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut control = stream;
-    read_line(&mut reader)?;
-    let mut returned = Value::Null;
-    for command in [json!({ "execute": "qmp_capabilities" }), command] {
-        writeln!(control, "{command}")?;
-        returned = loop {
-            let mut answer = read_line(&mut reader)?;
+    Connection::open(path)?.execute(&command)
+}
+
+/// A connection that has been greeted.
+struct Connection {
+    reader: BufReader<UnixStream>,
+    control: UnixStream,
+}
+
+impl Connection {
+    fn open(path: &Path) -> io::Result<Connection> {
+        let control = UnixStream::connect(path)?;
+        control.set_read_timeout(Some(PATIENCE))?;
+        control.set_write_timeout(Some(PATIENCE))?;
+        let mut connection = Connection { reader: BufReader::new(control.try_clone()?), control };
+        read_line(&mut connection.reader)?;
+        connection.execute(&json!({ "execute": "qmp_capabilities" }))?;
+        Ok(connection)
+    }
+
+    fn execute(&mut self, command: &Value) -> io::Result<Value> {
+        writeln!(self.control, "{command}")?;
+        loop {
+            let mut answer = read_line(&mut self.reader)?;
             if let Some(returned) = answer.get_mut("return") {
-                break returned.take();
+                return Ok(returned.take());
             }
             if let Some(error) = answer.get("error") {
                 return Err(io::Error::other(format!("{command}: {error}")));
             }
-        };
+        }
     }
-    Ok(returned)
+
+    /// Waits for an event; false if QEMU ends before.
+    fn wait_for_event(&mut self, name: &str) -> io::Result<bool> {
+        self.control.set_read_timeout(None)?;
+        loop {
+            match read_line(&mut self.reader) {
+                Ok(message) if message.get("event").is_some_and(|event| event == name) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        self.control.set_read_timeout(Some(PATIENCE))?;
+        Ok(true)
+    }
 }
 
 /// Reads one message: the greeting, an answer, or an event.
@@ -62,8 +118,8 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Shutdown;
     use std::os::unix::net::UnixListener;
-    use std::thread;
 
     fn press(answers: &'static [&'static str]) -> (io::Result<()>, Vec<String>) {
         converse(answers, press_power_button)
@@ -78,14 +134,16 @@ mod tests {
             writeln!(stream, r#"{{"QMP":{{}}}}"#).unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let mut seen = vec![];
-            for (line, answer) in lines.zip(answers) {
+            // In this order: after the last answer it says no more, and waits for no further line.
+            for (answer, line) in answers.iter().zip(lines) {
                 seen.push(line.unwrap());
                 writeln!(stream, "{answer}").unwrap();
             }
-            seen
+            stream.shutdown(Shutdown::Write).unwrap();
+            (seen, stream)
         });
         let result = ask(&path);
-        (result, server.join().unwrap())
+        (result, server.join().unwrap().0)
     }
 
     #[test]
@@ -100,6 +158,27 @@ mod tests {
         let (table, seen) = converse(&[r#"{"return":{}}"#, r#"{"return":"a\r\nb"}"#], user_network);
         assert_eq!(table.unwrap(), "a\r\nb");
         assert!(seen[1].contains("info usernet"));
+    }
+
+    #[test]
+    fn a_guest_that_cannot_go_on_is_ended() {
+        let (broken, seen) = converse(
+            &[
+                r#"{"return":{}}"#,
+                "{\"return\":{\"status\":\"running\"}}\n{\"event\":\"RESUME\"}\n{\"event\":\"STOP\"}",
+                r#"{"return":{"status":"internal-error"}}"#,
+                r#"{"return":{}}"#,
+            ],
+            end_if_broken,
+        );
+        assert!(broken.unwrap());
+        assert_eq!(seen.last().unwrap(), r#"{"execute":"quit"}"#);
+    }
+
+    #[test]
+    fn a_guest_that_ends_is_not_broken() {
+        let (broken, _) = converse(&[r#"{"return":{}}"#, r#"{"return":{"status":"running"}}"#], end_if_broken);
+        assert!(!broken.unwrap());
     }
 
     #[test]
