@@ -5,10 +5,18 @@ let
   mkLayer = import ./mkLayer.nix { inherit world; };
   flags = import ./flags.nix;
 
-  # What an image boots on unless it is made for less; named as the image's features are (pkgs/image/Cargo.toml).
+  # What an image is made with unless less is asked for: what it boots on, and the kernel's components; named as the
+  # image's features are (pkgs/image/Cargo.toml).
   allPlatforms = [
     "xen"
     "hw"
+  ];
+  allComponents = [
+    "net"
+    "vfs"
+    "process"
+    "event"
+    "time"
   ];
 
   layers = {
@@ -49,13 +57,26 @@ let
       below = [ layers.kernel ];
     };
 
-    # With every platform; `image.for` makes one with some of them.
-    image = imageFor allPlatforms;
+    # With every platform and component; `image.for` makes one with some of them.
+    image = imageFor { };
   };
 
   # The composition root joins the layers into the kernel's ELF file: boot/kernel, and boot/kernel.debug with symbols.
+  # What is not chosen is not in it, and choosing compiles the one crate of the composition root anew.
   imageFor =
-    platforms:
+    {
+      platforms ? allPlatforms,
+      components ? allComponents,
+    }:
+    let
+      unknown = builtins.filter (name: !(builtins.elem name (allPlatforms ++ allComponents))) (platforms ++ components);
+      # In one order, so that one choice is one derivation.
+      features = builtins.sort builtins.lessThan (platforms ++ [ "base" ] ++ components);
+      command = "rustc -p rumpkin-image --no-default-features --features ${builtins.concatStringsSep "," features}";
+    in
+    assert
+      unknown == [ ]
+      || throw "an image has no ${toString unknown}; platforms are ${toString allPlatforms}, components ${toString allComponents}";
     mkLayer {
       name = "image";
       members = [ "pkgs/image" ];
@@ -64,12 +85,7 @@ let
         layers.rumpuser-core
         layers.base
       ];
-      command = "rustc -p rumpkin-image${
-        if builtins.sort builtins.lessThan platforms == builtins.sort builtins.lessThan allPlatforms then
-          ""
-        else
-          " --no-default-features --features ${builtins.concatStringsSep "," platforms}"
-      }";
+      inherit command;
       finalArguments = flags.kernelLink;
       install = ''
         mkdir -p $out/boot
@@ -78,8 +94,10 @@ let
       '';
     }
     // {
+      inherit command;
       for = imageFor;
       platforms = allPlatforms;
+      components = allComponents;
     };
 in
 layers

@@ -32,8 +32,11 @@ in
   config ? { },
   # What it shall boot on: "hw" (PC hardware, QEMU, KVM), "xen", or both. What is left out is not in the image.
   platforms ? layers.image.platforms,
+  # The kernel's components: "net", "vfs", "process", "event", "time". What is left out is not in the image, and its
+  # system calls say ENOSYS. A program cannot do without "vfs" and "process".
+  components ? layers.image.components,
   # The kernel's ELF file, if it shall be another one.
-  kernel ? "${layers.image.for platforms}/boot/kernel",
+  kernel ? "${layers.image.for { inherit platforms components; }}/boot/kernel",
   # Ports that the runner forwards, as "HOST:GUEST", unless it is told which.
   forward ? [ ],
 }:
@@ -44,6 +47,9 @@ assert
   program != null
   || config ? programs
   || throw "mkUnikernel ${name}: with `rootfs`, say in `config.programs` what to run";
+assert
+  builtins.all (needed: builtins.elem needed components) [ "vfs" "process" ]
+  || throw "mkUnikernel ${name}: `components` must have \"vfs\" and \"process\": no program runs without them";
 let
   # A place in the image is a name; it does not need the program to be there.
   inside = builtins.unsafeDiscardStringContext "/bin/${baseNameOf program}";

@@ -34,6 +34,7 @@ let
   };
 
   areasInC = [
+    "components"
     "epoll"
     "futex"
     "mmap"
@@ -43,6 +44,21 @@ let
     "tmpfs"
     "udp"
   ];
+
+  # The same program in an image without some of the components, which it is told.
+  without =
+    absent:
+    bootTest {
+      name = "without-${builtins.concatStringsSep "-" absent}";
+      machines = [ "microvm" ];
+      script = "rumpkin-boottest tap --machine $machine ${
+        mkUnikernel {
+          name = "without-${builtins.concatStringsSep "-" absent}";
+          program = "${guest}/bin/components-musl";
+          components = builtins.filter (name: !(builtins.elem name absent)) layers.image.components;
+        }
+      } -- ${toString absent}";
+    };
 
   # The site that the web server is asked for.
   site = world.run {
@@ -98,7 +114,17 @@ let
 in
 {
   boots = onQemu basics;
-  guest = onQemu areas;
+  guest = merge [
+    (onQemu areas)
+    (without [ "net" ])
+    (without [ "event" ])
+    (without [ "time" ])
+    (without [
+      "net"
+      "event"
+      "time"
+    ])
+  ];
   hostile = bootTest (hostile "hostile" 12 // { machines = [ "microvm" ]; });
 
   xen = merge [

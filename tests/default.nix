@@ -88,6 +88,7 @@ in
         tools = [ world.gcc ];
       } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel.debug | awk -f ${./kernel-code.awk} | tee $out";
       platform-choice = import ./platforms.nix { inherit world tools apps mkUnikernel; };
+      component-choice = import ./components.nix { inherit world layers; };
       reproducible = import ./reproducible.nix { inherit world layers apps; };
     };
   }

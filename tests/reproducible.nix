@@ -25,7 +25,7 @@ world.cargo {
     mv ws another/place/workspace
     cd another/place/workspace
     export RUSTFLAGS="${flags.kernel} --remap-path-prefix=$PWD=/rumpkin"
-    cargo rustc -p rumpkin-image --offline --release --target ${flags.target} -- ${flags.kernelLink}
+    cargo ${layers.image.command} --offline --release --target ${flags.target} -- ${flags.kernelLink}
     cmp target/${flags.target}/release/rumpkin-image ${layers.image}/boot/kernel.debug
 
     mkdir files again

@@ -36,7 +36,7 @@ let
 in
 world.run { name = "bench"; } ''
   mkdir $out
-  ln -s ${layers.image.for [ "hw" ]}/boot/kernel $out/kernel
+  ln -s ${layers.image.for { platforms = [ "hw" ]; }}/boot/kernel $out/kernel
   ln -s ${layers.image}/boot/kernel $out/kernel-everywhere
   ln -s ${image "hello" hello { }} $out/hello
   ln -s ${hello} $out/hello-elf

@@ -22,10 +22,15 @@ type Register = fn(&mut Kernel);
 /// The kernel's components, in the order in which they start: first the network, which then has the others' time to get an
 /// address.
 pub const COMPONENTS: &[(&str, Register)] = &[
+    #[cfg(feature = "net")]
     ("net", rumpkin_net::register),
+    #[cfg(feature = "vfs")]
     ("vfs", rumpkin_vfs::register),
+    #[cfg(feature = "process")]
     ("process", rumpkin_process::register),
+    #[cfg(feature = "event")]
     ("event", rumpkin_event::register),
+    #[cfg(feature = "time")]
     ("time", rumpkin_time::register),
 ];
 
