@@ -18,6 +18,13 @@ in
     program = program "hello";
   };
 
+  # Readings by UDP, queries by TCP, and no userspace.
+  sensor = mkUnikernel {
+    name = "sensor";
+    app = "sensor";
+    forward = [ "7007:7" ];
+  };
+
   # A web server for the files in httpd/www.
   httpd = mkUnikernel {
     name = "httpd";

@@ -57,6 +57,13 @@ let
       below = [ layers.kernel ];
     };
 
+    # Apps without userspace, which stand on the kernel itself.
+    sensor = mkLayer {
+      name = "sensor";
+      members = [ "apps/sensor" ];
+      below = [ layers.kernel ];
+    };
+
     # With every platform and component; `image.for` makes one with some of them.
     image = imageFor { };
   };
@@ -67,11 +74,24 @@ let
     {
       platforms ? allPlatforms,
       components ? allComponents,
+      # An app without userspace, by its name, in place of layer 5 and the components that are chosen.
+      app ? null,
     }:
     let
+      top =
+        if app == null then
+          {
+            layer = layers.base;
+            features = [ "base" ] ++ components;
+          }
+        else
+          {
+            layer = layers.${app};
+            features = [ app ];
+          };
       unknown = builtins.filter (name: !(builtins.elem name (allPlatforms ++ allComponents))) (platforms ++ components);
       # In one order, so that one choice is one derivation.
-      features = builtins.sort builtins.lessThan (platforms ++ [ "base" ] ++ components);
+      features = builtins.sort builtins.lessThan (platforms ++ top.features);
       command = "rustc -p rumpkin-image --no-default-features --features ${builtins.concatStringsSep "," features}";
     in
     assert
@@ -83,7 +103,7 @@ let
       below = [
         layers.platform
         layers.rumpuser-core
-        layers.base
+        top.layer
       ];
       inherit command;
       finalArguments = flags.kernelLink;

@@ -36,6 +36,7 @@ let
     env.RUSTFLAGS = flags.kernel;
     script = ''
       ${workspace.withoutTests}
+      ${workspace.withoutAbsent}
 
       cat /dev/null ${toString (map (layer: "${layer}/compiled") below)} | sort -u > lower
 

@@ -20,6 +20,8 @@ in
   name,
   # The program, an ELF file; in the image it is /bin/<its name>.
   program ? null,
+  # Or an app without userspace, by its name ("sensor"), which stands on the kernel itself.
+  app ? null,
   # Or a whole root file system, as a folder.
   rootfs ? null,
   # The program's arguments after its name.
@@ -36,15 +38,19 @@ in
   # system calls say ENOSYS. A program cannot do without "vfs" and "process".
   components ? layers.image.components,
   # The kernel's ELF file, if it shall be another one.
-  kernel ? "${layers.image.for { inherit platforms components; }}/boot/kernel",
+  kernel ? "${layers.image.for { inherit platforms components app; }}/boot/kernel",
   # Ports that the runner forwards, as "HOST:GUEST", unless it is told which.
   forward ? [ ],
 }:
 assert
-  (program == null) != (rootfs == null)
-  || throw "mkUnikernel ${name}: give either `program` or `rootfs`, not both or none";
+  builtins.length (builtins.filter (given: given != null) [ program rootfs app ]) == 1
+  || throw "mkUnikernel ${name}: give one of `program`, `rootfs` and `app`";
 assert
-  program != null
+  app == null
+  || files == { } && args == [ ] && env == { }
+  || throw "mkUnikernel ${name}: an app without userspace has no `files`, `args` or `env`; use `config`";
+assert
+  rootfs == null
   || config ? programs
   || throw "mkUnikernel ${name}: with `rootfs`, say in `config.programs` what to run";
 assert
@@ -70,11 +76,15 @@ let
     )
     // config;
 
-  root = mkRootfs {
-    inherit name;
-    base = rootfs;
-    files = (if program == null then { } else { ${inside} = program; }) // files;
-  };
+  root =
+    if app != null then
+      null
+    else
+      mkRootfs {
+        inherit name;
+        base = rootfs;
+        files = (if program == null then { } else { ${inside} = program; }) // files;
+      };
 
   configFile = world.run {
     name = "${name}.json";
@@ -91,7 +101,7 @@ let
         tools = [ tools ];
       }
       ''
-        rumpkin-bake --kernel ${kernel} --rootfs ${root} --config ${configFile} -o $out
+        rumpkin-bake --kernel ${kernel} ${if root == null then "" else "--rootfs ${root}"} --config ${configFile} -o $out
       '';
 
   runner = world.run { name = "run-${name}"; } ''

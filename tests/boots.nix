@@ -88,6 +88,12 @@ let
     }
   ];
 
+  # Nothing but what it names: least memory, and no userspace.
+  sensor = {
+    name = "sensor";
+    script = "rumpkin-boottest sensor --machine $machine --memory 4 ${apps.sensor}";
+  };
+
   areas =
     builtins.concatMap (name: [
       (areaTest "${name}-musl" "${name}-musl" "")
@@ -113,7 +119,7 @@ let
   onXen = name: tests: { "xen-${name}" = xenTest { inherit name tests; }; };
 in
 {
-  boots = onQemu basics;
+  boots = onQemu (basics ++ [ sensor ]);
   guest = merge [
     (onQemu areas)
     (without [ "net" ])

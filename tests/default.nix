@@ -57,7 +57,10 @@ in
       kernel-lints = cargoCheck {
         name = "kernel-lints";
         rustflags = flags.kernel;
-        command = "cargo clippy --offline --target ${flags.target} ${packages kernelSide} -- -D warnings";
+        command = ''
+          cargo clippy --offline --target ${flags.target} ${packages kernelSide} -- -D warnings
+          cargo clippy --offline --target ${flags.target} --no-default-features --features hw,sensor -p rumpkin-image -p sensor -- -D warnings
+        '';
       };
       host-lints = cargoCheck {
         name = "host-lints";
@@ -88,6 +91,7 @@ in
         tools = [ world.gcc ];
       } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel.debug | awk -f ${./kernel-code.awk} | tee $out";
       platform-choice = import ./platforms.nix { inherit world tools apps mkUnikernel; };
+      app-without-userspace = import ./sensor.nix { inherit world layers; };
       component-choice = import ./components.nix { inherit world layers; };
       reproducible = import ./reproducible.nix { inherit world layers apps; };
     };

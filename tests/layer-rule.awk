@@ -10,13 +10,15 @@ BEGIN {
   rule("layers/3-rumpuser/hosted", "layers/3-rumpuser/interface")
   rule("layers/4-kernel/", "layers/4-kernel/ layers/3-rumpuser/interface")
   rule("layers/5-base", "layers/4-kernel/ layers/3-rumpuser/interface")
-  rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/4-kernel/ layers/5-base")
+  rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/4-kernel/ layers/5-base apps/sensor")
   rule("pkgs/format", "")
   rule("pkgs/hosted", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/")
   rule("pkgs/bake", "pkgs/format")
   rule("pkgs/launcher", "pkgs/format")
   # What runs in an image runs on any Linux and knows nothing of us.
   rule("apps/", "")
+  # An app without userspace stands on the kernel.
+  rule("apps/sensor", "layers/4-kernel/ layers/3-rumpuser/interface")
   rule("tests/guest/", "")
   rule("tests/bench/", "")
   rule("tests/boot", "pkgs/format pkgs/bake pkgs/launcher")

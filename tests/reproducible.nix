@@ -20,6 +20,7 @@ world.cargo {
   ];
   script = ''
     ${workspace.withoutTests}
+    ${workspace.withoutAbsent}
     cd ..
     mkdir -p another/place
     mv ws another/place/workspace

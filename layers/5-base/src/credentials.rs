@@ -1,6 +1,6 @@
 //! Credentials: secrets that the program finds as files, as systemd's services do (systemd.exec(5), "Credentials").
 
-use crate::json::{Node, Wrong};
+use rumpkin_configuration::{Node, Wrong};
 use alloc::{
     format,
     string::{String, ToString},
@@ -72,10 +72,13 @@ pub fn prepare(kernel: &mut Kernel, credentials: &[Credential]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value;
+    use rumpuser::boot::BootData;
 
     fn credentials(text: &str) -> Result<Vec<Credential>, String> {
-        read(Node::root(value::parse(text.as_bytes()).unwrap())).map_err(|wrong| wrong.to_string())
+        let document = format!(r#"{{"credentials":{text}}}"#).into_bytes().leak();
+        let boot = BootData { baked_configuration: Some(document), ..BootData::default() };
+        let mut root = rumpkin_configuration::read(&boot).unwrap().unwrap();
+        read(root.take("credentials").unwrap()).map_err(|wrong| wrong.to_string())
     }
 
     #[test]
@@ -88,12 +91,12 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_not_the_secret() {
         for (text, message) in [
-            (r#"{"k":"hunter2!"}"#, "k: is not Base64 (RFC 4648, padded, on one line)"),
-            (r#"{"k":"AP8"}"#, "k: is not Base64 (RFC 4648, padded, on one line)"),
-            (r#"{"k":1}"#, "k: is a number; it must be a string"),
-            (r#"{"..":""}"#, "..: is no name for a file"),
-            (r#"{"a/b":""}"#, "a/b: is no name for a file"),
-            (r#"[]"#, "is a list; it must be an object"),
+            (r#"{"k":"hunter2!"}"#, "credentials.k: is not Base64 (RFC 4648, padded, on one line)"),
+            (r#"{"k":"AP8"}"#, "credentials.k: is not Base64 (RFC 4648, padded, on one line)"),
+            (r#"{"k":1}"#, "credentials.k: is a number; it must be a string"),
+            (r#"{"..":""}"#, "credentials...: is no name for a file"),
+            (r#"{"a/b":""}"#, "credentials.a/b: is no name for a file"),
+            (r#"[]"#, "credentials: is a list; it must be an object"),
         ] {
             assert_eq!(credentials(text).unwrap_err(), message, "{text}");
         }

@@ -7,8 +7,8 @@ use rumpkin_kernel::Kernel;
 /// Adds `/etc/hostname` and `/etc/hosts`, and stand-ins for the user database where the root file system has none.
 /// `/etc/resolv.conf` is the network component's. The document's credentials come with them.
 pub fn prepare(kernel: &mut Kernel, document: &Document) {
-    let hostname = format!("{}\n", document.hostname).into_bytes();
-    let hosts = format!("127.0.0.1 localhost\n127.0.1.1 {}\n", document.hostname).into_bytes();
+    let hostname = format!("{}\n", document.settings.hostname).into_bytes();
+    let hosts = format!("127.0.0.1 localhost\n127.0.1.1 {}\n", document.settings.hostname).into_bytes();
     kernel.add_generated_file("/etc/hostname", move |_| hostname.clone());
     kernel.add_generated_file("/etc/hosts", move |_| hosts.clone());
     kernel.add_stand_in_file("/etc/passwd", |_| text("root:x:0:0:root:/:/sbin/nologin\n"));

@@ -16,11 +16,9 @@ extern crate alloc;
 mod configuration;
 mod credentials;
 mod etc;
-mod json;
 mod loader;
 mod stack;
 mod start;
-mod value;
 
 pub use configuration::{Document, Program, configuration};
 pub use credentials::Credential;

@@ -13,9 +13,6 @@ mod runtime;
 use composition::PLATFORMS;
 use rumpkin_core::{boot::BootInfo, interface::Platform};
 
-#[cfg(not(any(feature = "hw", feature = "xen")))]
-compile_error!("an image needs at least one platform: feature `hw` or `xen`");
-
 rumpkin_pvh::entry!(main);
 
 fn main(boot: BootInfo) -> ! {

@@ -9,6 +9,7 @@ mod hostile;
 mod http;
 mod program;
 mod report;
+mod sensor;
 mod site;
 mod web;
 
@@ -120,6 +121,12 @@ enum Case {
         #[arg(long, default_value_t = 200)]
         connections: usize,
     },
+    /// Collect the readings of an image of the sensor, and ask it.
+    Sensor {
+        #[command(flatten)]
+        rig: RigOptions,
+        image: PathBuf,
+    },
     /// Give the kernel bad programs, configurations and root file systems: each must be an error, never a panic.
     Hostile {
         #[command(flatten)]
@@ -156,6 +163,7 @@ fn run(case: Case) -> Result<Report, String> {
         Case::Web { rig, image, program, site, connections } => {
             web::serves(&Rig::new(rig), &web::Setting { image, program, site, connections }, &mut report)?;
         }
+        Case::Sensor { rig, image } => sensor::measures(&Rig::new(rig), &image, &mut report)?,
         Case::Hostile { rig, kernel, program, mkfs, rounds } => {
             hostile::survives(&Rig::new(rig), &hostile::Setting { kernel, program, mkfs, rounds }, &mut report)?;
         }

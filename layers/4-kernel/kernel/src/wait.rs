@@ -111,6 +111,34 @@ pub fn block_on<T>(
     thread: &Thread,
     queues: &[(&WaitQueue, Events)],
     deadline: Option<u64>,
+    attempt: impl FnMut() -> Result<Option<T>, Errno>,
+) -> Result<T, Errno> {
+    wait(|| thread.observer(), || thread.interrupted(), queues, deadline, attempt)
+}
+
+/// As [`block_on`], for a kernel thread that runs no program: nothing interrupts it.
+pub fn block<T>(
+    queues: &[(&WaitQueue, Events)],
+    deadline: Option<u64>,
+    attempt: impl FnMut() -> Result<Option<T>, Errno>,
+) -> Result<T, Errno> {
+    wait(|| Arc::new(Sleeper(rumpuser::thread::current())), || false, queues, deadline, attempt)
+}
+
+/// A kernel thread that waits.
+struct Sleeper(rumpuser::thread::Thread);
+
+impl Observer for Sleeper {
+    fn changed(&self, _events: Events) {
+        self.0.unpark();
+    }
+}
+
+fn wait<T>(
+    observer: impl FnOnce() -> Arc<dyn Observer>,
+    interrupted: impl Fn() -> bool,
+    queues: &[(&WaitQueue, Events)],
+    deadline: Option<u64>,
     mut attempt: impl FnMut() -> Result<Option<T>, Errno>,
 ) -> Result<T, Errno> {
     let mut attempt = || match attempt() {
@@ -121,7 +149,7 @@ pub fn block_on<T>(
     if let Some(value) = attempt()? {
         return Ok(value);
     }
-    let observer = thread.observer();
+    let observer = observer();
     for (queue, events) in queues {
         queue.add(*events, observer.clone());
     }
@@ -131,7 +159,7 @@ pub fn block_on<T>(
             Ok(None) => {}
             Err(error) => break Err(error),
         }
-        if thread.interrupted() {
+        if interrupted() {
             break Err(Errno::ERESTARTSYS);
         }
         if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {

@@ -17,6 +17,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod direct;
 mod hash;
 mod ip;
 mod net;
@@ -33,16 +34,27 @@ mod udp;
 
 pub use net::Net;
 
+use alloc::sync::Arc;
 use rumpkin_kernel::Kernel;
 
 /// Adds the network to a kernel: its first link and loopback, sockets, `/etc/resolv.conf`.
 pub fn register(kernel: &mut Kernel) {
-    let net = net::of(kernel);
-    kernel.parts.insert(net.clone());
+    let net = attach(kernel);
     kernel.table.add(socket::calls::CALLS);
     kernel.add_generated_file("/etc/resolv.conf", {
         let net = net.clone();
         move |_| net.resolver_configuration()
     });
-    kernel.on_start(move |_| net.start());
+}
+
+/// Adds the network without its system calls, for an app without userspace, which calls [`direct`]: the first link and
+/// loopback.
+pub fn attach(kernel: &mut Kernel) -> Arc<Net> {
+    let net = net::of(kernel);
+    kernel.parts.insert(net.clone());
+    kernel.on_start({
+        let net = net.clone();
+        move |_| net.start()
+    });
+    net
 }

@@ -4,14 +4,14 @@
 //! thread takes it when frames arrive or a deadline comes. Nothing is announced, and nobody is woken, under the lock. User
 //! memory is copied under it: the pager takes no lock of ours.
 
-use crate::{shared, stack::Stack};
+use crate::{ip::wire::Address, shared, stack::Stack};
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_kernel::{
     Errno, Kernel,
-    config::{Address, Config},
+    config::{self, Config},
     thread::Thread,
-    wait::{Events, WaitQueue, block_on},
+    wait::{Events, WaitQueue, block, block_on},
 };
 use rumpuser::{
     clock,
@@ -158,6 +158,18 @@ impl Net {
         }
     }
 
+    /// Waits until the link has an address, for a kernel thread that runs no program. `ETIMEDOUT` at the deadline (monotonic
+    /// nanoseconds).
+    pub fn wait_for_address(&self, deadline: Option<u64>) -> Result<(), Errno> {
+        let queues = [(&self.configured, Events::READ)];
+        block(&queues, deadline, || Ok(self.address().map(|_| ())))
+    }
+
+    /// The link's own address, once it is known.
+    pub fn address(&self) -> Option<Address> {
+        self.stack.lock().ip.addressing.map(|own| own.address)
+    }
+
     /// The content of `/etc/resolv.conf`.
     pub fn resolver_configuration(&self) -> Vec<u8> {
         let nameservers = self.stack.lock().nameservers.clone();
@@ -173,7 +185,7 @@ impl Net {
 pub fn of(kernel: &Kernel) -> Arc<Net> {
     let mut links = kernel.take_links().into_iter();
     let first = links.next();
-    if first.is_none() && matches!(kernel.config.network.address, Address::Static { .. }) {
+    if first.is_none() && matches!(kernel.config.network.address, config::Address::Static { .. }) {
         log::warn!("net: an address is configured, but the machine has no link");
     }
     let unused = links.count();

@@ -9,6 +9,8 @@ mod tcp;
 mod udp;
 mod unix;
 
+pub use tcp::destination;
+
 use crate::{net::Net, shared::Shared};
 use address::SocketAddress;
 use alloc::{boxed::Box, sync::Arc, vec::Vec};

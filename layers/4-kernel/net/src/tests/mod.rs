@@ -2,6 +2,7 @@
 
 mod attack;
 mod dhcp;
+mod direct;
 mod harness;
 mod script;
 mod suite;

@@ -1,20 +1,11 @@
 //! Joins the layers above the hypercalls: the kernel and its components, the configuration, the program.
 
 use alloc::sync::Arc;
-use rumpkin_core::interface::Platform;
 use rumpkin_kernel::Kernel;
 use rumpuser::{boot, device, power};
 
 /// Exit status when the configuration cannot be used (that of the program otherwise; see docs/configuration.md).
 const BAD_CONFIGURATION: u8 = 125;
-
-/// The platforms of this image, the more particular first: the first that detects its machine is it.
-pub const PLATFORMS: &[(&str, &dyn Platform)] = &[
-    #[cfg(feature = "xen")]
-    ("xen", &rumpkin_xen::PLATFORM),
-    #[cfg(feature = "hw")]
-    ("hw", &rumpkin_hw::PLATFORM),
-];
 
 /// What a component adds to a kernel.
 type Register = fn(&mut Kernel);
@@ -47,8 +38,8 @@ fn run_program() -> u8 {
             return BAD_CONFIGURATION;
         }
     };
-    log::set_max_level(document.tracing.level);
-    let mut kernel = Kernel::new(document.kernel_config(), device::take());
+    log::set_max_level(document.settings.tracing.level);
+    let mut kernel = Kernel::new(document.settings.kernel_config(), device::take());
     for (_, register) in COMPONENTS {
         register(&mut kernel);
     }
