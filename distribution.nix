@@ -7,7 +7,8 @@ let
   mkProgram = import ./pkgs/mkProgram.nix { inherit world; };
   tools = import ./pkgs/tools.nix { inherit mkProgram; };
   mkUnikernel = import ./pkgs/mkUnikernel.nix { inherit world layers tools; };
-  apps = import ./apps { inherit mkUnikernel mkProgram; };
+  inherit (import ./pkgs/kernels.nix { inherit layers; }) kernels kernelFromStaticLibrary;
+  apps = import ./apps { inherit mkUnikernel mkProgram kernels; };
 
   # What `./x bench` measures.
   bench = import ./tests/bench {
@@ -28,7 +29,15 @@ let
     };
   };
   # For users' flakes.
-  lib = { inherit mkUnikernel buildRustProgram bootTest; };
+  lib = {
+    inherit
+      mkUnikernel
+      buildRustProgram
+      bootTest
+      kernels
+      kernelFromStaticLibrary
+      ;
+  };
 
   module = import ./modules { inherit world tools apps; };
 
@@ -43,6 +52,7 @@ let
       lib
       mkUnikernel
       mkProgram
+      kernelFromStaticLibrary
       ;
   };
   checksOf = builtins.foldl' (all: part: all // part.checks) { };
@@ -97,6 +107,7 @@ in
 
   # How to make an image of one's own program: `mkUnikernel { name = "mine"; program = …; }`, which
   # `buildRustProgram { name = "mine"; src = ./.; }` may build and `bootTest` boots.
+  # `kernels` and `kernelFromStaticLibrary` give what its `kernel` can be.
   inherit lib;
 
   # `nix flake init -t …`: a flake with a Rust program of one's own.

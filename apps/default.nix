@@ -1,5 +1,9 @@
 # The applications that come with the distribution, as images.
-{ mkUnikernel, mkProgram }:
+{
+  mkUnikernel,
+  mkProgram,
+  kernels,
+}:
 let
   # A Rust program of this workspace.
   program =
@@ -23,6 +27,13 @@ in
     name = "sensor";
     app = "sensor";
     forward = [ "7007:7" ];
+  };
+
+  # Another kernel, in C, which answers pings and datagrams to port 7.
+  tiny = mkUnikernel {
+    name = "tiny";
+    kernel = kernels.tiny;
+    forward = [ "udp:7007:7" ];
   };
 
   # A web server for the files in httpd/www.

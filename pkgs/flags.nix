@@ -28,6 +28,9 @@ in
     "-Cllvm-args=-align-loops=1"
   ];
 
+  # Kernels in C on rumpuser.h, which nothing else makes free of SSE and of a red zone.
+  kernelC = "-std=c11 -ffreestanding -O2 -fno-pic -mno-sse -mno-sse2 -mno-mmx -mno-80387 -mno-red-zone -mcmodel=kernel -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables";
+
   # Programs for the guest: static, at any address.
   program = "-Ctarget-feature=+crt-static -Cstrip=symbols ${remap}";
 

@@ -64,6 +64,19 @@ let
       below = [ layers.kernel ];
     };
 
+    # The hypercalls for kernels in C, and a kernel in C on them.
+    rumpuser-c = mkLayer {
+      name = "rumpuser-c";
+      members = [ "layers/3-rumpuser/c" ];
+      below = [ layers.rumpuser ];
+    };
+
+    kernel-tiny = mkLayer {
+      name = "kernel-tiny";
+      members = [ "layers/4-kernel-tiny" ];
+      below = [ layers.rumpuser-c ];
+    };
+
     # With every platform and component; `image.for` makes one with some of them.
     image = imageFor { };
   };
@@ -76,10 +89,23 @@ let
       components ? allComponents,
       # An app without userspace, by its name, in place of layer 5 and the components that are chosen.
       app ? null,
+      # Another kernel in place of layers 4 and 5: "tiny", or { archive; init; }, a static library and its first function.
+      kernel ? null,
     }:
     let
       top =
-        if app == null then
+        if kernel == "tiny" then
+          {
+            layer = layers.kernel-tiny;
+            features = [ "tiny" ];
+          }
+        else if kernel != null then
+          {
+            layer = layers.rumpuser-c;
+            features = [ "archive" ];
+            arguments = " -Clink-arg=--undefined=${kernel.init} -Clink-arg=--defsym=rumpuser_kernel=${kernel.init} -Clink-arg=${kernel.archive}";
+          }
+        else if app == null then
           {
             layer = layers.base;
             features = [ "base" ] ++ components;
@@ -89,6 +115,11 @@ let
             layer = layers.${app};
             features = [ app ];
           };
+      # What it stands on; the same layers, whatever stands on top.
+      parts = {
+        inherit (layers) platform rumpuser-core;
+        top = top.layer;
+      };
       unknown = builtins.filter (name: !(builtins.elem name (allPlatforms ++ allComponents))) (platforms ++ components);
       # In one order, so that one choice is one derivation.
       features = builtins.sort builtins.lessThan (platforms ++ top.features);
@@ -101,12 +132,12 @@ let
       name = "image";
       members = [ "pkgs/image" ];
       below = [
-        layers.platform
-        layers.rumpuser-core
-        top.layer
+        parts.platform
+        parts.rumpuser-core
+        parts.top
       ];
       inherit command;
-      finalArguments = flags.kernelLink;
+      finalArguments = flags.kernelLink + (top.arguments or "");
       install = ''
         mkdir -p $out/boot
         cp target/${flags.target}/release/rumpkin-image $out/boot/kernel.debug
@@ -114,7 +145,7 @@ let
       '';
     }
     // {
-      inherit command;
+      inherit command parts;
       for = imageFor;
       platforms = allPlatforms;
       components = allComponents;

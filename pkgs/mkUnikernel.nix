@@ -37,18 +37,18 @@ in
   # The kernel's components: "net", "vfs", "process", "event", "time". What is left out is not in the image, and its
   # system calls say ENOSYS. A program cannot do without "vfs" and "process".
   components ? layers.image.components,
-  # The kernel's ELF file, if it shall be another one.
-  kernel ? "${layers.image.for { inherit platforms components app; }}/boot/kernel",
+  # Another kernel in the place of ours (pkgs/kernels.nix); then there is no program, but for what that kernel runs.
+  kernel ? null,
   # Ports that the runner forwards, as "HOST:GUEST", unless it is told which.
   forward ? [ ],
 }:
 assert
-  builtins.length (builtins.filter (given: given != null) [ program rootfs app ]) == 1
-  || throw "mkUnikernel ${name}: give one of `program`, `rootfs` and `app`";
+  builtins.length (builtins.filter (given: given != null) [ program rootfs app kernel ]) == 1
+  || throw "mkUnikernel ${name}: give one of `program`, `rootfs`, `app` and `kernel`";
 assert
-  app == null
+  program != null || rootfs != null
   || files == { } && args == [ ] && env == { }
-  || throw "mkUnikernel ${name}: an app without userspace has no `files`, `args` or `env`; use `config`";
+  || throw "mkUnikernel ${name}: without userspace there are no `files`, `args` or `env`; use `config`";
 assert
   rootfs == null
   || config ? programs
@@ -77,7 +77,7 @@ let
     // config;
 
   root =
-    if app != null then
+    if program == null && rootfs == null then
       null
     else
       mkRootfs {
@@ -85,6 +85,11 @@ let
         base = rootfs;
         files = (if program == null then { } else { ${inside} = program; }) // files;
       };
+
+  # The kernel's files, without what is baked into the image.
+  composition =
+    if kernel == null then layers.image.for { inherit platforms components app; } else kernel.image platforms;
+  elf = "${composition}/boot/kernel";
 
   configFile = world.run {
     name = "${name}.json";
@@ -101,7 +106,7 @@ let
         tools = [ tools ];
       }
       ''
-        rumpkin-bake --kernel ${kernel} ${if root == null then "" else "--rootfs ${root}"} --config ${configFile} -o $out
+        rumpkin-bake --kernel ${elf} ${if root == null then "" else "--rootfs ${root}"} --config ${configFile} -o $out
       '';
 
   runner = world.run { name = "run-${name}"; } ''
@@ -123,7 +128,8 @@ let
 in
 image
 // {
-  inherit runner kernel program;
+  inherit runner program;
+  kernel = elf;
   rootfs = root;
   config = configFile;
   manifest = world.run { name = "${name}-manifest"; tools = [ tools ]; } "rumpkin inspect ${image} > $out";

@@ -7,6 +7,7 @@
   guest,
   mkUnikernel,
   mkProgram,
+  kernelFromStaticLibrary,
 }:
 let
   judge = import ../pkgs/judge.nix { inherit mkProgram; };
@@ -14,6 +15,8 @@ let
 
   xenTest = import ./xen/xenTest.nix { inherit world tools judge; };
   xenSmokeTest = import ./xen/smokeTest.nix { inherit world; };
+
+  flags = import ../pkgs/flags.nix;
 
   # Alone: what a test names is taken into dom0's memory.
   kernel = world.run { name = "kernel"; } "cp ${layers.image}/boot/kernel $out";
@@ -88,6 +91,37 @@ let
     }
   ];
 
+  # A kernel in C that exercises the hypercalls, as a static library.
+  conformance = world.run {
+    name = "conformance-library";
+    tools = [ world.gcc ];
+  } ''
+    mkdir $out
+    gcc ${flags.kernelC} -Wall -Wextra -Werror -I ${../layers/3-rumpuser/c/include} -c ${./rumpuser/conformance.c} -o conformance.o
+    # By its path: the shell has an ar of its own, which cannot make archives.
+    ${world.gcc}/bin/ar rcsD $out/libconformance.a conformance.o
+  '';
+
+  # Kernels in C in the place of layer 4.
+  otherKernels = [
+    {
+      name = "tiny";
+      script = "rumpkin-boottest tiny --machine $machine --memory 16 ${apps.tiny}";
+    }
+    {
+      name = "conformance";
+      script = "rumpkin-boottest tap --machine $machine --disk 2 --expect 'disk0 was read back' --expect 'link 0 was answered' ${
+        mkUnikernel {
+          name = "conformance";
+          kernel = kernelFromStaticLibrary {
+            archive = "${conformance}/libconformance.a";
+            init = "conformance_init";
+          };
+        }
+      }";
+    }
+  ];
+
   # Nothing but what it names: least memory, and no userspace.
   sensor = {
     name = "sensor";
@@ -119,7 +153,7 @@ let
   onXen = name: tests: { "xen-${name}" = xenTest { inherit name tests; }; };
 in
 {
-  boots = onQemu (basics ++ [ sensor ]);
+  boots = onQemu (basics ++ [ sensor ] ++ otherKernels);
   guest = merge [
     (onQemu areas)
     (without [ "net" ])

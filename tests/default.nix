@@ -8,6 +8,7 @@
   lib,
   mkUnikernel,
   mkProgram,
+  kernelFromStaticLibrary,
 }:
 let
   workspace = import ../pkgs/workspace.nix;
@@ -24,6 +25,7 @@ let
       guest
       mkUnikernel
       mkProgram
+      kernelFromStaticLibrary
       ;
   };
 
@@ -48,7 +50,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./bench/run} ${./systemd/suite} ${./systemd/init} ${./bench/xen.sh} ${./xen/dom0}/* $(grep -l '^#!' ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate}; touch $out";
+      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./bench/run} ${./systemd/suite} ${./systemd/init} ${./bench/xen.sh} ${./xen/dom0}/* $(grep -l '^#!' ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate} ${../layers/3-rumpuser/c/generate}; touch $out";
     };
   }
   {
@@ -60,6 +62,7 @@ in
         command = ''
           cargo clippy --offline --target ${flags.target} ${packages kernelSide} -- -D warnings
           cargo clippy --offline --target ${flags.target} --no-default-features --features hw,sensor -p rumpkin-image -p sensor -- -D warnings
+          cargo clippy --offline --target ${flags.target} --no-default-features --features hw,tiny -p rumpkin-image -p rumpkin-kernel-tiny -p rumpuser-c -- -D warnings
         '';
       };
       host-lints = cargoCheck {
@@ -81,7 +84,15 @@ in
     part = "layers";
     checks =
       import ./layers.nix { inherit world layers cargoCheck; }
-      // (if world ? bindgen then { xen-abi-is-current = import ./xen-sys.nix { inherit world; }; } else { });
+      // (
+        if world ? bindgen then
+          {
+            xen-abi-is-current = import ./xen-sys.nix { inherit world; };
+            c-face-is-current = import ./rumpuser-c.nix { inherit world; };
+          }
+        else
+          { }
+      );
   }
   {
     part = "image";
@@ -92,6 +103,7 @@ in
       } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel.debug | awk -f ${./kernel-code.awk} | tee $out";
       platform-choice = import ./platforms.nix { inherit world tools apps mkUnikernel; };
       app-without-userspace = import ./sensor.nix { inherit world layers; };
+      another-kernel = import ./tiny.nix { inherit world layers; };
       component-choice = import ./components.nix { inherit world layers; };
       reproducible = import ./reproducible.nix { inherit world layers apps; };
     };

@@ -7,10 +7,12 @@ BEGIN {
   rule("layers/2-core", "")
   rule("layers/3-rumpuser/interface", "")
   rule("layers/3-rumpuser/core", "layers/2-core layers/3-rumpuser/interface")
+  rule("layers/3-rumpuser/c", "layers/3-rumpuser/interface")
   rule("layers/3-rumpuser/hosted", "layers/3-rumpuser/interface")
   rule("layers/4-kernel/", "layers/4-kernel/ layers/3-rumpuser/interface")
+  rule("layers/4-kernel-tiny", "layers/3-rumpuser/c")
   rule("layers/5-base", "layers/4-kernel/ layers/3-rumpuser/interface")
-  rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/4-kernel/ layers/5-base apps/sensor")
+  rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/3-rumpuser/c layers/4-kernel/ layers/4-kernel-tiny layers/5-base apps/sensor")
   rule("pkgs/format", "")
   rule("pkgs/hosted", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/")
   rule("pkgs/bake", "pkgs/format")
@@ -21,6 +23,7 @@ BEGIN {
   rule("apps/sensor", "layers/4-kernel/ layers/3-rumpuser/interface")
   rule("tests/guest/", "")
   rule("tests/bench/", "")
+  rule("tests/rumpuser", "layers/3-rumpuser/c layers/3-rumpuser/hosted")
   rule("tests/boot", "pkgs/format pkgs/bake pkgs/launcher")
 }
 

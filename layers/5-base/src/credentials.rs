@@ -1,6 +1,5 @@
 //! Credentials: secrets that the program finds as files, as systemd's services do (systemd.exec(5), "Credentials").
 
-use rumpkin_configuration::{Node, Wrong};
 use alloc::{
     format,
     string::{String, ToString},
@@ -8,6 +7,7 @@ use alloc::{
 };
 use base64ct::{Base64, Encoding};
 use core::fmt;
+use rumpkin_configuration::{Node, Wrong};
 use rumpkin_kernel::Kernel;
 
 /// Where the program finds them.

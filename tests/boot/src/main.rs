@@ -11,6 +11,7 @@ mod program;
 mod report;
 mod sensor;
 mod site;
+mod tiny;
 mod web;
 
 use clap::{Args, Parser, Subcommand};
@@ -82,6 +83,9 @@ enum Case {
         /// The disk is not to be written.
         #[arg(long, requires = "disk")]
         read_only: bool,
+        /// A piece of a console line that must occur. Repeatable, in order.
+        #[arg(long)]
+        expect: Vec<String>,
         #[arg(last = true)]
         arguments: Vec<String>,
     },
@@ -127,6 +131,12 @@ enum Case {
         rig: RigOptions,
         image: PathBuf,
     },
+    /// Boot the tiny kernel in C with a disk and a link, and talk to it.
+    Tiny {
+        #[command(flatten)]
+        rig: RigOptions,
+        image: PathBuf,
+    },
     /// Give the kernel bad programs, configurations and root file systems: each must be an error, never a panic.
     Hostile {
         #[command(flatten)]
@@ -152,13 +162,14 @@ fn run(case: Case) -> Result<Report, String> {
         Case::Program { rig, image, status, expect, arguments } => {
             program::ends(&Rig::new(rig), &image, status, &expect, &arguments, &mut report)?;
         }
-        Case::Tap { rig, image, disk, read_only, arguments } => {
+        Case::Tap { rig, image, disk, read_only, expect, arguments } => {
             let disk = disk.map(|size| program::FreshDisk { size, read_only });
-            program::passes(&Rig::new(rig), &image, disk, &arguments, &mut report)?;
+            program::passes(&Rig::new(rig), &image, disk, &expect, &arguments, &mut report)?;
         }
         Case::Answers { rig, image, port, send, expect, status } => {
             answers::answers(&Rig::new(rig), &answers::Setting { image, port, send, expect, status }, &mut report)?;
         }
+        Case::Tiny { rig, image } => tiny::lives(&Rig::new(rig), &image, &mut report)?,
         Case::Site { folder } => site::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?,
         Case::Web { rig, image, program, site, connections } => {
             web::serves(&Rig::new(rig), &web::Setting { image, program, site, connections }, &mut report)?;

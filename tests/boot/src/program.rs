@@ -18,12 +18,17 @@ pub fn ends(
     report.ok(outcome.code() == i32::from(status), &format!("{machine}: exit status {status}"), || {
         format!("{}\n{}", outcome.status, outcome.console)
     });
-    let mut lines = outcome.console.lines();
+    expected(machine, &outcome.console, expect, report);
+    Ok(())
+}
+
+/// The console has lines with each of `expect`, in that order.
+fn expected(machine: &str, console: &str, expect: &[String], report: &mut Report) {
+    let mut lines = console.lines();
     for piece in expect {
         let found = lines.any(|line| line.contains(piece.as_str()));
-        report.ok(found, &format!("{machine}: a line with {piece:?}"), || outcome.console.clone());
+        report.ok(found, &format!("{machine}: a line with {piece:?}"), || console.to_owned());
     }
-    Ok(())
 }
 
 /// A disk of zeros for one guest.
@@ -39,6 +44,7 @@ pub fn passes(
     rig: &Rig,
     image: &Path,
     disk: Option<FreshDisk>,
+    expect: &[String],
     arguments: &[String],
     report: &mut Report,
 ) -> Result<(), String> {
@@ -58,6 +64,7 @@ pub fn passes(
     });
     let plan = outcome.console.lines().find(|line| line.starts_with("1..")).unwrap_or("no plan");
     report.check(&format!("{}: {} ({plan})", rig.machine(), image.display()), result);
+    expected(rig.machine(), &outcome.console, expect, report);
     Ok(())
 }
 

@@ -71,10 +71,11 @@ pub fn measures(rig: &Rig, image: &Path, report: &mut Report) -> Result<(), Stri
             println!("# {line}");
         }
     }
-    let bad = rig.raw(image, image, br#"{"sensor":{"collector":"nowhere"}}"#)?;
-    let named = bad.report.contains("exit 125") && bad.console.contains("sensor.collector");
+    let file = configuration_file(&json!({ "sensor": { "collector": "nowhere" } }))?;
+    let bad = rig.run(image, &["--config".into(), file.path().display().to_string()], &[])?;
+    let named = bad.code() == 125 && bad.console.contains("sensor.collector");
     report.ok(named, &format!("{}: a bad configuration is named", rig.machine()), || {
-        format!("{}\n{}", bad.report, bad.console)
+        format!("{}\n{}", bad.status, bad.console)
     });
     Ok(())
 }
@@ -84,9 +85,14 @@ fn free_port() -> Result<u16, String> {
     listener.local_addr().map(|address| address.port()).map_err(|error| format!("TCP port: {error}"))
 }
 
-fn start(rig: &Rig, image: &Path, configuration: &serde_json::Value, query: u16) -> Result<Watched, String> {
+fn configuration_file(configuration: &serde_json::Value) -> Result<tempfile::NamedTempFile, String> {
     let file = tempfile::NamedTempFile::new().map_err(|error| format!("temporary file: {error}"))?;
     fs::write(file.path(), configuration.to_string()).map_err(|error| format!("configuration: {error}"))?;
+    Ok(file)
+}
+
+fn start(rig: &Rig, image: &Path, configuration: &serde_json::Value, query: u16) -> Result<Watched, String> {
+    let file = configuration_file(configuration)?;
     let forward = format!("tcp:127.0.0.1:{query}:{QUERY_PORT}");
     let options = ["--config".into(), file.path().display().to_string(), "--forward".into(), forward];
     let guest = rig.start(image, &options, &[])?;

@@ -24,7 +24,10 @@ macro_rules! hypercalls {
         // SAFETY: `export_backend!` is the only definer of these symbols and takes the signatures from the same
         // lines as these declarations, so both sides agree.
         unsafe extern "Rust" {
-            $( pub(crate) safe fn $name($($arg: $ty),*) $(-> $ret)?; )*
+            $(
+                #[link_name = concat!("rust.", stringify!($name))]
+                pub(crate) safe fn $name($($arg: $ty),*) $(-> $ret)?;
+            )*
         }
 
         /// Binds a type that implements [`Backend`] as the back end of this program. Once per program.
@@ -47,7 +50,7 @@ macro_rules! __export_backend {
             use $crate::__types::*;
             $(
                 // SAFETY: the name is declared only by `rumpuser`, with this very signature.
-                #[unsafe(no_mangle)]
+                #[unsafe(export_name = concat!("rust.", stringify!($name)))]
                 extern "Rust" fn $name($($arg: $ty),*) $(-> $ret)? {
                     <$backend as $crate::Backend>::$name($($arg),*)
                 }

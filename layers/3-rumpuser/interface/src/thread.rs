@@ -18,6 +18,11 @@ impl Thread {
         rumpuser_thread_unpark(self.0);
     }
 
+    /// A number that no other thread has as long as this one lives, or is owned.
+    pub fn number(&self) -> usize {
+        self.0.as_ptr() as usize
+    }
+
     /// Makes the thread leave user code soon with `Event::Interrupted`, and unparks it.
     pub fn interrupt(&self) {
         rumpuser_thread_interrupt(self.0);

@@ -1,0 +1,23 @@
+//! The conformance program passes in a process, and what it formats looks right.
+
+use std::process::Command;
+
+const FORMATTED: [&str; 5] = [
+    "# format |-1|   42|42   |-0042|+7| 7|005|",
+    "# format |4000000000|5000000000|6|ff|0XFF|010|7|1|",
+    "# format |abc|     abc|abc     |ab|(null)|z|%|   1|x|",
+    "# format |0x1234|-9000000000|fedcba9876543210|-5|0|",
+    "# putchar",
+];
+
+#[test]
+fn every_hypercall_does_what_the_header_says() {
+    let output = Command::new(env!("CARGO_BIN_EXE_rumpuser-conformance")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let results = text.lines().filter(|line| line.starts_with("ok ")).count();
+    assert!(output.status.success() && !text.contains("not ok"), "{}\n{text}", output.status);
+    assert!(results > 90 && text.contains(&format!("1..{results}\n")), "{text}");
+    for line in FORMATTED {
+        assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+    }
+}
