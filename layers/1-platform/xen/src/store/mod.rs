@@ -34,6 +34,7 @@ use core::{
 };
 use message::{HEADER, Header, PAYLOAD, Receiver};
 use rumpkin_core::{
+    clock,
     interface::Notify,
     sync::IrqMutex,
     thread::{self, Thread},
@@ -58,6 +59,8 @@ const ANSWERS: Place =
 
 /// No transaction.
 const NONE: u32 = 0;
+/// How long a caller waits for an event before it looks itself, in nanoseconds.
+const PATIENCE: u64 = 1_000_000_000;
 /// Concurrent calls that there is room for from the start.
 const CALLS: usize = 8;
 
@@ -238,7 +241,12 @@ impl Store {
             if let Some(call) = finished {
                 break call;
             }
-            unparked |= thread::park(None);
+            if thread::park(Some(clock::monotonic().saturating_add(PATIENCE))) {
+                unparked = true;
+            } else {
+                // An event that is lost costs a second, and not the guest.
+                self.pump();
+            }
         };
         // One that was meant for an outer wait must not be lost in this inner one; at worst that looks once more.
         if unparked {
@@ -309,7 +317,7 @@ impl Store {
     /// Writes a value when the machine ends: by polling, with interrupts off, without allocation, and only if nobody is in
     /// the middle of something. Waits a second at most.
     pub(crate) fn say_last(&self, path: &str, value: &[&[u8]]) {
-        const PATIENCE: u32 = 100_000;
+        const TURNS: u32 = 100_000;
         let Some(mut state) = self.state.try_lock() else {
             return;
         };
@@ -326,7 +334,7 @@ impl Store {
         }
         let id = call.id;
         state.calls.push(call);
-        for _ in 0..PATIENCE {
+        for _ in 0..TURNS {
             if state.pump(None) {
                 self.channel.notify();
             }
