@@ -49,11 +49,14 @@ impl<T> Names<T> {
 }
 
 /// FNV-1a, over the bytes of both.
-fn slot(directory: u64, name: &[u8]) -> usize {
+pub fn hash(directory: u64, name: &[u8]) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ directory.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let hash = name.iter().fold(start, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    name.iter().fold(start, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn slot(directory: u64, name: &[u8]) -> usize {
     // The upper bits depend on every byte.
-    (hash >> 32) as usize % SLOTS
+    (hash(directory, name) >> 32) as usize % SLOTS
 }
 
 #[cfg(test)]

@@ -76,10 +76,9 @@ impl Directory {
     }
 }
 
-/// FNV-1a: names that collide are found one after the other, and only harm the program that chose them.
+/// Names that collide are found one after the other, and only harm the program that chose them.
 fn hash(name: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    name.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    crate::names::hash(0, name)
 }
 
 impl TmpfsNode {
