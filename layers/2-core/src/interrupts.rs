@@ -19,7 +19,8 @@ struct Line {
 }
 
 static CONTROLLER: Once<&'static dyn InterruptController> = Once::new();
-static LINES: [IrqMutex<Option<Line>>; VECTORS] = [const { IrqMutex::new(None) }; VECTORS];
+// Boxed, so that an unused one is zero: the table is not in the image's file then.
+static LINES: [IrqMutex<Option<Box<Line>>>; VECTORS] = [const { IrqMutex::new(None) }; VECTORS];
 
 /// Takes the platform's controller into use.
 pub(crate) fn initialize(controller: &'static dyn InterruptController) {
@@ -50,7 +51,7 @@ pub fn register(
             Some(_) => continue,
             None => {
                 controller.route(number, vector, trigger, polarity)?;
-                *slot = Some(Line { number, handlers: Vec::from([handler]) });
+                *slot = Some(Box::new(Line { number, handlers: Vec::from([handler]) }));
                 drop(slot);
                 controller.unmask(number);
                 return Ok(());
