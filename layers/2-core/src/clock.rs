@@ -1,8 +1,8 @@
 //! Time: the platform's clock, read by this module itself when the time-stamp counter is good enough.
 
 use crate::interface::{Clock, TscScale};
+use crate::sync::Once;
 use core::arch::x86_64::_rdtsc;
-use spin::Once;
 
 struct Source {
     clock: &'static dyn Clock,

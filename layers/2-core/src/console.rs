@@ -1,11 +1,11 @@
 //! The machine's console: the platform's early one until a driver has given a better one.
 
+use crate::sync::Once;
 use crate::{
     interface::{Console, Platform},
     sync::Interrupts,
 };
 use alloc::sync::Arc;
-use spin::Once;
 
 static EARLY: Once<&'static dyn Platform> = Once::new();
 static DRIVER: Once<Arc<dyn Console>> = Once::new();

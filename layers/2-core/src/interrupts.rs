@@ -1,11 +1,11 @@
 //! Device interrupts: lines, vectors and their handlers.
 
+use crate::sync::Once;
 use crate::{
     interface::{InterruptController, PlatformError, Polarity, Trigger},
     sync::IrqMutex,
 };
 use alloc::{boxed::Box, string::ToString, vec::Vec};
-use spin::Once;
 
 const FIRST_VECTOR: u8 = 0x30;
 const VECTORS: usize = 0xe0 - FIRST_VECTOR as usize;

@@ -1,12 +1,12 @@
 //! The end of the machine.
 
+use crate::sync::Once;
 use crate::{
     boot::BootInfo,
     cpu::descriptors::triple_fault,
     interface::{Ending, Platform, Power},
 };
 use core::ops::Range;
-use spin::Once;
 use x86_64::instructions::interrupts;
 
 static EARLY: Once<(&'static dyn Platform, &'static BootInfo)> = Once::new();

@@ -1,5 +1,6 @@
 //! The start of the machine, from the boot entry to the first thread.
 
+use crate::sync::Once;
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
     clock, console, cpu,
@@ -13,7 +14,6 @@ use crate::{
     sync::IrqMutex,
     thread, timer,
 };
-use spin::Once;
 
 static BOOT: Once<BootInfo> = Once::new();
 static DEVICES: IrqMutex<Option<Devices>> = IrqMutex::new(None);

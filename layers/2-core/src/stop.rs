@@ -13,7 +13,7 @@ type Handler = Arc<dyn Fn() + Send + Sync>;
 
 static WANTED: AtomicBool = AtomicBool::new(false);
 static HANDLER: IrqMutex<Option<Handler>> = IrqMutex::new(None);
-static THREAD: spin::Once<Arc<Thread>> = spin::Once::new();
+static THREAD: crate::sync::Once<Arc<Thread>> = crate::sync::Once::new();
 
 /// The host wants the machine to stop. Allowed in interrupt context.
 pub fn request() {

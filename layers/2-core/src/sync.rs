@@ -1,4 +1,8 @@
-//! Locks for data that interrupt handlers share with threads.
+//! Locks for data that interrupt handlers share with threads, and values that are made once.
+
+mod once;
+
+pub use once::Once;
 
 use core::ops::{Deref, DerefMut};
 use x86_64::instructions::interrupts;

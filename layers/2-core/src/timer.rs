@@ -1,7 +1,7 @@
 //! The one-shot timer of a CPU: armed for the earliest thing that is due, and not at all when nothing is.
 
+use crate::sync::Once;
 use crate::{clock, cpu::apic, cpu::local::cpu, interface::Timer, thread};
-use spin::Once;
 
 static PLATFORM_TIMER: Once<Option<&'static dyn Timer>> = Once::new();
 

@@ -3,6 +3,7 @@
 //! In a user's address space the clock page comes first and the ELF image right behind it. The page is written once and
 //! never changes: the time-stamp counter tells the time alone, or else the functions fall back to system calls.
 
+use crate::sync::Once;
 use crate::{
     clock,
     layout::{KERNEL_BASE, PAGE_SIZE},
@@ -12,7 +13,6 @@ use crate::{
     },
 };
 use core::arch::global_asm;
-use spin::Once;
 
 global_asm!(include_str!("vdso.s"), options(att_syntax));
 

@@ -34,7 +34,7 @@ struct Found {
 }
 
 /// Everything there is. A virtio console is kept in `terminal` too.
-pub fn devices(boot: &BootInfo, acpi: &Acpi, terminal: &spin::Once<Arc<Terminal>>) -> Devices {
+pub fn devices(boot: &BootInfo, acpi: &Acpi, terminal: &rumpkin_core::sync::Once<Arc<Terminal>>) -> Devices {
     let mut devices = Devices::default();
     power::listen(acpi);
     if serial::present() {
@@ -180,7 +180,7 @@ fn start(
     found: &Found,
     sizes: Sizes,
     devices: &mut Devices,
-    terminal: &spin::Once<Arc<Terminal>>,
+    terminal: &rumpkin_core::sync::Once<Arc<Terminal>>,
 ) -> Result<(), Reason> {
     let Found { name, transport, line } = found;
     let at = line.number;

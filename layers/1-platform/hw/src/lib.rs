@@ -37,10 +37,10 @@ use rumpkin_virtio::Terminal;
 
 /// A PC, or a virtual machine that looks like one from far enough.
 pub struct Pc {
-    calibration: spin::Once<clock::Calibration>,
-    hardware: spin::Once<Hardware>,
+    calibration: rumpkin_core::sync::Once<clock::Calibration>,
+    hardware: rumpkin_core::sync::Once<Hardware>,
     /// The virtio console, for what is written in a panic.
-    terminal: spin::Once<Arc<Terminal>>,
+    terminal: rumpkin_core::sync::Once<Arc<Terminal>>,
 }
 
 /// What [`Platform::initialize`] found and [`Platform::discover`] needs.
@@ -49,8 +49,11 @@ struct Hardware {
 }
 
 /// The platform, to be handed to core.
-pub static PLATFORM: Pc =
-    Pc { calibration: spin::Once::new(), hardware: spin::Once::new(), terminal: spin::Once::new() };
+pub static PLATFORM: Pc = Pc {
+    calibration: rumpkin_core::sync::Once::new(),
+    hardware: rumpkin_core::sync::Once::new(),
+    terminal: rumpkin_core::sync::Once::new(),
+};
 
 impl Platform for Pc {
     fn name(&self) -> &'static str {

@@ -5,11 +5,11 @@ use crate::{
     start_info::{Physical, StartInfo},
 };
 use core::{arch::global_asm, slice};
+use rumpkin_core::sync::Once;
 use rumpkin_core::{
     boot::{BootInfo, ImageLayout, PhysicalRange},
     layout::{KERNEL_BASE, direct},
 };
-use spin::Once;
 
 global_asm!(include_str!("entry.s"), options(att_syntax));
 

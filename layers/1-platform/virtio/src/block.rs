@@ -63,7 +63,7 @@ pub struct Block {
     discard: u32,
     /// Largest transfer in bytes, whole sectors.
     largest: usize,
-    serial: spin::Once<String>,
+    serial: rumpkin_core::sync::Once<String>,
 }
 
 struct Shared {
@@ -144,7 +144,7 @@ impl Block {
             flush: chosen & FLUSH != 0,
             discard,
             largest,
-            serial: spin::Once::new(),
+            serial: rumpkin_core::sync::Once::new(),
         })
     }
 

@@ -26,7 +26,7 @@ struct Shared {
     transport: Arc<dyn Transport>,
     input: Lock<Input>,
     output: Lock<Output>,
-    notify: spin::Once<Notify>,
+    notify: rumpkin_core::sync::Once<Notify>,
 }
 
 struct Input {
@@ -99,7 +99,7 @@ impl Terminal {
                 }),
                 output: Lock::new(Output { queue: output, buffers: output_buffers }),
                 transport,
-                notify: spin::Once::new(),
+                notify: rumpkin_core::sync::Once::new(),
             }),
         })
     }

@@ -58,7 +58,7 @@ pub struct Net {
     full: bool,
     /// The device broke the rules and was put out of service.
     down: bool,
-    notify: Arc<spin::Once<Notify>>,
+    notify: Arc<rumpkin_core::sync::Once<Notify>>,
 }
 
 /// A queue and the buffers of its descriptors: id `i` is the buffer at `i * stride`.
@@ -91,7 +91,7 @@ impl Ring {
 /// The link's interrupt handler: it acknowledges, and wakes whoever serves the link.
 struct Interrupt {
     transport: Arc<dyn Transport>,
-    notify: Arc<spin::Once<Notify>>,
+    notify: Arc<rumpkin_core::sync::Once<Notify>>,
 }
 
 impl Handler for Interrupt {
@@ -161,7 +161,7 @@ impl Net {
             joined: Vec::new(),
             full: false,
             down: false,
-            notify: Arc::new(spin::Once::new()),
+            notify: Arc::new(rumpkin_core::sync::Once::new()),
         })
     }
 

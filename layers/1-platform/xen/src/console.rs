@@ -59,7 +59,7 @@ pub struct Terminal {
     input: IrqMutex<Consumer>,
     output: IrqMutex<Producer>,
     channel: Channel,
-    notify: spin::Once<Notify>,
+    notify: rumpkin_core::sync::Once<Notify>,
     /// Nobody has made room for a long time.
     stuck: AtomicBool,
 }
@@ -71,7 +71,7 @@ impl Terminal {
             input: IrqMutex::new(Consumer::new(page, INPUT)),
             output: IrqMutex::new(Producer::new(page, OUTPUT)),
             channel: Channel::new(port)?,
-            notify: spin::Once::new(),
+            notify: rumpkin_core::sync::Once::new(),
             stuck: AtomicBool::new(false),
         });
         let rung = terminal.clone();

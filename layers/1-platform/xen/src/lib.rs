@@ -50,12 +50,12 @@ use xen_sys::{HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_CONSOLE_PFN, HVM_PARAM_STORE_E
 
 /// A domain of Xen.
 pub struct Xen {
-    terminal: spin::Once<Arc<Terminal>>,
-    store: spin::Once<&'static Store>,
+    terminal: rumpkin_core::sync::Once<Arc<Terminal>>,
+    store: rumpkin_core::sync::Once<&'static Store>,
 }
 
 /// The platform, to be handed to core.
-pub static PLATFORM: Xen = Xen { terminal: spin::Once::new(), store: spin::Once::new() };
+pub static PLATFORM: Xen = Xen { terminal: rumpkin_core::sync::Once::new(), store: rumpkin_core::sync::Once::new() };
 
 impl Platform for Xen {
     fn name(&self) -> &'static str {

@@ -3,8 +3,8 @@
 use super::cpuid;
 use crate::{clock, mmio};
 
+use crate::sync::Once;
 use core::arch::asm;
-use spin::Once;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
 /// Vector of the timer: above all devices.

@@ -1,10 +1,10 @@
 //! Vector state. The kernel has none: it stays in the processor until another thread's user code is to run.
 
 use super::{cpuid, local::cpu};
+use crate::sync::Once;
 use crate::{sync::Interrupts, thread::Thread};
 use alloc::alloc::{alloc_zeroed, dealloc};
 use core::{alloc::Layout, arch::asm, ptr::NonNull};
-use spin::Once;
 use x86_64::registers::{
     control::{Cr0, Cr0Flags, Cr4, Cr4Flags},
     xcontrol::{XCr0, XCr0Flags},

@@ -4,12 +4,13 @@ use super::{
     buddy::{Buddy, States},
     regions,
 };
+use crate::sync::Once;
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
     layout::{DIRECT_MAP, PAGE_SIZE, direct},
 };
 use core::{slice, sync::atomic::AtomicU32};
-use spin::{Mutex, Once};
+use spin::Mutex;
 
 /// Number of a frame: its physical address divided by [`PAGE_SIZE`].
 pub type FrameNumber = u64;

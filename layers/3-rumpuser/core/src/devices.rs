@@ -4,13 +4,13 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
+use rumpkin_core::sync::Once;
 use rumpkin_core::{
     console, interface, start,
     sync::IrqMutex,
     thread::{self, Thread},
 };
 use rumpuser::device;
-use spin::Once;
 
 /// The devices, for the kernel.
 pub(crate) fn take() -> device::Devices {

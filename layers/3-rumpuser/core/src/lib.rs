@@ -11,6 +11,7 @@ mod devices;
 use alloc::{boxed::Box, sync::Arc};
 use convert::{core_page, mapping, thread_handle, with_thread};
 use core::ptr::NonNull;
+use rumpkin_core::sync::Once;
 use rumpkin_core::{
     clock, cpu, interface, layout,
     memory::{frames, heap},
@@ -24,7 +25,6 @@ use rumpuser::{
     memory::{Fault, Frame, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
     power::Exit,
 };
-use spin::Once;
 use user::space::AddressSpace;
 
 /// The back end.

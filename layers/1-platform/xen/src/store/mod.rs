@@ -69,7 +69,7 @@ pub struct Store {
     channel: Channel,
     state: IrqMutex<State>,
     /// Calls the watches' notifies.
-    thread: spin::Once<Arc<Thread>>,
+    thread: rumpkin_core::sync::Once<Arc<Thread>>,
     /// The next number of a request or a watch.
     next: AtomicU32,
 }
@@ -199,7 +199,7 @@ impl Store {
                 last: Some(last),
                 broken: false,
             }),
-            thread: spin::Once::new(),
+            thread: rumpkin_core::sync::Once::new(),
             next: AtomicU32::new(1),
         }));
         let thread = thread::spawn("xenstore", || store.call_notifies()).map_err(|_| Error::Memory)?;

@@ -55,7 +55,7 @@ struct Connection {
 
 /// What both threads and the event's handler know.
 struct Shared {
-    notify: spin::Once<Notify>,
+    notify: rumpkin_core::sync::Once<Notify>,
     /// There is something in the mailbox.
     news: AtomicBool,
     mailbox: spin::Mutex<Option<Connection>>,
@@ -114,7 +114,7 @@ pub fn open(machine: &'static dyn Machine, path: &str, sizes: Sizes, bus: &Arc<d
     };
     let mtu = mtu.min(LARGEST_MTU);
     let shared = Arc::new(Shared {
-        notify: spin::Once::new(),
+        notify: rumpkin_core::sync::Once::new(),
         news: AtomicBool::new(false),
         mailbox: spin::Mutex::new(None),
         broken: AtomicBool::new(false),
