@@ -2,7 +2,8 @@
 
 use crate::{
     json::{Node, Object, Wrong},
-    value::{self, Value, merge},
+    parse,
+    value::{Value, merge},
 };
 use alloc::{format, string::String};
 use core::fmt;
@@ -43,7 +44,7 @@ fn parse(what: &str, bytes: &[u8]) -> Result<Value, ConfigurationError> {
     // Boot loaders may pad a module with zeroes.
     let length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last.saturating_add(1));
     let bytes = bytes.get(..length).unwrap_or_default();
-    let value = value::parse(bytes).map_err(|error| ConfigurationError(format!("{what} {error}")))?;
+    let value = parse::parse(bytes).map_err(|error| ConfigurationError(format!("{what} {error}")))?;
     match value {
         Value::Object(_) => Ok(value),
         _ => Err(ConfigurationError(format!("{what} is not a JSON object"))),

@@ -18,6 +18,7 @@ extern crate alloc;
 
 mod document;
 mod json;
+mod parse;
 mod settings;
 mod value;
 
