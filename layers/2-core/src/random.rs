@@ -49,11 +49,16 @@ fn quarter(state: &mut Block, a: usize, b: usize, c: usize, d: usize) {
 }
 
 impl Generator {
-    /// Takes the first half of a block for the next key; the rest, and the blocks that follow it, are for the caller.
+    /// Takes the first half of a block for the next key.
+    fn step(&mut self) {
+        let first = block(&self.key, 0, [0; 3]);
+        self.key.copy_from_slice(&first[..8]);
+    }
+
+    /// As [`Generator::step`]; what the old key gives besides is for the caller.
     fn renew(&mut self) -> [u32; 8] {
         let old = self.key;
-        let first = block(&old, 0, [0; 3]);
-        self.key.copy_from_slice(&first[..8]);
+        self.step();
         let mut output = [0; 8];
         output.copy_from_slice(&block(&old, 1, [0; 3])[..8]);
         output
@@ -65,7 +70,7 @@ impl Generator {
             for (index, &byte) in piece.iter().enumerate() {
                 self.key[index / 4] ^= u32::from(byte) << (8 * (index % 4));
             }
-            self.renew();
+            self.step();
         }
     }
 }

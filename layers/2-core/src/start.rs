@@ -36,6 +36,7 @@ pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) ->
     local::initialize(0, kernel::root());
     traps::initialize_system_calls();
     fpu::initialize();
+    apic::initialize();
     log::info!("Rumpkin on {}, started by {}", platform.name(), boot.protocol);
 
     let machine = match platform.initialize(boot) {
@@ -48,7 +49,6 @@ pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) ->
     clock::initialize(machine.clock);
     power::initialize(machine.power);
     interrupts::initialize(machine.interrupts);
-    apic::initialize();
     timer::initialize(machine.timer);
     let (total, _) = frames::counts();
     log::info!("memory: {} KiB", total * 4);

@@ -8,8 +8,9 @@ static PLATFORM_TIMER: Once<Option<&'static dyn Timer>> = Once::new();
 /// Takes the platform's timer into use, or else the local APIC's.
 pub(crate) fn initialize(timer: Option<&'static dyn Timer>) {
     PLATFORM_TIMER.call_once(|| timer);
-    if timer.is_none() {
-        apic::initialize_timer();
+    match timer {
+        Some(_) => apic::stop_counter(),
+        None => apic::initialize_timer(),
     }
 }
 

@@ -1,9 +1,7 @@
 //! The local APIC and its timer (Intel SDM vol. 3, chapter 10): x2APIC where offered, else memory-mapped.
 
 use super::cpuid;
-use crate::{clock, mmio};
-
-use crate::sync::Once;
+use crate::{clock, mmio, sync::Once};
 use core::arch::asm;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
 
@@ -39,6 +37,29 @@ enum Timer {
 
 static REGISTERS: Once<Option<mmio::Region>> = Once::new();
 static TIMER_KIND: Once<Timer> = Once::new();
+/// When the counter was started, by the time-stamp counter.
+static STARTED: Once<Moment> = Once::new();
+
+/// Nanoseconds for which the counter is measured at the least.
+const MEASUREMENT: u64 = 300_000;
+/// How often it is measured anew after the host has held us up.
+const ATTEMPTS: usize = 4;
+
+/// Something happened not before the one and not after the other reading of a clock.
+#[derive(Clone, Copy)]
+struct Moment {
+    before: u64,
+    after: u64,
+}
+
+impl Moment {
+    /// Does something, and takes note of when.
+    fn of<T>(now: fn() -> u64, what: impl FnOnce() -> T) -> (Moment, T) {
+        let before = now();
+        let result = what();
+        (Moment { before, after: now() }, result)
+    }
+}
 
 fn x2apic(register: usize) -> Msr {
     Msr::new(0x800 + (register >> 4) as u32)
@@ -60,7 +81,7 @@ fn write(register: usize, value: u32) {
     }
 }
 
-/// Enables the calling CPU's local APIC, everything in it masked.
+/// Enables the calling CPU's local APIC, everything in it masked. Its counter starts, to be measured when the clock runs.
 ///
 /// # Panics
 /// If its registers cannot be mapped.
@@ -82,6 +103,12 @@ pub(crate) fn initialize() {
         write(register, MASKED);
     }
     write(SPURIOUS, ENABLE | u32::from(SPURIOUS_VECTOR));
+    write(DIVIDE, DIVIDE_BY_16);
+    STARTED.call_once(|| Moment::of(clock::tsc, start_counter).0);
+}
+
+fn start_counter() {
+    write(INITIAL_COUNT, u32::MAX);
 }
 
 /// Tells the local APIC that the interrupt has been dealt with.
@@ -96,17 +123,20 @@ pub(crate) fn initialize_timer() {
         Some(ticks) if cpuid(1, 0).ecx & DEADLINE != 0 => Timer::Deadline(ticks),
         _ => Timer::Count(measure()),
     });
+    stop_counter();
     let mode = match kind {
         Timer::Deadline(_) => TSC_DEADLINE_MODE,
-        Timer::Count(_) => {
-            write(DIVIDE, DIVIDE_BY_16);
-            0
-        }
+        Timer::Count(_) => 0,
     };
     write(TIMER, mode | u32::from(TIMER_VECTOR));
     // The mode must be in force before the first deadline is written (SDM vol. 3, §10.5.4.1).
     // SAFETY: a fence has no other effect.
     unsafe { asm!("mfence", options(nostack, preserves_flags)) };
+}
+
+/// Stops the counter, which nobody measures any more.
+pub(crate) fn stop_counter() {
+    write(INITIAL_COUNT, 0);
 }
 
 /// Ticks of the counter per nanosecond, as a fraction of 2^32: from the hypervisor, else against the clock.
@@ -116,23 +146,24 @@ fn measure() -> u64 {
     if bus != 0 {
         return (bus << 32) / 16 / 1_000_000;
     }
-    write(DIVIDE, DIVIDE_BY_16);
-    // Twice, and the lower: whatever holds us up makes the clock run on.
-    let once = || {
-        write(INITIAL_COUNT, u32::MAX);
-        let start = clock::monotonic();
-        let end = loop {
-            let now = clock::monotonic();
-            if now - start >= 300_000 {
-                break now;
-            }
-        };
-        let ticks = u64::from(u32::MAX - read(CURRENT_COUNT));
-        write(INITIAL_COUNT, 0);
-        (ticks << 32) / (end - start)
-    };
-    let (first, second) = (once(), once());
-    first.min(second).max(1)
+    // Since it was started the platform has set up its clock, which as a rule took long enough.
+    let mut started = clock::tsc_scale().zip(STARTED.get()).map(|(scale, moment)| Moment {
+        before: scale.nanoseconds_at(moment.before),
+        after: scale.nanoseconds_at(moment.after),
+    });
+    let mut rate = 1;
+    for _ in 0..ATTEMPTS {
+        let start = started.take().unwrap_or_else(|| Moment::of(clock::monotonic, start_counter).0);
+        while clock::monotonic().saturating_sub(start.after) < MEASUREMENT {}
+        let (end, count) = Moment::of(clock::monotonic, || read(CURRENT_COUNT));
+        // The longest that it may have been: a timer that fires early is armed again, one that fires late is late.
+        let (least, most) = (end.before.saturating_sub(start.after).max(1), end.after - start.before);
+        rate = (u64::from(u32::MAX - count) << 32) / most;
+        if most - least <= least / 64 {
+            break;
+        }
+    }
+    rate.max(1)
 }
 
 /// Makes the timer interrupt in so many nanoseconds, or somewhat earlier if that is very far.

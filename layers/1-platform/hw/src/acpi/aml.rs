@@ -32,7 +32,15 @@ pub struct MmioSlot {
 }
 
 fn position(code: &[u8], what: &[u8]) -> Option<usize> {
-    code.windows(what.len()).position(|bytes| bytes == what)
+    let (first, rest) = what.split_first()?;
+    let mut from = 0;
+    loop {
+        // Byte by byte, since a comparison at each would be a call.
+        from += 1 + code.get(from..)?.iter().position(|byte| byte == first)?;
+        if code.get(from..)?.starts_with(rest) {
+            return Some(from - 1);
+        }
+    }
 }
 
 fn after<'a>(code: &'a [u8], what: &[u8]) -> Option<&'a [u8]> {

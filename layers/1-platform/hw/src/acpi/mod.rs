@@ -101,7 +101,8 @@ impl Acpi {
         let Some(root) = boot.rsdp else {
             return Self::default();
         };
-        Self::parse(root, &tables::read_physical)
+        let memory = tables::Mapped::default();
+        Self::parse(root, &|address, length| memory.read(address, length))
     }
 
     fn parse(root: u64, read: &tables::Reader<'_>) -> Self {

@@ -6,7 +6,7 @@ use ::acpi::{
     mcfg::McfgEntry,
 };
 use alloc::{vec, vec::Vec};
-use core::{ops::Range, ptr};
+use core::{cell::Cell, ops::Range, ptr};
 use rumpkin_core::mmio;
 
 /// Reads physical memory; `None` if it cannot be.
@@ -19,11 +19,38 @@ const LONGEST: usize = 1 << 20;
 /// No such machine has more tables.
 const MOST_TABLES: usize = 64;
 
-/// Reads through a mapping of its own: tables lie in reserved memory, outside the direct map.
-pub fn read_physical(address: u64, length: usize) -> Option<Vec<u8>> {
-    address.checked_add(length as u64)?;
-    let region = mmio::map(address, length).ok()?;
-    Some((0..length).map(|at| region.read_u8(at)).collect())
+/// Firmware keeps its tables together: so much is mapped at once, and found again by the next table.
+const NEIGHBORHOOD: u64 = 128 << 10;
+
+/// Reads through mappings of its own: tables lie in reserved memory, outside the direct map. It is memory all the same, so the
+/// mappings are cached ones.
+#[derive(Default)]
+pub struct Mapped(Cell<Option<(u64, mmio::Region)>>);
+
+impl Mapped {
+    /// A copy of physical memory.
+    pub fn read(&self, address: u64, length: usize) -> Option<Vec<u8>> {
+        let (first, region) = self.find(address, length).or_else(|| {
+            let first = address & !(NEIGHBORHOOD / 2 - 1);
+            let extent = NEIGHBORHOOD.max(address - first + length as u64);
+            self.0.set(Some((first, mmio::map_memory(first, extent as usize).ok()?)));
+            self.find(address, length)
+        })?;
+        let mut copy = vec![0; length];
+        // SAFETY: The region is mapped for good, and holds these bytes (`find`). Nobody writes what firmware has left.
+        unsafe {
+            let source = region.as_ptr().as_ptr().byte_add((address - first) as usize);
+            ptr::copy_nonoverlapping(source, copy.as_mut_ptr(), length);
+        }
+        Some(copy)
+    }
+
+    /// The last mapping and where it begins, if all of this is in it.
+    fn find(&self, address: u64, length: usize) -> Option<(u64, mmio::Region)> {
+        let (first, region) = self.0.get()?;
+        let end = address.checked_sub(first)?.checked_add(length as u64)?;
+        (end <= region.len() as u64).then_some((first, region))
+    }
 }
 
 /// A table's copy, of the length that its header says, with a right checksum.
