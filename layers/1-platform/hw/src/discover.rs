@@ -1,23 +1,18 @@
-//! Finds devices, starts their drivers, and wires their interrupts.
+//! Finds devices, and starts the drivers that the image has for them.
 
 use crate::{
-    Counter,
     acpi::{Acpi, Line, MmioSlot},
     command_line,
-    on_core::OnCore,
+    driver::{Driver, Found, Reason, Setting},
     pci, power, serial,
 };
-use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 use rumpkin_core::{
     boot::{BootInfo, MemoryKind},
-    interface::{Devices, Disk, Link, PlatformError, Polarity, Trigger},
+    interface::{Devices, Polarity, Trigger},
     interrupts, mmio,
 };
-use rumpkin_virtio::{Block, Error, Handler, Mmio, Net, Pci, Rng, Sizes, Terminal, Transport, Window, device_type};
-
-static MACHINE: OnCore = OnCore;
-static NETWORKS: Counter = Counter::new();
-static DISKS: Counter = Counter::new();
+use rumpkin_virtio::{Mmio, Pci, Sizes, Terminal, Window};
 
 /// No virtio device has more registers in one block.
 const LARGEST_WINDOW: usize = 1 << 20;
@@ -26,23 +21,26 @@ const ADDRESSES: u64 = 1 << 52;
 /// Below this much memory the rings are small.
 const SMALL_MEMORY: u64 = 48 << 20;
 
-/// A device with registers and a line, not yet driven.
-struct Found {
-    name: String,
-    transport: Arc<dyn Transport>,
-    line: Line,
-}
-
-/// Everything there is. A virtio console is kept in `terminal` too.
-pub fn devices(boot: &BootInfo, acpi: &Acpi, terminal: &rumpkin_core::sync::Once<Arc<Terminal>>) -> Devices {
+/// Everything there is that one of `drivers` is for. A virtio console is kept in `terminal` too.
+pub fn devices(
+    boot: &BootInfo,
+    acpi: &Acpi,
+    drivers: &[Driver],
+    terminal: &rumpkin_core::sync::Once<Arc<Terminal>>,
+) -> Devices {
     let mut devices = Devices::default();
     power::listen(acpi);
     if serial::present() {
         start_serial(acpi, &mut devices);
     }
-    let sizes = ring_sizes(boot);
+    let setting = Setting { sizes: ring_sizes(boot), terminal };
     for found in on_pci(boot, acpi).into_iter().chain(on_mmio(boot, acpi)) {
-        if let Err(reason) = start(&found, sizes, &mut devices, terminal) {
+        let kind = found.transport.device_type();
+        let started = match drivers.iter().find(|driver| driver.kind == kind) {
+            Some(driver) => (driver.start)(&found, &setting, &mut devices),
+            None => Err(Reason::NoDriver(kind)),
+        };
+        if let Err(reason) = started {
             log::warn!("{}: not used: {reason}", found.name);
         }
     }
@@ -138,97 +136,4 @@ fn probe(boot: &BootInfo, slot: &MmioSlot) -> Option<Found> {
             None
         }
     }
-}
-
-/// Why a device is left out.
-enum Reason {
-    Device(Error),
-    Line(PlatformError),
-    NoDriver(u32),
-}
-
-impl core::fmt::Display for Reason {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Device(error) => error.fmt(f),
-            Self::Line(error) => error.fmt(f),
-            Self::NoDriver(kind) => write!(f, "no driver for virtio devices of type {kind}"),
-        }
-    }
-}
-
-impl From<Error> for Reason {
-    fn from(error: Error) -> Self {
-        Self::Device(error)
-    }
-}
-
-/// Has the device's line interrupt.
-fn wire(found: &Found, handler: Arc<dyn Handler>) -> Result<(), Reason> {
-    let line = found.line;
-    let called = handler.clone();
-    interrupts::register(line.number, line.trigger, line.polarity, move || {
-        called.interrupt();
-    })
-    .map_err(Reason::Line)?;
-    // A line that was raised before it was routed stays high unnoticed, as an I/O APIC sees no edge of a masked pin.
-    handler.interrupt();
-    Ok(())
-}
-
-fn start(
-    found: &Found,
-    sizes: Sizes,
-    devices: &mut Devices,
-    terminal: &rumpkin_core::sync::Once<Arc<Terminal>>,
-) -> Result<(), Reason> {
-    let Found { name, transport, line } = found;
-    let at = line.number;
-    match transport.device_type() {
-        device_type::NETWORK => {
-            let net = Net::new(&MACHINE, transport.clone(), sizes)?;
-            wire(found, net.handler())?;
-            let info = net.info();
-            let [a, b, c, d, e, f] = info.mac;
-            log::info!(
-                "eth{}: virtio-net at {name}, line {at}, {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}, MTU {}{}",
-                NETWORKS.next(),
-                info.mtu,
-                if info.transmit_checksum { ", checksums" } else { "" }
-            );
-            devices.links.push(Box::new(net));
-        }
-        device_type::BLOCK => {
-            let block = Block::new(&MACHINE, transport.clone())?;
-            wire(found, block.handler())?;
-            block.identify();
-            let info = block.info();
-            let letter = char::from(b'a' + (DISKS.next() % 26) as u8);
-            log::info!(
-                "vd{letter}: virtio-blk at {name}, line {at}, {} sectors{}{}{}",
-                info.sectors,
-                if info.read_only { ", read-only" } else { "" },
-                if info.serial.is_empty() { "" } else { ", serial " },
-                info.serial
-            );
-            devices.disks.push(Arc::new(block));
-        }
-        device_type::ENTROPY => {
-            let rng = Rng::new(&MACHINE, transport.clone())?;
-            wire(found, rng.handler())?;
-            log::info!("virtio-rng at {name}, line {at}");
-            devices.entropy.push(Arc::new(rng));
-        }
-        device_type::CONSOLE => {
-            let console = Terminal::new(&MACHINE, transport.clone())?;
-            wire(found, console.handler())?;
-            log::info!("hvc0: virtio-console at {name}, line {at}");
-            // It is faster than a serial port, and who plugs it in means it.
-            let console = Arc::new(console);
-            terminal.call_once(|| console.clone());
-            devices.console = Some(console);
-        }
-        kind => return Err(Reason::NoDriver(kind)),
-    }
-    Ok(())
 }

@@ -17,6 +17,7 @@ mod acpi;
 mod clock;
 mod command_line;
 mod discover;
+pub mod driver;
 mod ioapic;
 mod on_core;
 mod pci;
@@ -32,15 +33,17 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_core::{
     boot::BootInfo,
     interface::{Devices, Ending, Machine, Platform, PlatformError},
+    sync::Once,
 };
 use rumpkin_virtio::Terminal;
 
 /// A PC, or a virtual machine that looks like one from far enough.
 pub struct Pc {
-    calibration: rumpkin_core::sync::Once<clock::Calibration>,
-    hardware: rumpkin_core::sync::Once<Hardware>,
+    drivers: &'static [driver::Driver],
+    calibration: Once<clock::Calibration>,
+    hardware: Once<Hardware>,
     /// The virtio console, for what is written in a panic.
-    terminal: rumpkin_core::sync::Once<Arc<Terminal>>,
+    terminal: Once<Arc<Terminal>>,
 }
 
 /// What [`Platform::initialize`] found and [`Platform::discover`] needs.
@@ -48,12 +51,12 @@ struct Hardware {
     acpi: Acpi,
 }
 
-/// The platform, to be handed to core.
-pub static PLATFORM: Pc = Pc {
-    calibration: rumpkin_core::sync::Once::new(),
-    hardware: rumpkin_core::sync::Once::new(),
-    terminal: rumpkin_core::sync::Once::new(),
-};
+impl Pc {
+    /// The platform, to be handed to core. Of the devices it drives those that `drivers` are for.
+    pub const fn new(drivers: &'static [driver::Driver]) -> Self {
+        Pc { drivers, calibration: Once::new(), hardware: Once::new(), terminal: Once::new() }
+    }
+}
 
 impl Platform for Pc {
     fn name(&self) -> &'static str {
@@ -89,7 +92,7 @@ impl Platform for Pc {
 
     fn discover(&self, boot: &'static BootInfo) -> Devices {
         match self.hardware.get() {
-            Some(hardware) => discover::devices(boot, &hardware.acpi, &self.terminal),
+            Some(hardware) => discover::devices(boot, &hardware.acpi, self.drivers, &self.terminal),
             None => Devices::default(),
         }
     }

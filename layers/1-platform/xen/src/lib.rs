@@ -36,6 +36,7 @@ mod shared_info;
 mod shutdown;
 pub mod store;
 
+pub use devices::{DISKS, Disks};
 pub use error::Error;
 pub use page::{SharedPage, Word};
 
@@ -44,18 +45,26 @@ use console::Terminal;
 use rumpkin_core::{
     boot::BootInfo,
     interface::{Clock, Console, Devices, Ending, Machine, Platform, PlatformError},
+    sync::Once,
 };
 use store::Store;
 use xen_sys::{HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_CONSOLE_PFN, HVM_PARAM_STORE_EVTCHN, HVM_PARAM_STORE_PFN};
 
 /// A domain of Xen.
 pub struct Xen {
-    terminal: rumpkin_core::sync::Once<Arc<Terminal>>,
-    store: rumpkin_core::sync::Once<&'static Store>,
+    disks: Option<Disks>,
 }
 
-/// The platform, to be handed to core.
-pub static PLATFORM: Xen = Xen { terminal: rumpkin_core::sync::Once::new(), store: rumpkin_core::sync::Once::new() };
+/// What the end of the domain needs, whenever it comes.
+static TERMINAL: Once<Arc<Terminal>> = Once::new();
+static STORE: Once<&'static Store> = Once::new();
+
+impl Xen {
+    /// The platform, to be handed to core; with a driver for disks, or without.
+    pub const fn new(disks: Option<Disks>) -> Self {
+        Xen { disks }
+    }
+}
 
 impl Platform for Xen {
     fn name(&self) -> &'static str {
@@ -68,7 +77,7 @@ impl Platform for Xen {
 
     fn early_write(&self, data: &[u8]) {
         console::early_write(data);
-        if let Some(terminal) = self.terminal.get() {
+        if let Some(terminal) = TERMINAL.get() {
             terminal.try_write(data);
         }
     }
@@ -93,7 +102,7 @@ impl Platform for Xen {
             if clock.tsc_scale().is_some() { "by the time-stamp counter" } else { "by its page" }
         );
         if let Some(terminal) = service("console", HVM_PARAM_CONSOLE_PFN, HVM_PARAM_CONSOLE_EVTCHN, Terminal::start) {
-            self.terminal.call_once(|| terminal);
+            TERMINAL.call_once(|| terminal);
         }
         Ok(Machine { clock, interrupts: &event::Upcall, power: &power::XenPower, timer: Some(timer) })
     }
@@ -104,15 +113,15 @@ impl Platform for Xen {
             return Devices::default();
         }
         let mut devices = Devices::default();
-        if let Some(terminal) = self.terminal.get() {
+        if let Some(terminal) = TERMINAL.get() {
             devices.console = Some(terminal.clone() as Arc<dyn Console>);
         }
         if let Some(store) = service("store", HVM_PARAM_STORE_PFN, HVM_PARAM_STORE_EVTCHN, Store::start) {
-            self.store.call_once(|| store);
+            STORE.call_once(|| store);
             if let Err(error) = shutdown::listen(store) {
                 log::warn!("xenstore: control/shutdown is not watched: {error}");
             }
-            devices::discover(store, boot, &mut devices);
+            devices::discover(store, boot, self.disks.as_ref(), &mut devices);
         }
         devices
     }

@@ -1,6 +1,6 @@
 //! The end of the domain: the toolstack learns how, then the hypervisor ends it.
 
-use crate::{PLATFORM, console, scheduling::shut_down, shutdown};
+use crate::{STORE, TERMINAL, console, scheduling::shut_down, shutdown};
 use rumpkin_core::interface::{Ending, Power};
 use xen_sys::{SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_reboot};
 
@@ -23,10 +23,10 @@ pub fn end(ending: Ending) -> ! {
     let word = ending.word(&mut buffer);
     console::log_port(word);
     console::log_port(b"\n");
-    if let Some(terminal) = PLATFORM.terminal.get() {
+    if let Some(terminal) = TERMINAL.get() {
         terminal.flush();
     }
-    if let Some(store) = PLATFORM.store.get() {
+    if let Some(store) = STORE.get() {
         store.say_last(NODE, &[word]);
     }
     shut_down(match ending {

@@ -1,5 +1,6 @@
 //! A kernel from a static library that the linker is given, in the place of layer 4.
 
+use super::Devices;
 use core::ffi::c_int;
 use rumpuser::power;
 
@@ -10,6 +11,9 @@ unsafe extern "C" {
     /// The kernel's first function: the linker is told which (`--defsym`, pkgs/layers.nix).
     fn rumpuser_kernel() -> c_int;
 }
+
+/// What it can use.
+pub const DEVICES: Devices = Devices::All;
 
 /// Runs the kernel and leaves the machine with its exit status. The first thread's entry.
 pub fn run() {

@@ -1,5 +1,6 @@
 //! Joins the layers above the hypercalls: the kernel and its components, the configuration, the program.
 
+use super::Devices;
 use alloc::sync::Arc;
 use rumpkin_kernel::Kernel;
 use rumpuser::{boot, device, power};
@@ -24,6 +25,9 @@ pub const COMPONENTS: &[(&str, Register)] = &[
     #[cfg(feature = "time")]
     ("time", rumpkin_time::register),
 ];
+
+/// What it can use.
+pub const DEVICES: Devices = Devices::All;
 
 /// Runs the program of this image and leaves the machine with its exit status. The first thread's entry.
 pub fn run() {

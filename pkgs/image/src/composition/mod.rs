@@ -14,7 +14,17 @@ mod top;
 mod top;
 
 use rumpkin_core::interface::Platform;
+use top::DEVICES;
 pub use top::{COMPONENTS, run};
+
+/// The devices that what runs has a use for; an image has no driver for others.
+#[expect(dead_code, reason = "what runs in an image is one thing, and chooses one")]
+pub enum Devices {
+    /// All that there are drivers for.
+    All,
+    /// Links, and sources of entropy. The console is what works without a driver: a serial port, or Xen's.
+    Links,
+}
 
 #[cfg(not(any(feature = "hw", feature = "xen")))]
 compile_error!("an image needs at least one platform: feature `hw` or `xen`");
@@ -24,7 +34,22 @@ compile_error!("an image needs something to run: feature `base`, `sensor`, `tiny
 /// The platforms of this image, the more particular first: the first that detects its machine is it.
 pub const PLATFORMS: &[(&str, &dyn Platform)] = &[
     #[cfg(feature = "xen")]
-    ("xen", &rumpkin_xen::PLATFORM),
+    ("xen", &XEN),
     #[cfg(feature = "hw")]
-    ("hw", &rumpkin_hw::PLATFORM),
+    ("hw", &PC),
 ];
+
+#[cfg(feature = "hw")]
+static PC: rumpkin_hw::Pc = {
+    use rumpkin_hw::driver::{DISK, ENTROPY, NETWORK, TERMINAL};
+    rumpkin_hw::Pc::new(match DEVICES {
+        Devices::All => &[NETWORK, ENTROPY, DISK, TERMINAL],
+        Devices::Links => &[NETWORK, ENTROPY],
+    })
+};
+
+#[cfg(feature = "xen")]
+static XEN: rumpkin_xen::Xen = rumpkin_xen::Xen::new(match DEVICES {
+    Devices::All => Some(rumpkin_xen::DISKS),
+    Devices::Links => None,
+});

@@ -1,5 +1,6 @@
 //! The sensor, an app without userspace, which brings the components that it needs.
 
+use super::Devices;
 use rumpuser::power;
 
 /// Their names.
@@ -12,6 +13,9 @@ pub const COMPONENTS: &[(&str, ())] = &{
     }
     named
 };
+
+/// What it can use.
+pub const DEVICES: Devices = Devices::Links;
 
 /// Runs the sensor and leaves the machine with its exit status. The first thread's entry.
 pub fn run() {

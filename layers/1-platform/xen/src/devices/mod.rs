@@ -50,9 +50,21 @@ const PATIENCE: u64 = 20_000_000_000;
 /// Below this much memory buffers are few.
 const SMALL_MEMORY: u64 = 48 << 20;
 
-/// Finds the networks and disks that the toolstack made, connects them, and keeps them connected from then on. In order of their
-/// numbers. Blocks until the back ends are there, but not for ever.
-pub fn discover(store: &'static Store, boot: &BootInfo, devices: &mut Devices) {
+/// Opens disks, and appends each device's end of the handshake to the others.
+type OpenDisks = fn(&'static OnCore, small: bool, &Arc<dyn Event>, &mut Vec<Device>) -> Vec<Opened>;
+
+/// A disk, and which of the ends is its.
+type Opened = (usize, Arc<dyn Disk>);
+
+/// A driver that an image need not have.
+pub struct Disks(OpenDisks);
+
+/// The front end of disks.
+pub const DISKS: Disks = Disks(open_disks);
+
+/// Finds the networks that the toolstack made, and the disks if the image has a driver for them, connects them, and keeps them
+/// connected from then on. In order of their numbers. Blocks until the back ends are there, but not for ever.
+pub fn discover(store: &'static Store, boot: &BootInfo, drivers: Option<&Disks>, devices: &mut Devices) {
     let machine: &'static OnCore = Box::leak(Box::new(OnCore::new(store)));
     let bus = machine.event();
     let small = memory(boot) < SMALL_MEMORY;
@@ -72,18 +84,7 @@ pub fn discover(store: &'static Store, boot: &BootInfo, devices: &mut Devices) {
             Err(error) => log::warn!("{path}: not used: {error}"),
         }
     }
-    let mut disks = Vec::new();
-    for id in numbers(machine, "device/vbd") {
-        let path = format!("device/vbd/{id}");
-        let (block, port) = block::open(machine, id, if small { 32 } else { 128 }, &bus);
-        match Device::new(machine, &path, Box::new(port), &bus) {
-            Ok(end) => {
-                disks.push((ends.len(), block));
-                ends.push(end);
-            }
-            Err(error) => log::warn!("{path}: not used: {error}"),
-        }
-    }
+    let disks = drivers.map(|Disks(open)| open(machine, small, &bus, &mut ends)).unwrap_or_default();
     if ends.is_empty() {
         return;
     }
@@ -110,11 +111,27 @@ pub fn discover(store: &'static Store, boot: &BootInfo, devices: &mut Devices) {
             info.sectors,
             if info.read_only { ", read-only" } else { "" }
         );
-        devices.disks.push(Arc::new(block));
+        devices.disks.push(block);
     }
     if let Err(error) = thread::spawn("xenbus", move || serve(ends, &*bus)) {
         log::warn!("xen: devices will not be connected again: {error:?}");
     }
+}
+
+fn open_disks(machine: &'static OnCore, small: bool, bus: &Arc<dyn Event>, ends: &mut Vec<Device>) -> Vec<Opened> {
+    let mut disks: Vec<Opened> = Vec::new();
+    for id in numbers(machine, "device/vbd") {
+        let path = format!("device/vbd/{id}");
+        let (block, port) = block::open(machine, id, if small { 32 } else { 128 }, bus);
+        match Device::new(machine, &path, Box::new(port), bus) {
+            Ok(end) => {
+                disks.push((ends.len(), Arc::new(block)));
+                ends.push(end);
+            }
+            Err(error) => log::warn!("{path}: not used: {error}"),
+        }
+    }
+    disks
 }
 
 /// Whether a device goes to the kernel: it is connected, or in a phase that will do.
