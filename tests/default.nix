@@ -29,6 +29,8 @@ let
       ;
   };
 
+  sensor = import ./sensor.nix { inherit world layers tools; };
+
   template = import ./templateOutputs.nix {
     rumpkin = {
       inherit lib;
@@ -102,7 +104,7 @@ in
         tools = [ world.gcc ];
       } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel.debug | awk -f ${./kernel-code.awk} | tee $out";
       platform-choice = import ./platforms.nix { inherit world tools apps mkUnikernel; };
-      app-without-userspace = import ./sensor.nix { inherit world layers; };
+      inherit (sensor) app-without-userspace sensor-first-packet;
       another-kernel = import ./tiny.nix { inherit world layers; };
       component-choice = import ./components.nix { inherit world layers; };
       reproducible = import ./reproducible.nix { inherit world layers apps; };
