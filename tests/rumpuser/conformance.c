@@ -128,6 +128,7 @@ static void memory(void)
 	rumpuser_unmap(page, 8192);
 	OK(rumpuser_anonmmap(NULL, 100, 0, 0, (void **)&page) == RUMPUSER_EINVAL, "anonmmap: a part of a page is EINVAL");
 	OK(rumpuser_anonmmap(NULL, 4096, 40, 0, (void **)&page) == RUMPUSER_EINVAL, "anonmmap: a wide alignment is EINVAL");
+	OK(rumpuser_anonmmap(NULL, (size_t)1 << 46, 0, 0, (void **)&page) == RUMPUSER_ENOMEM, "anonmmap: too much is ENOMEM");
 	OK(rumpuser_anonmmap(NULL, 4096, 0, 1, (void **)&page) == RUMPUSER_ENOTSUP, "anonmmap: executable is ENOTSUP");
 }
 
@@ -506,7 +507,7 @@ static void disk(void)
 	static unsigned char written[2048], read[2048];
 	struct rumpuser_iov parts[2] = { { read, 512 }, { read + 512, 1024 } };
 	uint64_t size = 0;
-	int type = 0, fd = -1, reader = -1, all = 1, fds[32], opened = 0;
+	int type = 0, fd = -1, reader = -1, writer = -1, all = 1, fds[32], opened = 0;
 	size_t length = 9;
 
 	no_disk();
@@ -522,6 +523,11 @@ static void disk(void)
 	    "open: to create is EINVAL");
 	OK(rumpuser_open("disk0", RUMPUSER_OPEN_RDWR | RUMPUSER_OPEN_BIO, &fd) == 0, "open: to read and write");
 	OK(rumpuser_open("disk0", RUMPUSER_OPEN_RDONLY | RUMPUSER_OPEN_BIO, &reader) == 0 && reader != fd, "open: again, to read");
+	OK(rumpuser_open("disk0", RUMPUSER_OPEN_BIO | RUMPUSER_OPEN_EXCL, &type) == RUMPUSER_EINVAL, "open: alone is EINVAL");
+	OK(rumpuser_open("disk0", RUMPUSER_OPEN_BIO | RUMPUSER_OPEN_ACCMODE, &type) == RUMPUSER_EINVAL, "open: no access is EINVAL");
+	OK(rumpuser_open("disk0", RUMPUSER_OPEN_BIO | RUMPUSER_OPEN_WRONLY, &writer) == 0 &&
+	    bio(writer, RUMPUSER_BIO_READ, read, 512, 0) == RUMPUSER_EBADF && rumpuser_close(writer) == 0,
+	    "bio: a read of what is open to write is EBADF");
 	for (size_t i = 0; i < sizeof written; i++)
 		written[i] = (unsigned char)(i * 7 + i / 512);
 	OK(bio(fd, RUMPUSER_BIO_WRITE | RUMPUSER_BIO_SYNC, written, sizeof written, 1024) == 0 && bio_done == sizeof written,
@@ -543,8 +549,13 @@ static void disk(void)
 	parts[0] = (struct rumpuser_iov){ read, 512 };
 	OK(rumpuser_iovread(reader, parts, 1, 4096 - 512, &length) == 0 && equal(read, written + 512, 512), "iovread: what was written");
 	OK(rumpuser_iovread(reader, parts, 1, RUMPUSER_IOV_NOSEEK, &length) == RUMPUSER_ENOTSUP, "iovread: a disk has no position");
+	OK(rumpuser_iovread(reader, parts, 1, (int64_t)size, &length) == RUMPUSER_EINVAL, "iovread: behind the end is EINVAL");
+	OK(rumpuser_iovread(reader, parts, 1, 100, &length) == RUMPUSER_EINVAL, "iovread: between sectors is EINVAL");
 	OK(rumpuser_iovwrite(reader, parts, 1, 0, &length) == RUMPUSER_EBADF, "iovwrite: what is open to read is EBADF");
-	OK(rumpuser_iovread(99, parts, 1, 0, &length) == RUMPUSER_EBADF, "iovread: what is not open is EBADF");
+	OK(rumpuser_iovwrite(fd, parts, 1, 100, &length) == RUMPUSER_EINVAL, "iovwrite: between sectors is EINVAL");
+	OK(rumpuser_iovwrite(fd, parts, 1, RUMPUSER_IOV_NOSEEK, &length) == RUMPUSER_ENOTSUP, "iovwrite: a disk has no position");
+	OK(rumpuser_iovread(99, parts, 1, 0, &length) == RUMPUSER_EBADF && rumpuser_iovwrite(99, parts, 1, 0, &length) == RUMPUSER_EBADF,
+	    "iovread, iovwrite: what is not open is EBADF");
 	while (opened < 32 && rumpuser_open("disk0", RUMPUSER_OPEN_BIO, &fds[opened]) == 0)
 		opened++;
 	OK(opened < 32 && rumpuser_open("disk0", RUMPUSER_OPEN_BIO, &type) == RUMPUSER_EMFILE, "open: too many is EMFILE");
@@ -554,7 +565,57 @@ static void disk(void)
 	rumpuser_dprintf("# disk0 was read back\n");
 }
 
+/* A disk that cannot be written, if there is one. */
+static void read_only_disk(void)
+{
+	static unsigned char sector[512];
+	int fd = -1;
+
+	if (rumpuser_getfileinfo("disk1", NULL, NULL) != 0)
+		return;
+	OK(rumpuser_open("disk1", RUMPUSER_OPEN_RDWR | RUMPUSER_OPEN_BIO, &fd) == RUMPUSER_EROFS, "open: to write a read-only disk is EROFS");
+	OK(rumpuser_open("disk1", RUMPUSER_OPEN_WRONLY | RUMPUSER_OPEN_BIO, &fd) == RUMPUSER_EROFS, "open: and so to write alone");
+	OK(rumpuser_open("disk1", RUMPUSER_OPEN_RDONLY | RUMPUSER_OPEN_BIO, &fd) == 0 &&
+	    bio(fd, RUMPUSER_BIO_READ, sector, 512, 0) == 0 && rumpuser_close(fd) == 0, "bio: a read-only disk is read");
+	rumpuser_dprintf("# disk1 was read-only\n");
+}
+
+/* A disk on which nothing works, if there is one. */
+static void broken_disk(void)
+{
+	static unsigned char sector[512];
+	struct rumpuser_iov part = { sector, 512 };
+	size_t length = 9;
+	int fd = -1;
+
+	if (rumpuser_open("disk2", RUMPUSER_OPEN_RDWR | RUMPUSER_OPEN_BIO, &fd) != 0)
+		return;
+	OK(bio(fd, RUMPUSER_BIO_READ, sector, 512, 0) == RUMPUSER_EIO && bio_done == 0, "bio: a read that fails is EIO");
+	OK(bio(fd, RUMPUSER_BIO_WRITE, sector, 512, 0) == RUMPUSER_EIO && bio_done == 0, "bio: a write that fails is EIO");
+	OK(rumpuser_iovread(fd, &part, 1, 0, &length) == RUMPUSER_EIO, "iovread: a read that fails is EIO");
+	OK(rumpuser_iovwrite(fd, &part, 1, 0, &length) == RUMPUSER_EIO, "iovwrite: a write that fails is EIO");
+	OK(rumpuser_syncfd(fd, RUMPUSER_SYNCFD_WRITE | RUMPUSER_SYNCFD_SYNC, 0, 0) == RUMPUSER_EIO, "syncfd: a flush that fails is EIO");
+	OK(rumpuser_close(fd) == 0, "close: a broken disk");
+	rumpuser_dprintf("# disk2 was broken\n");
+}
+
 /* ---- links ---- */
+
+static struct rumpuser_link *waited_for;
+
+static void *wait_for_frame(void *argument)
+{
+	static unsigned char frame[2048];
+	size_t length;
+	int64_t until = now() + 200000000;
+
+	schedule();
+	*(int *)argument = 1;
+	while (now() < until)
+		rumpuser_link_receive(waited_for, frame, sizeof frame, until - now(), &length);
+	unschedule();
+	return NULL;
+}
 
 static void link(void)
 {
@@ -568,7 +629,8 @@ static void link(void)
 		0, 1, 0x08, 0, 6, 4, 0, 1, 0, 0, 0, 0, 0, 0, 10, 0, 2, 77, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2,
 	};
 	size_t mtu = 0, length = 0;
-	int answered = 0;
+	int answered = 0, error = 0, waits = 0, sent = 0;
+	void *cookie;
 	int64_t before;
 
 	OK(rumpuser_link_open(99, &link, address, &mtu) == RUMPUSER_ENXIO, "link: no such link is ENXIO");
@@ -599,6 +661,50 @@ static void link(void)
 		before = now();
 	OK(now() - before >= 30000000, "link: a wait ends at its time");
 	rumpuser_dprintf("# link 0 was answered\n");
+
+	/* The same again, with room for less than the answer. */
+	for (int try = 0; try < 5 && error != RUMPUSER_EMSGSIZE; try++)
+		if (rumpuser_link_send(link, parts, 2) == 0)
+			error = rumpuser_link_receive(link, frame + 512, 20, 1000000000, &length);
+	OK(error == RUMPUSER_EMSGSIZE, "link: a frame that does not fit is EMSGSIZE");
+	waited_for = link;
+	cookie = start(wait_for_frame, &waits);
+	for (int i = 0; i < 100 && !waits; i++)
+		sleep_ms(1);
+	OK(waits && rumpuser_link_receive(link, frame + 512, 1514, 0, &length) == RUMPUSER_EBUSY, "link: two that wait are EBUSY");
+	rumpuser_thread_join(cookie);
+
+	/* Whether a queue fills up depends on who empties it. */
+	do
+		error = rumpuser_link_send(link, parts, 2);
+	while (error == 0 && ++sent < 2000);
+	OK(error == 0 || error == RUMPUSER_EAGAIN, "link: a full queue is EAGAIN");
+	if (error == RUMPUSER_EAGAIN)
+		rumpuser_dprintf("# the queue of link 0 was full\n");
+	for (error = RUMPUSER_EAGAIN; error == RUMPUSER_EAGAIN && sent < 4000; sent++) {
+		sleep_ms(1);
+		error = rumpuser_link_send(link, parts, 2);
+	}
+	OK(error == 0, "link: and has room again later");
+}
+
+/* ---- a request to stop ---- */
+
+/* Set when one is waited for: whoever runs this kernel with "stop=asked" on its command line asks then. */
+volatile int conformance_awaits_stop;
+
+static void stop(void)
+{
+	char text[8];
+
+	OK(rumpuser_wait_stop(10000000) == RUMPUSER_ETIMEDOUT, "wait_stop: nobody asks for a stop");
+	if (rumpuser_getparam("stop", text, sizeof text) != 0)
+		return;
+	OK(equal(text, "asked", sizeof "asked"), "getparam: a word of the command line");
+	conformance_awaits_stop = 1;
+	OK(rumpuser_wait_stop(10000000000) == 0, "wait_stop: a stop is asked for");
+	OK(rumpuser_wait_stop(0) == 0 && rumpuser_wait_stop(-1) == 0, "wait_stop: and stays asked for");
+	rumpuser_dprintf("# a stop was asked for\n");
 }
 
 static void output(void)
@@ -630,10 +736,12 @@ int conformance_init(void)
 	conditions(RUMPUSER_MTX_KMUTEX, "sleeping");
 	conditions(RUMPUSER_MTX_KMUTEX | RUMPUSER_MTX_SPIN, "spinning");
 	disk();
+	read_only_disk();
+	broken_disk();
 	link();
 	OK(rumpuser_kill(RUMPUSER_PID_SELF, 9) == RUMPUSER_ENOTSUP, "kill: the kernel itself is ENOTSUP");
 	OK(rumpuser_kill(1, 9) == RUMPUSER_ESRCH, "kill: a process is ESRCH");
-	OK(rumpuser_wait_stop(10000000) == RUMPUSER_ETIMEDOUT, "wait_stop: nobody asks for a stop");
+	stop();
 	OK(scheduled == unscheduled, "every wait has taken the right to run again");
 	rumpuser_dprintf("1..%d\n", count);
 	rumpuser_exit(failures != 0);

@@ -22,7 +22,7 @@ mod simulation;
 mod space;
 mod thread;
 
-pub use machine::{request_stop, set_boot_data};
+pub use machine::{request_stop, set_boot_data, set_devices};
 pub use random::Random;
 pub use simulation::{for_each_seed, simulate};
 

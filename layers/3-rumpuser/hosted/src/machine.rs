@@ -3,7 +3,7 @@
 use crate::simulation;
 use rumpuser::{
     boot::BootData,
-    device::{Console, Devices, Notify},
+    device::{Console, Devices, Disk, Link, Notify},
     memory::{Frame, Vdso},
     power::Exit,
 };
@@ -16,6 +16,7 @@ use std::{
 
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 static BOOT_DATA: OnceLock<BootData> = OnceLock::new();
+static DEVICES: Mutex<Option<Devices>> = Mutex::new(None);
 static ON_STOP: Mutex<Option<StopHandler>> = Mutex::new(None);
 
 type StopHandler = Arc<dyn Fn() + Send + Sync>;
@@ -77,8 +78,15 @@ impl Console for StandardOutput {
     fn set_notify(&self, _notify: Notify) {}
 }
 
+/// Sets the links and disks that the kernel finds, for one that takes what the machine has instead of being handed it. They are
+/// taken once.
+pub fn set_devices(links: Vec<Box<dyn Link>>, disks: Vec<Arc<dyn Disk>>) {
+    *DEVICES.lock().unwrap() = Some(Devices { links, disks, console: Arc::new(StandardOutput) });
+}
+
 pub fn devices() -> Devices {
-    Devices { links: Vec::new(), disks: Vec::new(), console: Arc::new(StandardOutput) }
+    let none = || Devices { links: Vec::new(), disks: Vec::new(), console: Arc::new(StandardOutput) };
+    DEVICES.lock().unwrap().take().unwrap_or_else(none)
 }
 
 pub fn exit(exit: Exit) -> ! {
