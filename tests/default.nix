@@ -105,7 +105,7 @@ in
       } "objdump -d --no-show-raw-insn ${layers.image}/boot/kernel.debug | awk -f ${./kernel-code.awk} | tee $out";
       platform-choice = import ./platforms.nix { inherit world tools apps mkUnikernel; };
       inherit (sensor) app-without-userspace sensor-first-packet;
-      another-kernel = import ./tiny.nix { inherit world layers; };
+      another-kernel = import ./tiny.nix { inherit world layers apps; };
       component-choice = import ./components.nix { inherit world layers; };
       reproducible = import ./reproducible.nix { inherit world layers apps; };
     };

@@ -1,5 +1,9 @@
-# The tiny kernel's image has no symbol of layer 4 or 5, and stands on the very platform, core and hypercalls of every image.
-{ world, layers }:
+# The tiny kernel's image has no symbol of layer 4 or 5, and stands on the very platform, core and hypercalls of httpd's.
+{
+  world,
+  layers,
+  apps,
+}:
 let
   tiny = layers.image.for { kernel = "tiny"; };
 in
@@ -18,6 +22,9 @@ world.run
     ! grep -E "$words" symbols
     ! grep -E '^(rumpkin-(abi|base|collections|configuration|event|mm|net|process|time|vfs|kernel)|smoltcp) ' ${tiny}/compiled
 
+    # These are the kernels that are examined here.
+    [ ${apps.tiny.kernel} = ${tiny}/boot/kernel ]
+    [ ${apps.httpd.kernel} = ${layers.image}/boot/kernel ]
     [ ${tiny.parts.platform} = ${layers.image.parts.platform} ]
     [ ${tiny.parts.rumpuser-core} = ${layers.image.parts.rumpuser-core} ]
     for part in ${layers.core} ${layers.platform} ${layers.rumpuser} ${layers.rumpuser-core}; do

@@ -1,4 +1,7 @@
-/* The kernel's components that an image is made without, named as arguments, answer ENOSYS; the others work. */
+/*
+ * The kernel's components that an image is made without, named as arguments, answer ENOSYS; the others work. So do sockets, as in a Linux
+ * that has none of any kind; where there are some, a family that is not there is EAFNOSUPPORT.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -37,6 +40,7 @@ static void call(const char *component, const char *name, long result)
 int main(int argc, char **argv)
 {
 	struct timespec span = { 0, 1000000 };
+	static const int families[] = { AF_UNSPEC, 200 };
 	int pair[2];
 	long file;
 
@@ -46,6 +50,11 @@ int main(int argc, char **argv)
 	call("net", "socket AF_INET", syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
 	call("net", "socket AF_UNIX", syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
 	call("net", "socketpair", syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, pair));
+	for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+		long made = syscall(SYS_socket, families[i], SOCK_STREAM, 0);
+
+		OK(made == -1 && errno == (is_absent("net") ? ENOSYS : EAFNOSUPPORT), "a family that nobody has");
+	}
 	call("event", "epoll_create1", syscall(SYS_epoll_create1, 0));
 	call("event", "eventfd2", syscall(SYS_eventfd2, 0, 0));
 	call("event", "pipe2", syscall(SYS_pipe2, pair, O_CLOEXEC));

@@ -3,6 +3,7 @@
 mod attack;
 mod dhcp;
 mod direct;
+mod families;
 mod harness;
 mod script;
 mod suite;
