@@ -29,6 +29,7 @@ pub mod mmio;
 mod panic;
 pub mod power;
 pub mod random;
+pub mod slots;
 pub mod start;
 pub mod stop;
 pub mod sync;

@@ -1,16 +1,19 @@
 //! Network device (VIRTIO 1.2 §5.1): a receive and a transmit queue over preallocated buffers.
 //!
-//! Each buffer belongs to one descriptor for good, so giving it back is one store into the available ring. Receiving is
-//! interrupt-driven only while the kernel sleeps ([`Link::arm`]); transmitted buffers are reclaimed when new ones are
-//! needed, and interrupt only when someone waits for room.
+//! Each buffer of the receive queue belongs to one descriptor for good, so giving it back is one store into the available ring.
+//! Receiving is interrupt-driven only while the kernel sleeps ([`Link::arm`]). A frame that is sent takes as many buffers in a
+//! row as it needs; they are reclaimed when new ones are needed, and interrupt only when someone waits for room.
 
 use crate::{
     Error, Handler, Machine, Queue, Region, Result,
     queue::Segment,
     transport::{self, Transport, queue_size, read_configuration},
 };
-use alloc::{sync::Arc, vec::Vec};
-use rumpkin_core::interface::{Checksum, Link, LinkInfo, Notify};
+use alloc::{sync::Arc, vec, vec::Vec};
+use rumpkin_core::{
+    interface::{Checksum, Link, LinkInfo, Notify},
+    slots::Slots,
+};
 
 /// Feature bits (§5.1.3).
 mod feature {
@@ -19,6 +22,7 @@ mod feature {
     pub const MTU: u64 = 1 << 3;
     pub const MAC: u64 = 1 << 5;
     pub const GUEST_TSO4: u64 = 1 << 7;
+    pub const HOST_TSO4: u64 = 1 << 11;
     pub const MRG_RXBUF: u64 = 1 << 15;
 }
 
@@ -28,6 +32,8 @@ const TRANSMIT: u16 = 1;
 const HEADER: usize = 12;
 const NEEDS_CSUM: u8 = 1;
 const DATA_VALID: u8 = 2;
+/// The kind of segments, in the header's second byte.
+const GSO_TCPV4: u8 = 1;
 const ETHERNET_HEADER: usize = 14;
 const SMALLEST_MTU: usize = 68;
 const LARGEST_MTU: usize = 9000;
@@ -50,12 +56,14 @@ pub struct Net {
     transport: Arc<dyn Transport>,
     info: LinkInfo,
     merging: bool,
+    /// The longest frame that the device cuts into segments; 0 if it does not.
+    segmentation: usize,
     receive: Ring,
-    transmit: Ring,
+    transmit: Transmit,
     /// The frame that is being joined from several buffers.
     joined: Vec<u8>,
-    /// A frame did not fit, and nobody has been told of room since.
-    full: bool,
+    /// Buffers that a frame needs which did not fit, if nobody has been told of room since; else 0.
+    wanted: usize,
     /// The device broke the rules and was put out of service.
     down: bool,
     notify: Arc<rumpkin_core::sync::Once<Notify>>,
@@ -88,6 +96,48 @@ impl Ring {
     }
 }
 
+/// The transmit queue and its buffers.
+struct Transmit {
+    queue: Queue,
+    buffers: Region,
+    slots: Slots,
+    /// The first buffer of each descriptor's frame.
+    firsts: Vec<usize>,
+    /// The longest frame that may be sent, with the device's header.
+    longest: usize,
+}
+
+impl Transmit {
+    fn new(
+        machine: &dyn Machine,
+        transport: &dyn Transport,
+        size: u16,
+        longest: usize,
+        event_index: bool,
+    ) -> Result<Self> {
+        let size = queue_size(transport, TRANSMIT, size, 2)?;
+        let count = usize::from(size).max(longest.div_ceil(BUFFER));
+        let buffers = Region::new(machine, count * BUFFER).ok_or(Error::Memory)?;
+        let enable = |addresses| transport.enable_queue(TRANSMIT, size, addresses);
+        let queue = Queue::new(machine, size, event_index, enable)?;
+        Ok(Self { queue, buffers, slots: Slots::new(count), firsts: vec![0; usize::from(size)], longest })
+    }
+
+    /// Whether a frame of so many buffers can be queued.
+    fn has_room(&self, count: usize) -> bool {
+        self.queue.next_id().is_some() && self.slots.fits(count)
+    }
+
+    /// Takes back what the device has sent.
+    fn reclaim(&mut self) -> Result<()> {
+        while let Some((id, _)) = self.queue.take()? {
+            self.slots.give(self.firsts[usize::from(id)]);
+        }
+        self.queue.disarm();
+        Ok(())
+    }
+}
+
 /// The link's interrupt handler: it acknowledges, and wakes whoever serves the link.
 struct Interrupt {
     transport: Arc<dyn Transport>,
@@ -108,13 +158,17 @@ impl Net {
     /// Sets the device up and gives it all receive buffers.
     #[cold]
     pub fn new(machine: &dyn Machine, transport: Arc<dyn Transport>, sizes: Sizes) -> Result<Self> {
-        use feature::{CSUM, GUEST_CSUM, GUEST_TSO4, MAC, MRG_RXBUF, MTU};
+        use feature::{CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MAC, MRG_RXBUF, MTU};
         let device = &*transport;
         let offered = device.device_features();
         let mut wanted = CSUM | GUEST_CSUM | MAC | MTU | MRG_RXBUF;
         // Joined segments come in many buffers or need buffers of 64 KiB, which we don't give.
         if offered & MRG_RXBUF != 0 && offered & GUEST_CSUM != 0 {
             wanted |= GUEST_TSO4;
+        }
+        // Segments need checksums (§5.1.3.1).
+        if offered & CSUM != 0 {
+            wanted |= HOST_TSO4;
         }
         let chosen = transport::negotiate(device, wanted)?;
         let event_index = chosen & transport::EVENT_INDEX != 0;
@@ -131,10 +185,16 @@ impl Net {
             }
         }
         let merging = chosen & MRG_RXBUF != 0;
-        let whole = (HEADER + ETHERNET_HEADER + 4 + mtu).next_multiple_of(BUFFER);
-        let stride = if merging { BUFFER } else { whole };
+        let whole = HEADER + ETHERNET_HEADER + 4 + mtu;
+        let stride = if merging { BUFFER } else { whole.next_multiple_of(BUFFER) };
         let mut receive = Ring::new(machine, device, RECEIVE, sizes.receive, stride, event_index)?;
-        let mut transmit = Ring::new(machine, device, TRANSMIT, sizes.transmit, whole, event_index)?;
+        let mut transmit = Transmit::new(machine, device, sizes.transmit, whole, event_index)?;
+        let mut segmentation = 0;
+        if chosen & HOST_TSO4 != 0 {
+            // While the device works on one frame the next ones are written.
+            transmit.longest = whole.max((transmit.slots.count() / 4 * BUFFER).min(HEADER + LARGEST_FRAME));
+            segmentation = transmit.longest - HEADER;
+        }
         receive.queue.disarm();
         transmit.queue.disarm();
         let mut order = 0;
@@ -156,10 +216,11 @@ impl Net {
             info: LinkInfo { mac, mtu, transmit_checksum: chosen & CSUM != 0 },
             transport,
             merging,
+            segmentation,
             receive,
             transmit,
             joined: Vec::new(),
-            full: false,
+            wanted: 0,
             down: false,
             notify: Arc::new(rumpkin_core::sync::Once::new()),
         })
@@ -168,18 +229,6 @@ impl Net {
     /// What is to be called when the device interrupts.
     pub fn handler(&self) -> Arc<dyn Handler> {
         Arc::new(Interrupt { transport: self.transport.clone(), notify: self.notify.clone() })
-    }
-
-    /// Takes back what the device has sent.
-    fn reclaim(&mut self) {
-        loop {
-            match self.transmit.queue.take() {
-                Ok(Some(_)) => {}
-                Ok(None) => break,
-                Err(error) => return self.stop(error),
-            }
-        }
-        self.transmit.queue.disarm();
     }
 
     /// Puts a device that breaks the rules out of service: it is reset, so that it writes no memory any more.
@@ -241,6 +290,28 @@ impl Net {
     }
 }
 
+/// Writes what the device shall do to a frame into its header, which is zero.
+fn describe(header: &mut [u8], frame: &[u8], checksum: Checksum) {
+    let mut put = |at: usize, value: u16| header[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    match checksum {
+        Checksum::Unknown | Checksum::Verified => {}
+        Checksum::Partial { start, offset } => {
+            put(0, u16::from(NEEDS_CSUM));
+            put(6, start);
+            put(8, offset);
+        }
+        Checksum::Segments { start, offset, size } => {
+            // Whoever cuts the frame wants to know how long its headers are; TCP tells in words, in the high half of a byte.
+            let tcp = frame.get(usize::from(start) + 12).map_or(0, |words| u16::from(words >> 4) * 4);
+            put(0, u16::from_le_bytes([NEEDS_CSUM, GSO_TCPV4]));
+            put(2, start.saturating_add(tcp));
+            put(4, size);
+            put(6, start);
+            put(8, offset);
+        }
+    }
+}
+
 impl Link for Net {
     fn info(&self) -> LinkInfo {
         self.info.clone()
@@ -268,33 +339,39 @@ impl Link for Net {
     }
 
     fn transmit(&mut self, length: usize, checksum: Checksum, fill: &mut dyn FnMut(&mut [u8])) -> bool {
-        if self.transmit.queue.next_id().is_none() {
-            self.reclaim();
+        let whole = HEADER + length;
+        let count = whole.div_ceil(BUFFER);
+        if !self.transmit.has_room(count)
+            && let Err(error) = self.transmit.reclaim()
+        {
+            self.stop(error);
         }
-        if length > self.transmit.stride - HEADER || self.down {
+        if whole > self.transmit.longest || self.down {
             // It can never be sent; the frame is lost, as on any link.
             return true;
         }
-        let Some(id) = self.transmit.queue.next_id() else {
-            self.full = true;
+        let Transmit { queue, buffers, slots, firsts, .. } = &mut self.transmit;
+        let (Some(id), Some(first)) = (queue.next_id(), slots.take(count)) else {
+            self.wanted = count;
             return false;
         };
-        self.full = false;
-        let offset = self.transmit.offset(id);
-        let physical = self.transmit.buffers.physical(offset);
-        // SAFETY: The id is free: the device does not have this buffer.
-        let buffer = unsafe { self.transmit.buffers.bytes_mut(offset..offset + HEADER + length) };
+        self.wanted = 0;
+        firsts[usize::from(id)] = first;
+        let offset = first * BUFFER;
+        let physical = buffers.physical(offset);
+        // SAFETY: The slots are free: the device does not have these buffers.
+        let buffer = unsafe { buffers.bytes_mut(offset..offset + whole) };
         let (header, frame) = buffer.split_at_mut(HEADER);
         header.fill(0);
-        if let Checksum::Partial { start, offset } = checksum {
-            header[0] = NEEDS_CSUM;
-            header[6..8].copy_from_slice(&start.to_le_bytes());
-            header[8..10].copy_from_slice(&offset.to_le_bytes());
-        }
         fill(frame);
-        let chain = self.transmit.queue.add(&[Segment { physical, length: (HEADER + length) as u32, writable: false }]);
+        describe(header, frame, checksum);
+        let chain = queue.add(&[Segment { physical, length: whole as u32, writable: false }]);
         debug_assert_eq!(chain, Some(id));
         true
+    }
+
+    fn segmentation(&self) -> usize {
+        self.segmentation
     }
 
     fn flush(&mut self) {
@@ -307,12 +384,12 @@ impl Link for Net {
             return false;
         }
         let mut ready = false;
-        if self.full {
+        if self.wanted > 0 {
             self.transmit.queue.publish();
             // Room for half a ring is worth an interrupt; room for one frame is not.
             let enough = self.transmit.queue.in_flight() / 2;
-            if self.transmit.queue.next_id().is_some() || self.transmit.queue.arm(enough) {
-                self.full = false;
+            if self.transmit.has_room(self.wanted) || self.transmit.queue.arm(enough) {
+                self.wanted = 0;
                 ready = true;
             }
         }

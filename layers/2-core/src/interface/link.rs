@@ -28,6 +28,16 @@ pub enum Checksum {
         /// Where the sum goes, from `start`.
         offset: u16,
     },
+    /// Sent, where [`Link::segmentation`] allows it: an IPv4 packet that the device shall cut into TCP segments, with lengths,
+    /// sequence numbers and checksums of their own; FIN and PSH go with the last. The checksum's field is as for `Partial`.
+    Segments {
+        /// Where the TCP header begins, from the beginning of the frame.
+        start: u16,
+        /// Where the sum goes, from `start`.
+        offset: u16,
+        /// Bytes of payload of each segment but the last, which may have fewer.
+        size: u16,
+    },
 }
 
 /// An Ethernet interface. Frames are handed over in batches, and the doorbell rings once per batch.
@@ -42,6 +52,12 @@ pub trait Link: Send {
     /// Queues a frame of `length` bytes (Ethernet header included) that `fill` writes. False, and `fill` not called, if
     /// the queue is full; the notification comes when there is room again. Nothing is sent before [`Link::flush`].
     fn transmit(&mut self, length: usize, checksum: Checksum, fill: &mut dyn FnMut(&mut [u8])) -> bool;
+
+    /// Longest frame that may be sent with [`Checksum::Segments`] at present, Ethernet header included; 0 if the device does not
+    /// cut frames.
+    fn segmentation(&self) -> usize {
+        0
+    }
 
     /// Rings the doorbell for what was queued.
     fn flush(&mut self);

@@ -91,7 +91,8 @@ impl device::Link for Link {
             let checksum = match checksum {
                 interface::Checksum::Unknown => device::Checksum::Unknown,
                 interface::Checksum::Verified => device::Checksum::Verified,
-                interface::Checksum::Partial { start, offset } => device::Checksum::Partial { start, offset },
+                // Only ever asked for.
+                interface::Checksum::Partial { .. } | interface::Checksum::Segments { .. } => device::Checksum::Unknown,
             };
             sink(frame, checksum);
         })
@@ -102,8 +103,13 @@ impl device::Link for Link {
             device::Checksum::Unknown => interface::Checksum::Unknown,
             device::Checksum::Verified => interface::Checksum::Verified,
             device::Checksum::Partial { start, offset } => interface::Checksum::Partial { start, offset },
+            device::Checksum::Segments { start, offset, size } => interface::Checksum::Segments { start, offset, size },
         };
         self.0.transmit(length, checksum, fill)
+    }
+
+    fn segmentation(&self) -> usize {
+        self.0.segmentation()
     }
 
     fn flush(&mut self) {

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Net, Sizes,
-    simulation::{Device, HEAP, Random},
+    simulation::{Device, HEAP, Part, Random},
     transport::Transport,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
@@ -14,8 +14,9 @@ const GUEST_CSUM: u64 = 1 << 1;
 const MTU: u64 = 1 << 3;
 const MAC: u64 = 1 << 5;
 const GUEST_TSO4: u64 = 1 << 7;
+const HOST_TSO4: u64 = 1 << 11;
 const MRG_RXBUF: u64 = 1 << 15;
-const ALL: u64 = CSUM | GUEST_CSUM | MAC | GUEST_TSO4 | MRG_RXBUF;
+const ALL: u64 = CSUM | GUEST_CSUM | MAC | GUEST_TSO4 | HOST_TSO4 | MRG_RXBUF;
 const HEADER: usize = 12;
 
 const CONFIGURATION: [u8; 12] = [0x52, 0x54, 0, 1, 2, 3, 1, 0, 1, 0, 0xdc, 0x05];
@@ -63,6 +64,62 @@ fn only_what_it_can_use_is_chosen() {
     // Without merging a joined segment would need buffers of 64 KiB.
     let (_net, device) = link(ALL & !MRG_RXBUF);
     assert_eq!(device.chosen() & GUEST_TSO4, 0);
+    // Nor can it cut what it makes no checksums of.
+    let (net, device) = link(ALL & !CSUM);
+    assert_eq!((device.chosen() & HOST_TSO4, net.segmentation()), (0, 0));
+    let (net, _) = link(ALL & !HOST_TSO4);
+    assert_eq!(net.segmentation(), 0);
+}
+
+/// A link whose device cuts frames into segments, with room for several of the longest.
+fn segmenting() -> (Net, Arc<Device>) {
+    let device = Device::with_event_index(1, ALL, &CONFIGURATION);
+    let net = Net::new(&HEAP, device.clone(), Sizes { receive: 16, transmit: 128 }).unwrap();
+    (net, device)
+}
+
+#[test]
+fn frames_to_be_cut_say_how() {
+    let (mut net, device) = segmenting();
+    assert_eq!(net.segmentation(), 65536 - HEADER);
+    let checksum = Checksum::Segments { start: 34, offset: 16, size: 1448 };
+    for length in [3000, 4096, net.segmentation()] {
+        let mut fill = |frame: &mut [u8]| {
+            frame.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at / 7) as u8);
+            frame[46] = 8 << 4;
+        };
+        assert!(net.transmit(length, checksum, &mut fill));
+        net.flush();
+        let (id, parts) = device.queue(1, |side| side.pop()).unwrap();
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.read()).collect();
+        assert_eq!(bytes.len(), HEADER + length);
+        // A checksum is needed; TCP over IPv4; 34 + 32 bytes of headers; 1448 of payload; where the checksum begins and goes.
+        assert_eq!(bytes[..HEADER], [1, 1, 66, 0, 0xa8, 5, 34, 0, 16, 0, 0, 0]);
+        assert_eq!(bytes[HEADER + 46], 0x80);
+        assert!(bytes[HEADER..].iter().enumerate().all(|(at, byte)| at == 46 || *byte == (at / 7) as u8));
+        device.queue(1, |side| side.push(u32::from(id), 0));
+    }
+    assert!(net.transmit(net.segmentation() + 1, checksum, &mut |_| panic!("filled")), "lost, as on any link");
+}
+
+#[test]
+fn long_and_short_frames_share_the_buffers() {
+    let (mut net, device) = segmenting();
+    let mut random = Random(7);
+    let mut out = Vec::new();
+    for round in 0..2000_u32 {
+        let length = if random.below(3) == 0 { 60 + random.below(65000) as usize } else { 60 };
+        while !net.transmit(length, Checksum::Unknown, &mut |frame| frame.fill(round as u8)) {
+            assert!(!net.arm(), "there is no room");
+            let (id, part, byte): (u16, Part, u8) = out.swap_remove(random.below(out.len() as u64) as usize);
+            assert!(part.read()[HEADER..].iter().all(|found| *found == byte), "a buffer that the device has");
+            device.queue(1, |side| side.push(u32::from(id), 0));
+        }
+        net.flush();
+        let (id, parts) = device.queue(1, |side| side.pop()).unwrap();
+        assert_eq!(parts[0].length as usize, HEADER + length);
+        out.push((id, parts[0], round as u8));
+    }
 }
 
 #[test]

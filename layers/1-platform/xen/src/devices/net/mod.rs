@@ -51,6 +51,8 @@ struct Connection {
     queues: Vec<Queue>,
     /// The back end fills in checksums.
     checksum: bool,
+    /// The longest frame that the back end cuts into segments; 0 if it does not.
+    segmentation: usize,
 }
 
 /// What both threads and the event's handler know.
@@ -88,8 +90,6 @@ pub struct Net {
     connection: Option<Connection>,
     /// The frame that is being put together from several pages.
     joined: Vec<u8>,
-    /// A frame did not fit, and nobody has been told of room since.
-    full: bool,
     /// The queue that is looked at first; they take turns.
     first: usize,
 }
@@ -123,7 +123,7 @@ pub fn open(machine: &'static dyn Machine, path: &str, sizes: Sizes, bus: &Arc<d
     let port = Port { machine, shared: shared.clone(), sizes, mtu, offered: None };
     // What the back end does not fill in, we do.
     let info = LinkInfo { mac, mtu, transmit_checksum: true };
-    Ok((Net { machine, shared, info, connection: None, joined: Vec::new(), full: false, first: 0 }, port))
+    Ok((Net { machine, shared, info, connection: None, joined: Vec::new(), first: 0 }, port))
 }
 
 fn parse_mac(text: &str) -> Option<[u8; 6]> {
@@ -143,10 +143,12 @@ impl Driver for Port {
         let most = peer.number("multi-queue-max-queues")?;
         let count = most.unwrap_or(1).clamp(1, self.machine.processors().min(MOST_QUEUES) as u64) as usize;
         let checksum = !peer.has("feature-no-csum-offload")?;
+        let (gathers, largest) = (peer.has("feature-sg")?, self.mtu + ETHERNET_HEADER);
         // Frames of several pages need a back end that gathers them.
-        if self.mtu + ETHERNET_HEADER > crate::devices::machine::PAGE && !peer.has("feature-sg")? {
+        if largest > crate::devices::machine::PAGE && !gathers {
             return Err(Error::Value("feature-sg"));
         }
+        let cuts = gathers && checksum && peer.has("feature-gso-tcpv4")?;
         let mut queues = Vec::new();
         for number in 0..count {
             let shared = self.shared.clone();
@@ -154,7 +156,7 @@ impl Driver for Port {
             let queue = Queue {
                 channel,
                 receive: Receive::new(self.machine, peer.domain, self.sizes.receive)?,
-                transmit: Transmit::new(self.machine, peer.domain, self.sizes.transmit, self.mtu + ETHERNET_HEADER)?,
+                transmit: Transmit::new(self.machine, peer.domain, self.sizes.transmit, largest, cuts)?,
             };
             // One queue stands where it stood before there could be several.
             let place = if count == 1 { String::new() } else { format!("queue-{number}/") };
@@ -170,7 +172,9 @@ impl Driver for Port {
         for feature in ["request-rx-copy", "feature-rx-notify", "feature-sg", "feature-gso-tcpv4"] {
             peer.publish(feature, "1")?;
         }
-        self.offered = Some(Connection { queues, checksum });
+        let longest = queues.iter().map(|queue| queue.transmit.longest()).min().unwrap_or(0);
+        let segmentation = if cuts { longest } else { 0 };
+        self.offered = Some(Connection { queues, checksum, segmentation });
         Ok(State::Connected)
     }
 
@@ -201,7 +205,6 @@ impl Net {
         if self.shared.news.load(Ordering::Relaxed) && self.shared.news.swap(false, Ordering::Acquire) {
             let connection = self.shared.mailbox.lock().take();
             self.connection = connection;
-            self.full = false;
         }
     }
 
@@ -235,17 +238,19 @@ impl Net {
 
     /// Queues a frame; `None` if there is no room.
     fn send(&mut self, length: usize, checksum: Checksum, fill: &mut dyn FnMut(&mut [u8])) -> Result<bool> {
-        let Some(Connection { queues, checksum: offload }) = &mut self.connection else {
+        let Some(Connection { queues, checksum: offload, segmentation }) = &mut self.connection else {
             return Ok(true);
         };
         let number = self.machine.processor() % queues.len().max(1);
         let Some(Queue { transmit, .. }) = queues.get_mut(number) else {
             return Ok(true);
         };
-        if !transmit.has_room()? {
+        if !transmit.has_room(length)? {
             return Ok(false);
         }
         match checksum {
+            // Asked for when there was another back end; lost, as what was sent before.
+            Checksum::Segments { .. } if *segmentation == 0 => {}
             Checksum::Partial { start, offset } if !*offload => {
                 transmit.send(length, Checksum::Unknown, &mut |frame| {
                     fill(frame);
@@ -300,15 +305,16 @@ impl Link for Net {
     fn transmit(&mut self, length: usize, checksum: Checksum, fill: &mut dyn FnMut(&mut [u8])) -> bool {
         self.look();
         match self.send(length, checksum, fill) {
-            Ok(sent) => {
-                self.full = !sent;
-                sent
-            }
+            Ok(sent) => sent,
             Err(error) => {
                 self.stop(error);
                 true
             }
         }
+    }
+
+    fn segmentation(&self) -> usize {
+        self.connection.as_ref().map_or(0, |connection| connection.segmentation)
     }
 
     fn flush(&mut self) {
@@ -322,14 +328,11 @@ impl Link for Net {
     fn arm(&mut self) -> bool {
         let mut ready = self.shared.news.load(Ordering::Acquire);
         for queue in self.connection.iter_mut().flat_map(|connection| &mut connection.queues) {
-            if self.full {
+            if queue.transmit.is_full() {
                 if queue.transmit.publish() {
                     queue.channel.notify();
                 }
-                if queue.transmit.arm() {
-                    self.full = false;
-                    ready = true;
-                }
+                ready |= queue.transmit.arm();
             }
             ready |= queue.receive.arm();
         }

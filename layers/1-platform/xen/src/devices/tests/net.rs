@@ -29,6 +29,16 @@ struct Bench {
     queues: Vec<Side>,
 }
 
+/// A frame that was sent.
+struct Sent {
+    flags: u16,
+    bytes: Vec<u8>,
+    id: u16,
+    /// Requests, without the extra.
+    requests: usize,
+    extra: Option<Vec<u8>>,
+}
+
 struct Side {
     receive: BackRing,
     transmit: BackRing,
@@ -126,11 +136,12 @@ impl Bench {
         frames
     }
 
-    /// Takes the requests of one frame: its flags, bytes and id.
-    fn sent(&mut self) -> Option<(u16, Vec<u8>, u16)> {
+    /// Takes the requests of one frame.
+    fn take_sent(&mut self) -> Option<Sent> {
         let side = &mut self.queues[0].transmit;
         let first = side.pop()?;
         let (flags, id, length) = (u16_at(&first, 6), u16_at(&first, 8), usize::from(u16_at(&first, 10)));
+        let extra = (flags & EXTRA != 0).then(|| side.pop().expect("an extra")[..8].to_vec());
         let mut rest = Vec::new();
         let mut more = flags & MORE != 0;
         while more {
@@ -142,10 +153,26 @@ impl Bench {
         let in_rest: usize = rest.iter().map(|(.., length)| length).sum();
         let mut parts = vec![(u32_at(&first, 0), usize::from(u16_at(&first, 4)), length - in_rest)];
         parts.extend(rest);
+        assert!(parts.len() <= 18, "more than a back end must take");
         let page = |reference| self.machine.granted(reference, false).expect("granted");
         let bytes =
             parts.iter().flat_map(|(reference, offset, length)| copy_out(page(*reference), *offset, *length)).collect();
-        Some((flags, bytes, id))
+        Some(Sent { flags, bytes, id, requests: parts.len(), extra })
+    }
+
+    /// The same: its flags, bytes and id.
+    fn sent(&mut self) -> Option<(u16, Vec<u8>, u16)> {
+        self.take_sent().map(|sent| (sent.flags, sent.bytes, sent.id))
+    }
+
+    /// Answers all requests of a frame, as Linux's back end does: the extra with what stands in its place.
+    fn finish_all(&mut self, sent: &Sent) {
+        for request in 0..sent.requests {
+            self.finish(sent.id);
+            if let Some(extra) = sent.extra.as_ref().filter(|_| request == 0) {
+                self.queues[0].transmit.push(&[&extra[..2], &[1, 0]].concat());
+            }
+        }
     }
 
     fn finish(&mut self, id: u16) {
@@ -315,14 +342,74 @@ fn long_frames_lie_in_several_pages() {
         let mut fill = |frame: &mut [u8]| frame.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at / 7) as u8);
         assert!(bench.net.transmit(length, Checksum::Unknown, &mut fill));
         bench.net.flush();
-        let (_, bytes, id) = bench.sent().unwrap();
-        assert_eq!(bytes.len(), length);
-        assert!(bytes.iter().enumerate().all(|(at, byte)| *byte == (at / 7) as u8));
-        for _ in 0..length.div_ceil(4096) {
-            bench.finish(id);
-        }
+        let sent = bench.take_sent().unwrap();
+        assert_eq!((sent.bytes.len(), &sent.extra), (length, &None));
+        assert!(sent.bytes.iter().enumerate().all(|(at, byte)| *byte == (at / 7) as u8));
+        bench.finish_all(&sent);
     }
     assert!(bench.net.transmit(20_000, Checksum::Unknown, &mut |_| panic!("filled")), "lost, as on any link");
+}
+
+/// A link with room for several of the longest frames, and a back end with these features.
+fn segmenting(features: &[(&str, &str)]) -> Bench {
+    let machine = Simulated::new();
+    plug(machine, features);
+    let event = machine.event();
+    let (net, port) = net::open(machine, FRONT, Sizes { receive: 16, transmit: 128 }, &event).unwrap();
+    let device = Device::new(machine, FRONT, Box::new(port), &event).unwrap();
+    let mut bench = Bench { machine, net, device, event, queues: Vec::new() };
+    bench.connect();
+    bench
+}
+
+const SEGMENTS: Checksum = Checksum::Segments { start: 34, offset: 16, size: 1448 };
+
+#[test]
+fn frames_to_be_cut_say_how_in_a_slot_of_their_own() {
+    let mut bench = segmenting(&[("feature-gso-tcpv4", "1")]);
+    let longest = bench.net.segmentation();
+    assert_eq!(longest, 65535, "the length is told in 16 bits");
+    for round in 0..500 {
+        for length in [1600, 4096, 20_000 + round * 91, longest] {
+            let mut fill =
+                |frame: &mut [u8]| frame.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at / 7) as u8);
+            assert!(bench.net.transmit(length, SEGMENTS, &mut fill), "{round} {length}");
+            bench.net.flush();
+            let sent = bench.take_sent().unwrap();
+            assert_eq!(sent.flags & !MORE, 3 | EXTRA, "its checksum is blank, and its data good");
+            assert_eq!(sent.extra.as_deref(), Some(&[1, 0, 0xa8, 5, 1, 0, 0, 0][..]));
+            assert_eq!(sent.bytes.len(), length);
+            assert!(sent.bytes.iter().enumerate().all(|(at, byte)| *byte == (at / 7) as u8));
+            bench.finish_all(&sent);
+        }
+    }
+    assert!(bench.net.transmit(longest + 1, SEGMENTS, &mut |_| panic!("filled")), "lost, as on any link");
+}
+
+#[test]
+fn segments_are_cut_only_by_back_ends_that_can() {
+    for features in [
+        &[][..],
+        &[("feature-gso-tcpv4", "0")],
+        &[("feature-gso-tcpv4", "1"), ("feature-no-csum-offload", "1")],
+        &[("feature-gso-tcpv4", "1"), ("feature-sg", "0")],
+    ] {
+        let mut bench = segmenting(features);
+        assert_eq!(bench.net.segmentation(), 0);
+        assert!(bench.net.transmit(1500, SEGMENTS, &mut |_| panic!("filled")), "lost, as on any link");
+    }
+    // The next one may be able to.
+    let mut bench = segmenting(&[]);
+    bench.back("6");
+    bench.assert_down();
+    bench.machine.set(&format!("{BACKEND}/feature-gso-tcpv4"), "1");
+    bench.connect();
+    assert_eq!(bench.net.segmentation(), 65535);
+    // And the one after that not.
+    bench.machine.set(&format!("{BACKEND}/feature-gso-tcpv4"), "0");
+    bench.back("6");
+    bench.assert_down();
+    assert_eq!(bench.net.segmentation(), 0);
 }
 
 #[test]
@@ -537,6 +624,11 @@ fn back_ends_that_break_rules_are_put_out_of_service() {
         bench.finish(0);
     });
     broken(&|bench| bench.finish(u16::MAX));
+    // An answer for less than a frame's requests that came to nothing is none.
+    broken(&|bench| {
+        bench.queues[0].transmit.push(&[7, 0, 1, 0]);
+        bench.finish(7);
+    });
     // A page that is still mapped.
     broken(&|bench| {
         let request = bench.queues[0].receive.pop().unwrap();
@@ -554,7 +646,7 @@ proptest! {
     /// Whatever a back end writes into the rings: no panic, no frame from outside its page, and a new connection works.
     #[test]
     fn any_back_end_is_survived(steps in prop::collection::vec((0..7_u8, 0..1024_usize, any::<u32>(), any::<u16>()), 1..150)) {
-        let mut bench = Bench::plain();
+        let mut bench = Bench::new(Simulated::new(), &[("feature-gso-tcpv4", "1")]);
         for (step, at, value, half) in steps {
             let live = bench.device.phase() == Phase::Connected;
             match step {
@@ -564,7 +656,11 @@ proptest! {
                 3 if live => bench.finish(half % 10),
                 4 => { bench.net.receive(8, &mut |frame, _| assert!(frame.len() <= 65549)); }
                 5 => {
-                    bench.net.transmit(at, Checksum::Partial { start: half, offset: value as u16 }, &mut |frame| frame.fill(1));
+                    let checksum = match half % 2 {
+                        0 => Checksum::Partial { start: half, offset: value as u16 },
+                        _ => Checksum::Segments { start: half, offset: value as u16, size: half },
+                    };
+                    bench.net.transmit(at * 4, checksum, &mut |frame| frame.fill(1));
                     bench.net.flush();
                 }
                 6 => { bench.net.arm(); }
