@@ -120,6 +120,52 @@ fn the_wire_finishes_checksums() {
 }
 
 #[test]
+fn a_wire_cuts_frames_into_segments() {
+    simulate(1, || {
+        let (wire, [mut one, mut other]) = Wire::new(1500, true).unwrap();
+        assert_eq!(one.segmentation(), 0);
+        wire.set_segmentation(9000);
+        assert_eq!(one.segmentation(), 9000);
+        // From 10.0.0.1:1 to 10.0.0.2:2, the identification and the sequence number about to overflow, PSH, ACK and FIN.
+        let mut frame = vec![0; 14 + 20 + 24 + 25];
+        frame[12..16].copy_from_slice(&[8, 0, 0x45, 0]);
+        frame[18..24].copy_from_slice(&[0xff, 0xff, 0x40, 0, 64, 6]);
+        frame[26..38].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2, 0, 1, 0, 2]);
+        frame[38..48].copy_from_slice(&[0xff, 0xff, 0xff, 0xfc, 0, 0, 0, 9, 6 << 4, 0x19]);
+        frame[58..].iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8);
+        let segments = Checksum::Segments { start: 34, offset: 16, size: 10 };
+        assert!(one.transmit(frame.len(), segments, &mut |buffer| buffer.copy_from_slice(&frame)));
+        let frames = received(&mut other);
+        let sum = |bytes: &[u8]| {
+            let sum: u32 = bytes
+                .chunks(2)
+                .map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low)))
+                .sum();
+            (sum & 0xffff) + (sum >> 16)
+        };
+        for (number, frame) in frames.iter().enumerate() {
+            let length = if number == 2 { 5 } else { 10 };
+            assert_eq!(frame.len(), 58 + length);
+            assert_eq!(u16::from_be_bytes([frame[16], frame[17]]) as usize, 20 + 24 + length);
+            assert_eq!(u16::from_be_bytes([frame[18], frame[19]]), 0xffff_u16.wrapping_add(number as u16));
+            assert_eq!(
+                u32::from_be_bytes(frame[38..42].try_into().unwrap()),
+                0xffff_fffc_u32.wrapping_add(10 * number as u32)
+            );
+            assert_eq!(frame[47], if number == 2 { 0x19 } else { 0x10 });
+            assert!(frame[58..].iter().enumerate().all(|(at, byte)| usize::from(*byte) == 10 * number + at));
+            assert_eq!(sum(&frame[14..34]), 0xffff);
+            let pseudo = [&frame[26..34], &[0, 6, 0, (24 + length) as u8], &frame[34..]].concat();
+            assert_eq!(sum(&pseudo), 0xffff);
+        }
+        assert_eq!(frames.len(), 3);
+        // What is no such frame is lost.
+        assert!(one.transmit(50, segments, &mut |_| ()));
+        assert!(received(&mut other).is_empty());
+    });
+}
+
+#[test]
 fn a_socket_pair_carries_frames_in_real_time() {
     let [mut one, mut other] = socket_pair(1500).unwrap();
     other.set_thread(thread::current());

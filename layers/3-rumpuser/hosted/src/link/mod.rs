@@ -1,10 +1,12 @@
 //! Links: a wire in memory that can be as bad as a test wants, and frames over a file descriptor (a tap, a socket pair).
 
 mod descriptor;
+mod segments;
 mod tap;
 mod wire;
 
 pub use descriptor::socket_pair;
+pub use segments::cut;
 pub use tap::{TapError, tap};
 pub use wire::{Faults, Recorded, Wire};
 
@@ -21,14 +23,10 @@ fn finish_checksum(frame: &mut [u8], checksum: Checksum) {
     let Checksum::Partial { start, offset } = checksum else { return };
     let (start, at) = (usize::from(start), usize::from(start) + usize::from(offset));
     let Some(summed) = frame.get(start..) else { return };
-    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
-    let mut sum: u32 = summed.chunks(2).map(word).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
+    let sum = segments::sum(summed);
     if let Some(field) = frame.get_mut(at..at + 2) {
         // To UDP zero means "none", and the other form of zero is as good to TCP.
-        let value = if sum == 0xffff { 0xffff } else { !(sum as u16) };
+        let value = if sum == 0xffff { 0xffff } else { !sum };
         field.copy_from_slice(&value.to_be_bytes());
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //! Time is the back end's clock, so a wire works in simulations, where its numbers come from the run's seed, and outside.
 
-use super::{HEADER, QUEUE, finish_checksum};
+use super::{HEADER, QUEUE, cut, finish_checksum};
 use crate::random::Random;
 use rumpuser::{
     clock,
@@ -80,6 +80,8 @@ struct State {
     sleeps_until: u64,
     pump: Option<Thread>,
     ends: usize,
+    /// The longest frame that the ends take to be cut into segments.
+    segmentation: usize,
 }
 
 /// A wire; the handle with which a test changes it while it is in use.
@@ -113,6 +115,7 @@ impl Wire {
             sleeps_until: 0,
             pump: None,
             ends: 2,
+            segmentation: 0,
         }));
         let weak = Arc::downgrade(&state);
         let pump = thread::spawn("wire", move || run(&weak))?;
@@ -127,6 +130,12 @@ impl Wire {
     /// What happens from now on to frames that end `from` (0 or 1) sends.
     pub fn set_faults(&self, from: usize, faults: Faults) {
         lock(&self.0).directions[from].faults = faults;
+    }
+
+    /// From now on both ends take frames of up to so many bytes to be cut into TCP segments, which then go their ways alone; with 0,
+    /// none. For wires that make checksums.
+    pub fn set_segmentation(&self, longest: usize) {
+        lock(&self.0).segmentation = longest;
     }
 
     /// Puts a frame on the wire as if end `from` had sent it. It is due at once, and no fault happens to it.
@@ -274,13 +283,22 @@ impl Link for End {
         let mut frame = vec![0; length];
         fill(&mut frame);
         finish_checksum(&mut frame, checksum);
+        let frames = match checksum {
+            Checksum::Segments { start, offset, size } => cut(&frame, start, offset, size),
+            _ => vec![frame],
+        };
         let mut state = lock(&self.state);
-        let due = state.send(self.number, frame, clock::monotonic());
+        let now = clock::monotonic();
+        let due = frames.into_iter().filter_map(|frame| state.send(self.number, frame, now)).min();
         match due.filter(|_| state.directions[self.number].armed) {
             Some(due) => wake_pump(state, due),
             None => drop(state),
         }
         true
+    }
+
+    fn segmentation(&self) -> usize {
+        lock(&self.state).segmentation
     }
 
     fn flush(&mut self) {}

@@ -10,6 +10,7 @@ pub mod dhcp;
 pub mod icmp;
 pub mod neighbor;
 pub mod reassembly;
+pub mod train;
 pub mod wire;
 
 use crate::{
@@ -17,9 +18,11 @@ use crate::{
     timers::{Timer, Timers},
 };
 use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
+use core::ops::Range;
 use neighbor::{Answer, Neighbors, Waiting};
 use rumpkin_kernel::Errno;
 use rumpuser::device::{Checksum, Link, LinkInfo};
+use train::Train;
 use wire::*;
 use zerocopy::{FromBytes, IntoBytes, network_endian::U16};
 
@@ -70,6 +73,19 @@ pub enum Hop {
     Pending(Address),
 }
 
+/// A packet that is being written.
+pub struct Draft {
+    hop: Option<Hop>,
+    room: Room,
+}
+
+enum Room {
+    /// In the frame for the link: behind the segments that are there, or as the first.
+    Train { place: Range<usize>, joins: bool, cuts: bool },
+    /// It does not go to the link, or not yet.
+    Aside(Vec<u8>),
+}
+
 struct Frame {
     bytes: Vec<u8>,
     checksum: Checksum,
@@ -95,7 +111,8 @@ pub struct Ip {
     neighbors: Neighbors,
     backlog: VecDeque<Frame>,
     unflushed: bool,
-    scratch: Vec<u8>,
+    train: Train,
+    mtu: usize,
     identification: u16,
     /// That somebody else uses our address has been logged: once, for anybody can claim it as often as he likes.
     conflict_told: bool,
@@ -118,7 +135,8 @@ impl Ip {
             neighbors: Neighbors::new(),
             backlog: VecDeque::new(),
             unflushed: false,
-            scratch: vec![0; mtu.saturating_add(ETHERNET_HEADER)],
+            train: Train::new(mtu),
+            mtu,
             identification: rumpuser::random::next_u64() as u16,
             conflict_told: false,
         }
@@ -126,7 +144,7 @@ impl Ip {
 
     /// Largest IP packet that goes out in one piece.
     pub fn mtu(&self) -> usize {
-        self.scratch.len().saturating_sub(ETHERNET_HEADER)
+        self.mtu
     }
 
     /// Our Ethernet address.
@@ -239,10 +257,9 @@ impl Ip {
             target_mac,
             target: target.octets(),
         };
-        self.send_frame(to, ETHERTYPE_ARP, packet.as_bytes().len(), |payload| {
-            payload.copy_from_slice(packet.as_bytes());
-            ((), Checksum::Unknown)
-        });
+        let place = self.begin(to, ETHERTYPE_ARP, packet.as_bytes().len());
+        copy(self.train.packet_mut(place).unwrap_or_default(), packet.as_bytes());
+        self.depart();
     }
 
     /// Takes an ARP packet from the link.
@@ -300,66 +317,84 @@ impl Ip {
     pub fn send_packet(&mut self, packet: &[u8]) -> Result<(), Errno> {
         let (header, _) = parse::<Ipv4Header>(packet).ok_or(Errno::EINVAL)?;
         let hop = self.hop(header.destination())?;
-        self.send(hop, packet.len(), |buffer| buffer.copy_from_slice(packet));
+        self.send(hop, packet);
         Ok(())
     }
 
-    /// Sends an IPv4 packet that `write` writes; its transport checksum is made here.
-    pub fn send<R>(&mut self, hop: Hop, length: usize, write: impl FnOnce(&mut [u8]) -> R) -> R {
-        match hop {
-            Hop::Link(mac) => {
-                let offload = self.info.as_ref().is_some_and(|info| info.transmit_checksum);
-                self.send_frame(mac, ETHERTYPE_IPV4, length, |packet| {
-                    let result = write(packet);
-                    (result, finish_transport(packet, offload))
-                })
+    fn send(&mut self, hop: Hop, packet: &[u8]) {
+        self.depart();
+        let mut draft = self.draft(Some(hop), packet.len());
+        copy(self.room(&mut draft), packet);
+        self.send_draft(draft);
+        self.depart();
+    }
+
+    /// Room for an IPv4 packet of `length` bytes on its way to `hop`; without one it will be lost. To be written to [`Ip::room`], then
+    /// sent by [`Ip::send_draft`].
+    #[inline(never)]
+    pub fn draft(&mut self, hop: Option<Hop>, length: usize) -> Draft {
+        if let Some(Hop::Link(mac)) = hop {
+            let longest = self.device.as_ref().map_or(0, |device| device.segmentation());
+            let (joins, place) = match self.train.next(mac, length, longest) {
+                Some(place) => (true, place),
+                None => (false, self.begin(mac, ETHERTYPE_IPV4, length)),
+            };
+            if place.len() == length {
+                return Draft { hop, room: Room::Train { place, joins, cuts: longest > 0 } };
             }
-            Hop::Local => {
-                let mut packet = vec![0; length];
-                let result = write(&mut packet);
-                if self.local.len() < MAX_LOCAL {
-                    self.local.push_back(packet);
+        }
+        // Longer than the link takes: lost, as it would be on the wire.
+        let hop = hop.filter(|hop| !matches!(hop, Hop::Link(_)));
+        Draft { hop, room: Room::Aside(vec![0; length]) }
+    }
+
+    /// Where a packet is written.
+    pub fn room<'a>(&'a mut self, draft: &'a mut Draft) -> &'a mut [u8] {
+        match &mut draft.room {
+            Room::Train { place, .. } => self.train.packet_mut(place.clone()).unwrap_or_default(),
+            Room::Aside(packet) => packet,
+        }
+    }
+
+    /// Sends what has been written. Its transport checksum is made here; a TCP segment goes together with those that follow it, if
+    /// the device cuts frames. [`Ip::depart`] must follow.
+    #[inline(never)]
+    pub fn send_draft(&mut self, draft: Draft) {
+        match (draft.hop, draft.room) {
+            (Some(Hop::Link(to)), Room::Train { place, joins: true, .. }) => {
+                if let Some(packet) = self.train.join(place) {
+                    let place = self.begin(to, ETHERTYPE_IPV4, packet.len());
+                    copy(self.train.packet_mut(place).unwrap_or_default(), &packet);
+                    self.train.couple();
                 }
-                result
             }
-            Hop::Pending(next) => {
-                let mut packet = vec![0; length];
-                let result = write(&mut packet);
+            (Some(Hop::Link(_)), Room::Train { cuts: true, .. }) => self.train.couple(),
+            (Some(Hop::Local), Room::Aside(packet)) if self.local.len() < MAX_LOCAL => self.local.push_back(packet),
+            (Some(Hop::Pending(next)), Room::Aside(packet)) => {
                 if let Some(waiting) = self.neighbors.waiting(next) {
                     waiting.keep(packet);
                 }
-                result
             }
+            _ => {}
         }
     }
 
-    fn send_frame<R>(
-        &mut self,
-        to: Mac,
-        kind: u16,
-        length: usize,
-        write: impl FnOnce(&mut [u8]) -> (R, Checksum),
-    ) -> R {
+    /// Begins a frame, after what was there before it. Where its content goes; nowhere, if it is too long for the link.
+    fn begin(&mut self, to: Mac, kind: u16, length: usize) -> Range<usize> {
+        self.depart();
         let header = EthernetHeader { destination: to, source: self.mac(), kind: U16::new(kind) };
-        let mut scratch = core::mem::take(&mut self.scratch);
-        let Some((head, payload)) = scratch
-            .get_mut(..length.saturating_add(ETHERNET_HEADER))
-            .and_then(|frame| frame.split_at_mut_checked(ETHERNET_HEADER))
-        else {
-            // Longer than the link takes: lost, as it would be on the wire.
-            self.scratch = scratch;
-            return write(&mut vec![0; length]).0;
-        };
-        head.copy_from_slice(header.as_bytes());
-        let (result, checksum) = write(payload);
-        if let Some(frame) = scratch.get(..length.saturating_add(ETHERNET_HEADER)) {
-            self.transmit(frame, checksum);
-        }
-        self.scratch = scratch;
-        result
+        let place = if length <= self.mtu { self.train.begin(&header, length) } else { None };
+        place.unwrap_or_default()
     }
 
-    fn transmit(&mut self, frame: &[u8], checksum: Checksum) {
+    /// Sends the frame that is ready, if there is one.
+    pub fn depart(&mut self) {
+        let offload = self.info.as_ref().is_some_and(|info| info.transmit_checksum);
+        let Some((frame, size)) = self.train.take() else { return };
+        let checksum = match (finish_transport(frame, offload || size.is_some()), size) {
+            (Checksum::Partial { start, offset }, Some(size)) => Checksum::Segments { start, offset, size },
+            (checksum, _) => checksum,
+        };
         if self.backlog.is_empty()
             && let Some(device) = &mut self.device
             && device.transmit(frame.len(), checksum, &mut |buffer| copy(buffer, frame))
@@ -372,7 +407,7 @@ impl Ip {
 
     /// Broadcasts an IPv4 packet on the link, whether we have an address or not.
     pub fn broadcast(&mut self, packet: &[u8]) {
-        self.send(Hop::Link(BROADCAST_MAC), packet.len(), |buffer| buffer.copy_from_slice(packet));
+        self.send(Hop::Link(BROADCAST_MAC), packet);
     }
 
     /// Sends what was put aside, as far as there is room, and rings the doorbell. Connections that were blocked are news.
@@ -427,9 +462,13 @@ fn copy(buffer: &mut [u8], frame: &[u8]) {
     }
 }
 
-/// Makes the checksum of a TCP or UDP packet, or leaves it to the device. Fragments have theirs already.
-fn finish_transport(packet: &mut [u8], offload: bool) -> Checksum {
+/// Makes the checksum of a frame's TCP or UDP packet, or leaves it to the device. Fragments have theirs already.
+fn finish_transport(frame: &mut [u8], offload: bool) -> Checksum {
+    let Ok((ethernet, packet)) = EthernetHeader::mut_from_prefix(frame) else { return Checksum::Unknown };
     let Ok((header, segment)) = Ipv4Header::mut_from_prefix(packet) else { return Checksum::Unknown };
+    if ethernet.kind.get() != ETHERTYPE_IPV4 {
+        return Checksum::Unknown;
+    }
     let offset = match header.protocol {
         PROTOCOL_TCP => 16usize,
         PROTOCOL_UDP => 6,

@@ -14,6 +14,7 @@ pub const BROADCAST_MAC: Mac = [0xff; 6];
 pub const ETHERNET_HEADER: usize = size_of::<EthernetHeader>();
 pub const IPV4_HEADER: usize = size_of::<Ipv4Header>();
 pub const UDP_HEADER: usize = size_of::<UdpHeader>();
+pub const SEGMENT_HEADERS: usize = size_of::<SegmentHeaders>();
 
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
@@ -69,6 +70,9 @@ headers! {
         window: U16, checksum: U16, urgent: U16,
     }
 
+    /// Both headers of a TCP segment without options.
+    SegmentHeaders { ip: Ipv4Header, tcp: TcpHeader }
+
     /// ICMP.
     IcmpHeader { kind: u8, code: u8, checksum: U16, rest: [u8; 4] }
 }
@@ -76,6 +80,7 @@ headers! {
 pub const TCP_FIN: u8 = 0x01;
 pub const TCP_SYN: u8 = 0x02;
 pub const TCP_RST: u8 = 0x04;
+pub const TCP_PSH: u8 = 0x08;
 pub const TCP_ACK: u8 = 0x10;
 
 impl Ipv4Header {

@@ -8,7 +8,7 @@ use crate::{
     ip::{Hop, Ip, wire::*},
     slab::Key,
 };
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use rumpkin_kernel::Errno;
 use smoltcp::{
     iface::{Config, Interface, PollResult, SocketHandle, SocketSet},
@@ -152,6 +152,7 @@ impl Engine {
         let hop = ip.hop(one.peer).ok();
         let mut phy = Phy { ip, hop, service: one.service, sent: &mut one.sent, received: Some(packet) };
         self.interface.poll_ingress_single(now, &mut phy, &mut one.set);
+        ip.depart();
     }
 
     /// Sends what the connection has to send now.
@@ -159,6 +160,12 @@ impl Engine {
     /// smoltcp is asked only when its packet will be taken: one that it made and could not hand over it would count as sent
     /// when that was a fast retransmission, with no timer left to send it again.
     pub fn pump(&mut self, ip: &mut Ip, key: Key, one: &mut One) -> Stop {
+        let stop = self.pump_train(ip, key, one);
+        ip.depart();
+        stop
+    }
+
+    fn pump_train(&mut self, ip: &mut Ip, key: Key, one: &mut One) -> Stop {
         for _ in 0..MAX_BURST {
             if self.next(ip.now, one).is_none_or(|at| at > ip.now) {
                 return Stop::Done;
@@ -382,13 +389,15 @@ struct Transmit<'a> {
 impl phy::TxToken for Transmit<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
         let Transmit { ip, hop, service, sent } = self;
-        let Some(hop) = hop else { return write(&mut vec![0; length]) };
-        ip.send(hop, length, |packet| {
-            let result = write(packet);
+        let mut draft = ip.draft(hop, length);
+        let result = write(ip.room(&mut draft));
+        if hop.is_some() {
+            let packet = ip.room(&mut draft);
             sent.observe(packet);
             set_service(packet, service);
-            result
-        })
+        }
+        ip.send_draft(draft);
+        result
     }
 }
 

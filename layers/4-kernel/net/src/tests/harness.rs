@@ -4,8 +4,11 @@ use crate::{ip::wire::*, shared::Shared, slab::Key, stack::Stack, tcp::Endpoint}
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec, vec::Vec};
 use rumpkin_kernel::{Errno, config};
 use rumpuser::device::{Checksum, Link, LinkInfo, Notify};
-use rumpuser_hosted as _;
-use std::sync::Mutex;
+use rumpuser_hosted::link::cut;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 pub const ONE: Address = Address::new(10, 0, 0, 1);
 pub const OTHER: Address = Address::new(10, 0, 0, 2);
@@ -21,6 +24,9 @@ pub struct Cable {
     outbox: Queue,
     /// Frames that fit in the outbox.
     capacity: usize,
+    segmentation: usize,
+    /// The longest frame that was handed over.
+    longest: Arc<AtomicUsize>,
 }
 
 impl Link for Cable {
@@ -43,6 +49,12 @@ impl Link for Cable {
         }
         let mut frame = vec![0; length];
         fill(&mut frame);
+        self.longest.fetch_max(length, Ordering::Relaxed);
+        if let Checksum::Segments { start, offset, size } = checksum {
+            assert!(length <= self.segmentation);
+            outbox.extend(cut(&frame, start, offset, size).into_iter().map(|frame| (frame, Checksum::Unknown)));
+            return true;
+        }
         let checksum = match checksum {
             Checksum::Partial { start, offset } if start % 2 == 0 => {
                 // What a device does: sum from `start`, store the complement.
@@ -55,6 +67,10 @@ impl Link for Cable {
         };
         outbox.push_back((frame, checksum));
         true
+    }
+
+    fn segmentation(&self) -> usize {
+        self.segmentation
     }
 
     fn flush(&mut self) {}
@@ -86,13 +102,15 @@ impl Random {
 pub struct Shape {
     pub capacity: usize,
     pub offload: bool,
+    /// The longest frame that the cable cuts into segments.
+    pub segmentation: usize,
     /// Of a thousand frames, how many are lost.
     pub loss: usize,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Shape { capacity: 256, offload: false, loss: 0 }
+        Shape { capacity: 256, offload: false, segmentation: 0, loss: 0 }
     }
 }
 
@@ -106,6 +124,8 @@ pub struct World {
     pub record: Option<Vec<Vec<u8>>>,
     random: Random,
     loss: usize,
+    /// The longest frame that a stack handed over.
+    pub longest: Arc<AtomicUsize>,
 }
 
 pub fn network(address: config::Address) -> config::Network {
@@ -118,17 +138,28 @@ pub fn mac(index: u8) -> Mac {
 
 /// A stack on one end of a cable; what it receives and what it sends.
 pub fn stack(index: u8, address: config::Address, shape: &Shape) -> (Stack, Queue, Queue) {
+    watched_stack(index, address, shape, Arc::default())
+}
+
+fn watched_stack(
+    index: u8,
+    address: config::Address,
+    shape: &Shape,
+    longest: Arc<AtomicUsize>,
+) -> (Stack, Queue, Queue) {
     let (inbox, outbox) = (Queue::default(), Queue::default());
     let info = LinkInfo { mac: mac(index), mtu: 1500, transmit_checksum: shape.offload };
-    let cable = Cable { info, inbox: inbox.clone(), outbox: outbox.clone(), capacity: shape.capacity };
+    let Shape { capacity, segmentation, .. } = *shape;
+    let cable = Cable { info, inbox: inbox.clone(), outbox: outbox.clone(), capacity, segmentation, longest };
     (Stack::new(Some(Box::new(cable)), &network(address), "host", MEMORY, 0), inbox, outbox)
 }
 
 impl World {
     pub fn new(shape: Shape) -> World {
+        let longest = Arc::new(AtomicUsize::new(0));
         let end = |index: u8| {
             let address = config::Address::Static { address: [10, 0, 0, index], prefix: 24 };
-            stack(index, address, &shape)
+            watched_stack(index, address, &shape, longest.clone())
         };
         let (one, in_one, out_one) = end(1);
         let (other, in_other, out_other) = end(2);
@@ -139,6 +170,7 @@ impl World {
             record: None,
             random: Random(0x1234_5678_9abc_def1),
             loss: shape.loss,
+            longest,
         }
     }
 

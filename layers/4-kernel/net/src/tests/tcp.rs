@@ -4,6 +4,7 @@ use super::harness::*;
 use crate::{ip::wire::Address, slab::Key};
 use alloc::vec::Vec;
 use rumpkin_kernel::{Errno, wait::Events};
+use std::sync::atomic::Ordering;
 
 /// Sends all of `data` from one end of a connection and receives it at the other.
 fn transfer(world: &mut World, from: (usize, Key), to: (usize, Key), data: &[u8]) {
@@ -47,6 +48,38 @@ fn data_flows_both_ways_and_ends() {
         world.close(0, client);
         world.run_for(100 * SECOND);
         assert_eq!(world.stacks[0].ip.timers.len(), 0);
+    }
+}
+
+#[test]
+fn segments_go_together_to_a_link_that_cuts_them() {
+    for (segmentation, loss) in [(65549, 0), (65535, 20), (20_000, 0), (3000, 0), (1514, 0), (100, 0)] {
+        let mut world = World::new(Shape { offload: true, segmentation, loss, ..Shape::default() });
+        let listener = world.listen(80, 8);
+        let (client, server) = world.connection(listener, 80);
+        world.record = Some(Vec::new());
+        transfer(&mut world, (0, client), (1, server), &pattern(1_000_000));
+        transfer(&mut world, (1, server), (0, client), &pattern(1_000_000));
+        let frames = world.record.take().unwrap();
+        assert!(frames.iter().all(|frame| frame.len() <= 1514));
+        // As many whole segments as fit, unless buffers or windows are smaller.
+        let (longest, whole) =
+            (world.longest.load(Ordering::Relaxed), (segmentation.max(1514) - 54) / 1460 * 1460 + 54);
+        let least = whole.min(if loss > 0 { 3000 } else { 40_000 });
+        assert!((least..=whole).contains(&longest), "{longest} of {whole}");
+        // With data that ends in between, and an end behind the data.
+        transfer(&mut world, (0, client), (1, server), &pattern(3333));
+        world.send(0, client, &pattern(5000)).unwrap();
+        world.on(0, |stack| stack.tcp.shutdown(client, false, true, &mut stack.ip, &mut stack.notices)).unwrap();
+        let mut received = Vec::new();
+        assert!(world.run_until(|world| match world.receive(1, server) {
+            Ok(part) if part.is_empty() => true,
+            part => {
+                received.extend(part.unwrap_or_default());
+                false
+            }
+        }));
+        assert!(received == pattern(5000));
     }
 }
 

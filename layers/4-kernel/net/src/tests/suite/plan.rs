@@ -53,6 +53,8 @@ pub struct Plan {
     pub parts: [Part; 2],
     /// When a stranger sends an end a reset with the sequence number that it expected last.
     pub forged_reset: Option<(usize, u64)>,
+    /// The longest frame that the link cuts into segments; 0 if it does not.
+    pub segmentation: usize,
 }
 
 impl Plan {
@@ -61,7 +63,7 @@ impl Plan {
         let bad = random.below(4) > 0;
         let faults = [(); 2].map(|()| faults(random, bad));
         let round_trip = faults[0].delay + faults[1].delay;
-        Plan {
+        let mut plan = Plan {
             mtu: [576, 1280, 1500, 1500, 9000][random.below(5) as usize],
             offload: random.below(2) == 0,
             opening: if random.below(5) == 0 { Opening::Simultaneous } else { Opening::Accept },
@@ -69,7 +71,12 @@ impl Plan {
             forged_reset: (random.below(8) == 0)
                 .then(|| (random.below(2) as usize, random.below(10 * round_trip + 100 * MILLISECOND))),
             faults,
+            segmentation: 0,
+        };
+        if plan.offload {
+            plan.segmentation = [0, 4000, 30_000, 65549][random.below(4) as usize];
         }
+        plan
     }
 
     /// Nothing that may end the connection early happens.

@@ -51,6 +51,7 @@ fn converse(seed: u64) {
         std::eprintln!("{plan:#?}");
     }
     let (wire, [one, other]) = Wire::new(plan.mtu, plan.offload).unwrap();
+    wire.set_segmentation(plan.segmentation);
     wire.record();
     let nodes = [Node::start(one, 1), Node::start(other, 2)];
     // The ends know each other before things go wrong: that ARP gives up after three requests is not TCP's fault.
@@ -88,6 +89,7 @@ fn converse(seed: u64) {
         std::eprintln!("{} frames in {} ms", frames.len(), ended / 1_000_000);
     }
     judge(&plan, &seen);
+    assert!(frames.iter().all(|recorded| recorded.frame.len() <= ETHERNET_HEADER + plan.mtu));
 
     // What is left goes away by itself, and nobody keeps talking.
     sleep(100 * SECOND);
