@@ -19,6 +19,10 @@ impl Power for XenPower {
 /// Ends the domain by what is there.
 pub fn end(ending: Ending) -> ! {
     x86_64::instructions::interrupts::disable();
+    let ending = match ending {
+        Ending::Exit(_) if shutdown::reboot_wanted() => Ending::Reboot,
+        other => other,
+    };
     let mut buffer = [0; Ending::LONGEST];
     let word = ending.word(&mut buffer);
     console::log_port(word);
@@ -32,7 +36,6 @@ pub fn end(ending: Ending) -> ! {
     shut_down(match ending {
         Ending::Panic => SHUTDOWN_crash,
         Ending::Reboot => SHUTDOWN_reboot,
-        Ending::Exit(_) if shutdown::reboot_wanted() => SHUTDOWN_reboot,
         Ending::Exit(_) => SHUTDOWN_poweroff,
     });
     console::early_write(b"the domain cannot be ended\n");
