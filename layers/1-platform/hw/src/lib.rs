@@ -19,6 +19,7 @@ mod command_line;
 mod discover;
 pub mod driver;
 mod ioapic;
+mod offers;
 mod on_core;
 mod pci;
 mod pit;
@@ -26,6 +27,8 @@ mod power;
 mod pvclock;
 mod rtc;
 mod serial;
+
+pub use offers::OFFERS;
 
 use acpi::Acpi;
 use alloc::{boxed::Box, sync::Arc};

@@ -17,12 +17,14 @@ use alloc::{
 use rumpkin_core::interface::{Disk, DiskError, DiskInfo};
 
 /// Feature bits (§5.2.3).
-mod feature {
-    pub const SIZE_MAX: u64 = 1 << 1;
-    pub const READ_ONLY: u64 = 1 << 5;
-    pub const BLOCK_SIZE: u64 = 1 << 6;
-    pub const FLUSH: u64 = 1 << 9;
-    pub const DISCARD: u64 = 1 << 13;
+pub mod feature {
+    crate::transport::features! {
+        SIZE_MAX 1 "requests are cut to it"
+        RO 5 "writes are refused"
+        BLK_SIZE 6 "told to programs"
+        FLUSH 9 "without it there is no volatile cache, and nothing to flush"
+        DISCARD 13 "`BLKDISCARD`"
+    }
 }
 
 /// Request types (§5.2.6).
@@ -95,9 +97,9 @@ impl Block {
     /// Sets the device up.
     #[cold]
     pub fn new(machine: &'static dyn Machine, transport: Arc<dyn Transport>) -> Result<Self> {
-        use feature::{BLOCK_SIZE, DISCARD, FLUSH, READ_ONLY, SIZE_MAX};
+        use feature::{BLK_SIZE, DISCARD, FLUSH, RO, SIZE_MAX};
         let device = &*transport;
-        let chosen = transport::negotiate(device, SIZE_MAX | READ_ONLY | BLOCK_SIZE | FLUSH | DISCARD)?;
+        let chosen = transport::negotiate(device, SIZE_MAX | RO | BLK_SIZE | FLUSH | DISCARD)?;
         let sectors = u64::from_le_bytes(read_configuration(device, 0)?);
         let mut largest = LARGEST_TRANSFER;
         if chosen & SIZE_MAX != 0 {
@@ -108,7 +110,7 @@ impl Block {
             }
         }
         let mut block_size = SECTOR;
-        if chosen & BLOCK_SIZE != 0 {
+        if chosen & BLK_SIZE != 0 {
             block_size = u32::from_le_bytes(read_configuration(device, 20)?) as usize;
             if !block_size.is_power_of_two() || !(SECTOR..=LARGEST_TRANSFER).contains(&block_size) {
                 return Err(Error::Broken("a block size that is none"));
@@ -140,7 +142,7 @@ impl Block {
             }),
             sectors,
             block_size,
-            read_only: chosen & READ_ONLY != 0,
+            read_only: chosen & RO != 0,
             flush: chosen & FLUSH != 0,
             discard,
             largest,

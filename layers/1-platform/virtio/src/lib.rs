@@ -36,11 +36,11 @@ mod simulation;
 mod tests;
 mod transport;
 
-pub use block::Block;
+pub use block::{Block, feature::ALL as BLOCK_FEATURES};
 pub use console::Terminal;
 pub use error::Error;
 pub use machine::{Allocation, Event, Machine, Region, Word};
-pub use net::{Net, Sizes};
+pub use net::{Net, Sizes, feature::ALL as NET_FEATURES};
 pub use queue::{Addresses, Queue, Segment};
 pub use rng::Rng;
 pub use transport::{Doorbell, Mmio, Pci, Transport, Window, device_type};

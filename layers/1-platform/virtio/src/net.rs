@@ -16,14 +16,16 @@ use rumpkin_core::{
 };
 
 /// Feature bits (§5.1.3).
-mod feature {
-    pub const CSUM: u64 = 1 << 0;
-    pub const GUEST_CSUM: u64 = 1 << 1;
-    pub const MTU: u64 = 1 << 3;
-    pub const MAC: u64 = 1 << 5;
-    pub const GUEST_TSO4: u64 = 1 << 7;
-    pub const HOST_TSO4: u64 = 1 << 11;
-    pub const MRG_RXBUF: u64 = 1 << 15;
+pub mod feature {
+    crate::transport::features! {
+        CSUM 0 "the device makes checksums of frames that are sent"
+        GUEST_CSUM 1 "checksums of frames that never left the host are not made"
+        MTU 3 "up to 9000"
+        MAC 5 "required"
+        GUEST_TSO4 7 "TCP segments arrive joined, where buffers may be too"
+        HOST_TSO4 11 "TCP segments are sent joined, up to 64 KiB"
+        MRG_RXBUF 15 "a frame may take several buffers"
+    }
 }
 
 const RECEIVE: u16 = 0;

@@ -28,6 +28,7 @@ mod console;
 mod devices;
 mod error;
 pub mod event;
+mod offers;
 mod page;
 mod params;
 mod power;
@@ -38,6 +39,7 @@ pub mod store;
 
 pub use devices::{DISKS, Disks};
 pub use error::Error;
+pub use offers::OFFERS;
 pub use page::{SharedPage, Word};
 
 use alloc::{boxed::Box, string::ToString, sync::Arc};

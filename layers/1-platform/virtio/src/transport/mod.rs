@@ -1,5 +1,16 @@
 //! How a driver reaches its device's registers: one interface over PCI and memory-mapped I/O.
 
+/// Declares the feature bits that a driver uses: a constant for each, and the table of them for the reference page.
+macro_rules! features {
+    ($($name:ident $bit:literal $what:literal)*) => {
+        $(#[doc = $what] pub const $name: u64 = 1 << $bit;)*
+        /// All of them.
+        pub const ALL: &[rumpkin_core::interface::Feature] =
+            &[$(rumpkin_core::interface::Feature { name: stringify!($name), what: $what }),*];
+    };
+}
+pub(crate) use features;
+
 mod mmio;
 mod pci;
 mod window;

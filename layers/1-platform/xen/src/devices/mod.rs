@@ -20,6 +20,18 @@
 //! 3. An event's handler takes what is done and wakes threads; everything else is done by threads. Nothing polls.
 //! 4. Grants are made when a device connects and stay; no request makes or ends one for good.
 
+/// Declares the nodes of the store by which a driver and its back end tell each other what they can do: a constant for each, and
+/// the table of them for the reference page.
+macro_rules! features {
+    ($($constant:ident $name:literal $what:literal)*) => {
+        $(#[doc = $what] pub const $constant: &str = $name;)*
+        /// All of them.
+        pub const ALL: &[rumpkin_core::interface::Feature] =
+            &[$(rumpkin_core::interface::Feature { name: $name, what: $what }),*];
+    };
+}
+use features;
+
 mod block;
 mod error;
 mod grant;
@@ -32,6 +44,9 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 mod xenbus;
+
+pub use block::feature::ALL as BLOCK_FEATURES;
+pub use net::feature::ALL as NET_FEATURES;
 
 use crate::store::Store;
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};

@@ -16,6 +16,18 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use rumpkin_core::interface::{Disk, DiskError, DiskInfo};
 use xen_sys::{BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_WRITE_BARRIER};
 
+/// What we and back ends can do (`io/blkif.h`).
+pub mod feature {
+    crate::devices::features! {
+        RING "max-ring-page-order" "rings of up to 16 pages"
+        PERSISTENT "feature-persistent" "the pages that data passes through are granted once"
+        INDIRECT "feature-max-indirect-segments" "up to 64 pages a request, instead of 11"
+        FLUSH "feature-flush-cache" "makes written data durable"
+        BARRIER "feature-barrier" "the same, where there is no other way; without both there is nothing to flush"
+        DISCARD "feature-discard" "`BLKDISCARD`"
+    }
+}
+
 const SECTOR: usize = 512;
 const LARGEST_BLOCK: u64 = 1 << 20;
 /// In `info` (`VDISK_READONLY`).
@@ -206,7 +218,7 @@ impl Disk for Block {
 impl Driver for Port {
     fn offer(&mut self, peer: &mut Peer) -> Result<State> {
         let shared = &self.shared;
-        let largest = peer.number("max-ring-page-order")?.unwrap_or(0);
+        let largest = peer.number(feature::RING)?.unwrap_or(0);
         let order = Connection::order(self.pages, largest);
         let connection = Arc::new(Connection::new(shared.machine, peer.domain, self.handle, order, self.pages)?);
         let (ours, handler) = (shared.clone(), connection.clone());
@@ -232,7 +244,7 @@ impl Driver for Port {
         }
         peer.publish_number("event-channel", channel.port())?;
         peer.publish("protocol", "x86_64-abi")?;
-        peer.publish("feature-persistent", "1")?;
+        peer.publish(feature::PERSISTENT, "1")?;
         self.offered = Some((channel, connection));
         Ok(State::Initialised)
     }
@@ -247,16 +259,16 @@ impl Driver for Port {
         // Of a disk that is only read there is nothing to be made durable, and Linux' back end refuses to.
         let flush = if read_only {
             0
-        } else if peer.has("feature-flush-cache")? {
+        } else if peer.has(feature::FLUSH)? {
             BLKIF_OP_FLUSH_DISKCACHE
-        } else if peer.has("feature-barrier")? {
+        } else if peer.has(feature::BARRIER)? {
             BLKIF_OP_WRITE_BARRIER
         } else {
             0
         };
-        let discard = peer.has("feature-discard")?;
+        let discard = peer.has(feature::DISCARD)?;
         // A page lists as many as there are ever in a request.
-        let indirect = peer.number("feature-max-indirect-segments")?.unwrap_or(0).min((PAGE / 8) as u64) as usize;
+        let indirect = peer.number(feature::INDIRECT)?.unwrap_or(0).min((PAGE / 8) as u64) as usize;
         let Some((channel, connection)) = self.offered.take() else {
             return Ok(());
         };

@@ -24,6 +24,18 @@ use receive::Receive;
 use rumpkin_core::interface::{Checksum, Link, LinkInfo, Notify};
 use transmit::Transmit;
 
+/// What we and back ends can do (`io/netif.h`).
+pub mod feature {
+    crate::devices::features! {
+        COPY "request-rx-copy" "the back end copies frames to our pages"
+        NOTIFY "feature-rx-notify" "we tell when there are pages again"
+        GATHER "feature-sg" "frames of several pages, both ways; required for an MTU above 4082"
+        SEGMENTS "feature-gso-tcpv4" "TCP segments are sent joined, up to 64 KiB, and arrive so"
+        NO_CHECKSUM "feature-no-csum-offload" "checksums are made here; else the back end leaves and gets them blank"
+        QUEUES "multi-queue-max-queues" "a queue for each processor, up to 4"
+    }
+}
+
 const ETHERNET_HEADER: usize = 14;
 const SMALLEST_MTU: usize = 68;
 const LARGEST_MTU: usize = 9000;
@@ -140,15 +152,15 @@ fn parse_mac(text: &str) -> Option<[u8; 6]> {
 
 impl Driver for Port {
     fn offer(&mut self, peer: &mut Peer) -> Result<State> {
-        let most = peer.number("multi-queue-max-queues")?;
+        let most = peer.number(feature::QUEUES)?;
         let count = most.unwrap_or(1).clamp(1, self.machine.processors().min(MOST_QUEUES) as u64) as usize;
-        let checksum = !peer.has("feature-no-csum-offload")?;
-        let (gathers, largest) = (peer.has("feature-sg")?, self.mtu + ETHERNET_HEADER);
+        let checksum = !peer.has(feature::NO_CHECKSUM)?;
+        let (gathers, largest) = (peer.has(feature::GATHER)?, self.mtu + ETHERNET_HEADER);
         // Frames of several pages need a back end that gathers them.
         if largest > crate::devices::machine::PAGE && !gathers {
-            return Err(Error::Value("feature-sg"));
+            return Err(Error::Value(feature::GATHER));
         }
-        let cuts = gathers && checksum && peer.has("feature-gso-tcpv4")?;
+        let cuts = gathers && checksum && peer.has(feature::SEGMENTS)?;
         let mut queues = Vec::new();
         for number in 0..count {
             let shared = self.shared.clone();
@@ -169,7 +181,7 @@ impl Driver for Port {
             peer.publish_number("multi-queue-num-queues", count as u32)?;
         }
         // Frames are copied to us, we tell when there are pages again, and take joined segments and blank checksums.
-        for feature in ["request-rx-copy", "feature-rx-notify", "feature-sg", "feature-gso-tcpv4"] {
+        for feature in [feature::COPY, feature::NOTIFY, feature::GATHER, feature::SEGMENTS] {
             peer.publish(feature, "1")?;
         }
         let longest = queues.iter().map(|queue| queue.transmit.longest()).min().unwrap_or(0);
