@@ -17,7 +17,7 @@ pub static OFFERS: Offers = Offers {
     console: "the console ring, with input",
     early_console: "`CONSOLEIO_write` where the domain may (dom0), else port 0xe9 (`xl dmesg`)",
     devices: "`device/vif` and `device/vbd` in xenstore",
-    plugging: "out, and in again under the same number",
+    plugging: "out, and in again under the same number; of what is new the log says that it is not used",
     network: "netfront: 256 pages to receive into and 256 KiB to send from for each queue, a quarter and half of that below 48 MiB",
     disk: "blkfront: data passes through 128 pages, 32 below 48 MiB of memory",
     entropy: "the processor, jitter",

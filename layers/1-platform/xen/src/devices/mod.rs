@@ -49,7 +49,7 @@ pub use block::feature::ALL as BLOCK_FEATURES;
 pub use net::feature::ALL as NET_FEATURES;
 
 use crate::store::Store;
-use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use machine::{Event, Machine};
 use on_core::OnCore;
 use rumpkin_core::{
@@ -83,6 +83,8 @@ pub fn discover(store: &'static Store, boot: &BootInfo, drivers: Option<&Disks>,
     let machine: &'static OnCore = Box::leak(Box::new(OnCore::new(store)));
     let bus = machine.event();
     let small = memory(boot) < SMALL_MEMORY;
+    let mut known = Vec::new();
+    newcomers(machine, &mut known);
     let mut ends = Vec::new();
     let mut links = Vec::new();
     for id in numbers(machine, "device/vif") {
@@ -100,9 +102,6 @@ pub fn discover(store: &'static Store, boot: &BootInfo, drivers: Option<&Disks>,
         }
     }
     let disks = drivers.map(|Disks(open)| open(machine, small, &bus, &mut ends)).unwrap_or_default();
-    if ends.is_empty() {
-        return;
-    }
     settle(&mut ends, &*bus);
     for (index, net) in links {
         let Some(end) = ends.get(index).filter(|end| is_used(end, &[Phase::Begun, Phase::Offered])) else { continue };
@@ -128,7 +127,7 @@ pub fn discover(store: &'static Store, boot: &BootInfo, drivers: Option<&Disks>,
         );
         devices.disks.push(block);
     }
-    if let Err(error) = thread::spawn("xenbus", move || serve(ends, &*bus)) {
+    if let Err(error) = thread::spawn("xenbus", move || serve(machine, ends, known, &bus)) {
         log::warn!("xen: devices will not be connected again: {error:?}");
     }
 }
@@ -175,11 +174,31 @@ fn settle(ends: &mut [Device], bus: &dyn Event) {
 }
 
 /// The handshakes' thread.
-fn serve(mut ends: Vec<Device>, bus: &dyn Event) {
+fn serve(machine: &'static dyn Machine, mut ends: Vec<Device>, mut known: Vec<String>, bus: &Arc<dyn Event>) {
+    let event = bus.clone();
+    let watch = machine.watch("device", Arc::new(move || event.set()));
+    if watch.is_none() {
+        log::warn!("xen: the store gives no watch on devices: new ones will not be noticed");
+    }
     loop {
         ends.iter_mut().for_each(Device::step);
+        for path in newcomers(machine, &mut known) {
+            // The kernel has taken its devices.
+            log::warn!("{path}: plugged in after the start: not used before the next one");
+        }
         bus.wait(None);
     }
+}
+
+/// Devices in the store that are not yet known; then they are.
+fn newcomers(machine: &dyn Machine, known: &mut Vec<String>) -> Vec<String> {
+    let paths = ["device/vif", "device/vbd"].into_iter().flat_map(|folder| {
+        let ids = numbers(machine, folder).into_iter();
+        ids.map(move |id| format!("{folder}/{id}"))
+    });
+    let new: Vec<String> = paths.filter(|path| !known.contains(path)).collect();
+    known.extend(new.iter().cloned());
+    new
 }
 
 fn memory(boot: &BootInfo) -> u64 {

@@ -3,6 +3,7 @@
 use crate::devices::{
     error::{Error, Result},
     machine::{Event, Machine},
+    newcomers,
     simulation::{BACK, Simulated},
     xenbus::{Device, Driver, Peer, Phase, State},
 };
@@ -272,4 +273,21 @@ proptest! {
         bench.calls();
         bench.connect();
     }
+}
+
+#[test]
+fn what_comes_after_the_start_is_noticed_once() {
+    let machine = Simulated::new();
+    machine.set("device/vif/0/state", "1");
+    machine.set("device/vbd/51712/state", "1");
+    machine.set("device/vbd/nonsense/state", "1");
+    let mut known = Vec::new();
+    assert_eq!(newcomers(machine, &mut known), ["device/vif/0", "device/vbd/51712"]);
+    assert!(newcomers(machine, &mut known).is_empty());
+    machine.set("device/vif/1/state", "1");
+    assert_eq!(newcomers(machine, &mut known), ["device/vif/1"]);
+    // One that comes again under its number is none.
+    machine.unset("device/vif/0");
+    machine.set("device/vif/0/state", "1");
+    assert!(newcomers(machine, &mut known).is_empty());
 }
