@@ -110,7 +110,7 @@ let
     }
     {
       name = "conformance";
-      script = "rumpkin-boottest tap --machine $machine --disk 2 --expect 'disk0 was read back' --expect 'link 0 was answered' ${
+      script = "rumpkin-boottest tap --machine $machine --disk 2 --link --expect 'disk0 was read back' --expect 'link 0 was answered' ${
         mkUnikernel {
           name = "conformance";
           kernel = kernelFromStaticLibrary {
@@ -122,10 +122,10 @@ let
     }
   ];
 
-  # Nothing but what it names: least memory, and no userspace.
-  sensor = {
+  # Nothing but what it names: so many MiB of memory, and no userspace.
+  sensor = memory: {
     name = "sensor";
-    script = "rumpkin-boottest sensor --machine $machine --memory 4 ${apps.sensor}";
+    script = "rumpkin-boottest sensor --machine $machine --memory ${memory} ${apps.sensor}";
   };
 
   areas =
@@ -153,7 +153,7 @@ let
   onXen = name: tests: { "xen-${name}" = xenTest { inherit name tests; }; };
 in
 {
-  boots = onQemu (basics ++ [ sensor ] ++ otherKernels);
+  boots = onQemu (basics ++ [ (sensor "4") ] ++ otherKernels);
   guest = merge [
     (onQemu areas)
     (without [ "net" ])
@@ -188,7 +188,13 @@ in
         expect = "hello, world";
       };
     }
-    (onXen "boots" basics)
+    (onXen "boots" (
+      basics
+      ++ [
+        (sensor "$least")
+      ]
+      ++ otherKernels
+    ))
     (onXen "guest" areas)
     (onXen "hostile" [ (hostile "hostile" 4) ])
     (onXen "domains" (import ./xen/domains.nix { inherit apps area guest; }))

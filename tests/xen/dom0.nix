@@ -1,7 +1,7 @@
 # The initramfs of the tests' dom0: a Linux that runs Xen's toolstack from memory (newc cpio).
 #
-# It boots, starts the toolstack's daemons, makes a bridge xenbr0 with the address 10.0.9.1/24, and runs what it finds
-# in /suite, which a second archive brings (xenTest.nix).
+# It boots, starts the toolstack's daemons, makes a bridge xenbr0 with the address 10.0.9.1/24 (and 10.0.2.2/24 and a DHCP server,
+# as QEMU's own network has), and runs what it finds in /suite, which a second archive brings (xenTest.nix).
 { world }:
 let
   inherit (world) xen;
@@ -34,6 +34,7 @@ archive {
     ln -s ../run/lock var/lock
     cp ${world.busybox} bin/busybox
     cp ${./dom0/init} init
+    cp ${./dom0/udhcpd.conf} etc/udhcpd.conf
     cp ${./dom0/block} etc/xen/scripts/block
     cp ${./dom0/vif-bridge} etc/xen/scripts/vif-bridge
     chmod +x init etc/xen/scripts/*

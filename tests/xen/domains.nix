@@ -23,5 +23,12 @@ in
     (area "block-musl")
     (area "peer")
   ])
+  (test "plugging" [
+    (area "block-musl")
+    (area "peer")
+  ])
+  (test "mtu" [ (area "peer") ])
+  (test "memory" [ apps.httpd ])
+  (test "unit" [ apps.httpd ])
   (test "again" [ (area "peer") ])
 ]

@@ -20,7 +20,7 @@ in
   memory ? 1024,
   dom0Memory ? 512,
   # Seconds.
-  limit ? 900,
+  limit ? 1500,
 }:
 let
   programs = builtins.concatMap (test: test.programs or [ ]) tests;

@@ -3,7 +3,7 @@ use crate::RigOptions;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -72,6 +72,24 @@ impl Rig {
         let guest = guest.ok_or_else(|| format!("{address}: not an IPv4 address with its prefix"))?;
         let options = ["--bridge", bridge, "--address", address].map(str::to_owned);
         Ok((options.into(), (guest, port).into()))
+    }
+
+    /// Options for the launcher with which the guest has a link to a network like QEMU's own, in which it is 10.0.2.15 and this host
+    /// 10.0.2.2.
+    pub fn link(&self) -> Vec<String> {
+        if self.is_xen() { vec!["--bridge".into(), self.0.bridge.clone()] } else { vec![] }
+    }
+
+    /// The same, and where the `port` of that address can be reached from here; `protocol` is tcp or udp.
+    pub fn link_with_port(&self, protocol: &str, port: u16) -> Result<(Vec<String>, SocketAddr), String> {
+        let mut options = self.link();
+        if self.is_xen() {
+            return Ok((options, (Ipv4Addr::new(10, 0, 2, 15), port).into()));
+        }
+        let free = if protocol == "udp" { free_udp_port() } else { free_port() };
+        let free = free.map_err(|error| format!("no free port: {error}"))?;
+        options.extend(["--forward".into(), format!("{protocol}:127.0.0.1:{free}:{port}")]);
+        Ok((options, (Ipv4Addr::LOCALHOST, free).into()))
     }
 
     /// Boots `image`; `options` go to the launcher and `arguments` to the program.
@@ -258,4 +276,8 @@ impl Outcome {
 /// A port that nobody listens on at the moment.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn free_udp_port() -> io::Result<u16> {
+    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

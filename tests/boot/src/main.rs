@@ -83,6 +83,9 @@ enum Case {
         /// The disk is not to be written.
         #[arg(long, requires = "disk")]
         read_only: bool,
+        /// The guest has a link.
+        #[arg(long)]
+        link: bool,
         /// A piece of a console line that must occur. Repeatable, in order.
         #[arg(long)]
         expect: Vec<String>,
@@ -162,9 +165,9 @@ fn run(case: Case) -> Result<Report, String> {
         Case::Program { rig, image, status, expect, arguments } => {
             program::ends(&Rig::new(rig), &image, status, &expect, &arguments, &mut report)?;
         }
-        Case::Tap { rig, image, disk, read_only, expect, arguments } => {
-            let disk = disk.map(|size| program::FreshDisk { size, read_only });
-            program::passes(&Rig::new(rig), &image, disk, &expect, &arguments, &mut report)?;
+        Case::Tap { rig, image, disk, read_only, link, expect, arguments } => {
+            let devices = program::Devices { disk: disk.map(|size| program::FreshDisk { size, read_only }), link };
+            program::passes(&Rig::new(rig), &image, devices, &expect, &arguments, &mut report)?;
         }
         Case::Answers { rig, image, port, send, expect, status } => {
             answers::answers(&Rig::new(rig), &answers::Setting { image, port, send, expect, status }, &mut report)?;

@@ -39,18 +39,26 @@ pub struct FreshDisk {
     pub read_only: bool,
 }
 
+/// What a guest has.
+#[derive(Clone, Copy, Debug)]
+pub struct Devices {
+    pub disk: Option<FreshDisk>,
+    /// A link, where a guest does not have one anyway.
+    pub link: bool,
+}
+
 /// The guest test program in `image` says of everything that it holds.
 pub fn passes(
     rig: &Rig,
     image: &Path,
-    disk: Option<FreshDisk>,
+    devices: Devices,
     expect: &[String],
     arguments: &[String],
     report: &mut Report,
 ) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
-    let mut options = vec![];
-    if let Some(FreshDisk { size, read_only }) = disk {
+    let mut options = if devices.link { rig.link() } else { vec![] };
+    if let Some(FreshDisk { size, read_only }) = devices.disk {
         let path = folder.path().join("disk");
         let made = File::create(&path).and_then(|file| file.set_len(size << 20));
         made.map_err(|error| format!("{}: {error}", path.display()))?;

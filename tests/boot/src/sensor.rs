@@ -4,7 +4,7 @@ use crate::report::Report;
 use serde_json::json;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const QUERY_PORT: u16 = 77;
 /// Between two readings.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// The guest's address in QEMU's user network, which forwards ports to no other.
+/// The guest's address in its network, which forwards ports to no other.
 const ADDRESS: &str = "10.0.2.15";
 
 /// A reading as it arrives.
@@ -44,18 +44,18 @@ fn parse(line: &str) -> Option<Reading> {
 pub fn measures(rig: &Rig, image: &Path, report: &mut Report) -> Result<(), String> {
     for (how, network) in [("by DHCP", "dhcp".to_owned()), ("fixed", format!("{ADDRESS}/24"))] {
         let name = |what: &str| format!("{}, address {how}: {what}", rig.machine());
-        let collector = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("UDP socket: {error}"))?;
+        let collector = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|error| format!("UDP socket: {error}"))?;
         let port = collector.local_addr().map_err(|error| format!("UDP socket: {error}"))?.port();
         let sensor = json!({
-            // The host, as QEMU's user network has it.
+            // This host.
             "collector": format!("10.0.2.2:{port}"),
             "interval": format!("{}ms", INTERVAL.as_millis()),
             "query": QUERY_PORT.to_string(),
         });
-        let query = free_port()?;
+        let (options, query) = rig.link_with_port("tcp", QUERY_PORT)?;
         let configuration =
             json!({ "network": { "address": network }, "sensor": sensor, "tracing": { "level": "info" } });
-        let guest = start(rig, image, &configuration, query)?;
+        let guest = start(rig, image, &configuration, options)?;
         report.check(&name("readings arrive"), readings(&collector));
         report.check(&name("queries are answered"), queries(query));
         report.check(&name("a silent peer keeps nobody out for long"), silence(query));
@@ -80,21 +80,20 @@ pub fn measures(rig: &Rig, image: &Path, report: &mut Report) -> Result<(), Stri
     Ok(())
 }
 
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("TCP port: {error}"))?;
-    listener.local_addr().map(|address| address.port()).map_err(|error| format!("TCP port: {error}"))
-}
-
 fn configuration_file(configuration: &serde_json::Value) -> Result<tempfile::NamedTempFile, String> {
     let file = tempfile::NamedTempFile::new().map_err(|error| format!("temporary file: {error}"))?;
     fs::write(file.path(), configuration.to_string()).map_err(|error| format!("configuration: {error}"))?;
     Ok(file)
 }
 
-fn start(rig: &Rig, image: &Path, configuration: &serde_json::Value, query: u16) -> Result<Watched, String> {
+fn start(
+    rig: &Rig,
+    image: &Path,
+    configuration: &serde_json::Value,
+    mut options: Vec<String>,
+) -> Result<Watched, String> {
     let file = configuration_file(configuration)?;
-    let forward = format!("tcp:127.0.0.1:{query}:{QUERY_PORT}");
-    let options = ["--config".into(), file.path().display().to_string(), "--forward".into(), forward];
+    options.extend(["--config".into(), file.path().display().to_string()]);
     let guest = rig.start(image, &options, &[])?;
     guest.line("first reading")?;
     Ok(guest)
@@ -128,8 +127,7 @@ fn readings(collector: &UdpSocket) -> Result<(), String> {
 }
 
 /// The answer to each line of `query` in one connection.
-fn ask(port: u16, query: &str) -> Result<Vec<String>, String> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+fn ask(address: SocketAddr, query: &str) -> Result<Vec<String>, String> {
     let mut stream =
         TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| format!("no connection: {error}"))?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
@@ -138,8 +136,8 @@ fn ask(port: u16, query: &str) -> Result<Vec<String>, String> {
     BufReader::new(stream).lines().collect::<Result<_, _>>().map_err(|error| format!("no answer: {error}"))
 }
 
-fn queries(port: u16) -> Result<(), String> {
-    let answers = ask(port, "read\naddress\nbogus\r\nread\n")?;
+fn queries(address: SocketAddr) -> Result<(), String> {
+    let answers = ask(address, "read\naddress\nbogus\r\nread\n")?;
     let [first, own, wrong, second] = &answers[..] else { return Err(format!("not four answers: {answers:?}")) };
     let reading = |line: &str| parse(&format!("{line}\n")).filter(|reading| reading.number == 0);
     let (Some(first), Some(second)) = (reading(first), reading(second)) else {
@@ -148,7 +146,7 @@ fn queries(port: u16) -> Result<(), String> {
     if first.uptime > second.uptime || *own != format!("address {ADDRESS}") || !wrong.starts_with("error: `bogus`") {
         return Err(format!("wrong answers: {answers:?}"));
     }
-    let long = ask(port, &"x".repeat(1000));
+    let long = ask(address, &"x".repeat(1000));
     match long.as_deref() {
         // What was not read when it hung up may reset the connection under the answer.
         Ok([answer]) if answer.starts_with("error: a query has at most") => Ok(()),
@@ -158,11 +156,11 @@ fn queries(port: u16) -> Result<(), String> {
 }
 
 /// Somebody who connects and says nothing is hung up on, and the next one is served.
-fn silence(port: u16) -> Result<(), String> {
-    let silent = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(|error| format!("no connection: {error}"))?;
+fn silence(address: SocketAddr) -> Result<(), String> {
+    let silent = TcpStream::connect(address).map_err(|error| format!("no connection: {error}"))?;
     thread::sleep(Duration::from_millis(100));
     let begin = Instant::now();
-    let answers = ask(port, "address\n")?;
+    let answers = ask(address, "address\n")?;
     let waited = begin.elapsed();
     drop(silent);
     match answers.len() {

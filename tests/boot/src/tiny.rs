@@ -2,7 +2,7 @@
 use crate::guest::{PATIENCE, Rig};
 use crate::report::Report;
 use std::fs;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,8 @@ pub fn lives(rig: &Rig, image: &Path, report: &mut Report) -> Result<(), String>
     fs::write(&disk, &content).map_err(|error| format!("{}: {error}", disk.display()))?;
     let sum: u64 = content.iter().map(|&byte| u64::from(byte)).sum();
 
-    let echo = free_port()?;
-    let options =
-        ["--disk".to_owned(), disk.display().to_string(), "--forward".into(), format!("udp:127.0.0.1:{echo}:7")];
+    let (mut options, echo) = rig.link_with_port("udp", 7)?;
+    options.extend(["--disk".to_owned(), disk.display().to_string()]);
     let guest = rig.start(image, &options, &[])?;
     for line in [
         "tiny: a kernel in C",
@@ -40,15 +39,10 @@ pub fn lives(rig: &Rig, image: &Path, report: &mut Report) -> Result<(), String>
     Ok(())
 }
 
-fn free_port() -> Result<u16, String> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("UDP port: {error}"))?;
-    socket.local_addr().map(|address| address.port()).map_err(|error| format!("UDP port: {error}"))
-}
-
 /// Datagrams of every kind of length come back as they were sent. A lost one is sent again.
-fn echoes(port: u16) -> Result<(), String> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
-    socket.connect((Ipv4Addr::LOCALHOST, port)).map_err(|error| error.to_string())?;
+fn echoes(address: SocketAddr) -> Result<(), String> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(|error| error.to_string())?;
+    socket.connect(address).map_err(|error| error.to_string())?;
     socket.set_read_timeout(Some(Duration::from_secs(2))).map_err(|error| error.to_string())?;
     let deadline = Instant::now() + PATIENCE;
     for length in [1, 2, 17, 18, 19, 100, 511, 1400] {

@@ -1,6 +1,7 @@
 /*
  * A disk: `block DEVICE` reads and writes a block special file of at least 1 MiB (on a host, a plain file will do);
- * `block DEVICE ro` expects one that refuses to be written; `block DEVICE N` writes and reads it in N rounds.
+ * `block DEVICE ro` expects one that refuses to be written; `block DEVICE N` writes and reads it in N rounds; `block DEVICE plug`
+ * expects that it is unplugged, and plugged in again.
  */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -13,6 +14,7 @@
 #define BLKROGET 0x125e
 #define BLKSSZGET 0x1268
 #define BLKGETSIZE64 0x80081272
+#define BLKDISCARD 0x1277
 
 #define MIB (1L << 20)
 
@@ -71,6 +73,26 @@ static void contents(int disk, long size)
 	FAILS(pread(disk, (void *)8, 512, 0), EFAULT, "a bad buffer is refused");
 	FAILS(pread(disk, back, 512, -1), EINVAL, "so is a bad position");
 	OK(fsync(disk) == 0, "it can be synced again");
+}
+
+/* What lies in a part that is discarded is unknown afterwards; what lies around it is not. */
+static void discard(int disk, int special, long size)
+{
+	static uint8_t back[MIB];
+	uint64_t part[2] = { 256 << 10, 128 << 10 }, odd[2] = { 1, 512 }, outside[2] = { size - 512, 1024 };
+
+	if (!special)
+		return;
+	OK(ioctl(disk, BLKDISCARD, part) == 0 && fsync(disk) == 0, "a part can be discarded");
+	OK(pread(disk, back, MIB, 0) == MIB && holds(back, 0, part[0]) &&
+		   holds(back + part[0] + part[1], part[0] + part[1], MIB - part[0] - part[1]),
+	   "which changes no byte around it");
+	for (long i = part[0]; i < (long)(part[0] + part[1]); i++)
+		back[i] = pattern(i);
+	OK(pwrite(disk, back + part[0], part[1], part[0]) == (long)part[1] && pread(disk, back, MIB, 0) == MIB && holds(back, 0, MIB),
+	   "and it can be written again");
+	FAILS(ioctl(disk, BLKDISCARD, odd), EINVAL, "what is not whole sectors is not discarded");
+	FAILS(ioctl(disk, BLKDISCARD, outside), EINVAL, "nor is what lies behind the end");
 }
 
 static void limits(const char *path, int disk, int special, long size)
@@ -134,6 +156,35 @@ static void rounds(const char *path, int count)
 	close(disk);
 }
 
+/* Whether a sector at the beginning can be written and synced, and comes back. */
+static int works(int disk, int value)
+{
+	uint8_t sector[512], back[512];
+
+	memset(sector, value, sizeof sector);
+	return pwrite(disk, sector, sizeof sector, 0) == sizeof sector && fsync(disk) == 0 &&
+	       pread(disk, back, sizeof back, 0) == sizeof back && !memcmp(sector, back, sizeof back);
+}
+
+static void plug(const char *path)
+{
+	int disk, tries = 0;
+
+	MUST(disk = open(path, O_RDWR | O_CLOEXEC));
+	OK(works(disk, 1), "it works");
+	printf("# to be unplugged\n");
+	fflush(stdout);
+	while (works(disk, 2) && ++tries < 600)
+		sleep_ms(100);
+	OK(!works(disk, 3) && errno == EIO, "unplugged it gives errors");
+	printf("# to be plugged in\n");
+	fflush(stdout);
+	for (tries = 0; !works(disk, 4) && tries < 600; tries++)
+		sleep_ms(100);
+	OK(works(disk, 5), "plugged in again it works");
+	close(disk);
+}
+
 int main(int count, char **arguments)
 {
 	struct stat state;
@@ -144,12 +195,16 @@ int main(int count, char **arguments)
 		read_only(arguments[1]);
 		return tap_done();
 	}
+	if (count == 3 && !strcmp(arguments[2], "plug")) {
+		plug(arguments[1]);
+		return tap_done();
+	}
 	if (count == 3 && atoi(arguments[2]) > 0) {
 		rounds(arguments[1], atoi(arguments[2]));
 		return tap_done();
 	}
 	if (count != 2) {
-		fprintf(stderr, "usage: block DEVICE [ro | ROUNDS]\n");
+		fprintf(stderr, "usage: block DEVICE [ro | plug | ROUNDS]\n");
 		return 2;
 	}
 	MUST(disk = open(arguments[1], O_RDWR | O_CLOEXEC));
@@ -159,6 +214,7 @@ int main(int count, char **arguments)
 	MUST(size = lseek(disk, 0, SEEK_END));
 	sizes(disk, special, size);
 	contents(disk, size);
+	discard(disk, special, size);
 	limits(arguments[1], disk, special, size);
 	OK(close(disk) == 0, "it can be closed");
 	return tap_done();
