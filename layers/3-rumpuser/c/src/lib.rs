@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod check;
+mod checksum;
 mod clock;
 mod condvar;
 mod disk;

@@ -1,6 +1,7 @@
 //! `rumpuser_link_*`: Ethernet frames.
 
 use crate::{
+    checksum::complete,
     header::{
         RUMPUSER_EAGAIN, RUMPUSER_EBUSY, RUMPUSER_EMSGSIZE, RUMPUSER_ENXIO, RUMPUSER_ETIMEDOUT, rumpuser_iov,
         rumpuser_link,
@@ -82,13 +83,17 @@ fn receive(port: &Port, buffer: *mut c_void, size: usize, deadline: Option<u64>)
                 device.told = Some(me);
             }
             let mut received = Err(RUMPUSER_ETIMEDOUT);
-            let count = device.link.receive(1, &mut |frame, _| {
+            let count = device.link.receive(1, &mut |frame, checksum| {
                 if frame.len() > size {
                     received = Err(RUMPUSER_EMSGSIZE);
                     return;
                 }
                 // SAFETY: the header asks for room for `size` bytes, which need not be initialised.
                 unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
+                if checksum != Checksum::Unknown {
+                    // SAFETY: as above; so many bytes have just been written.
+                    complete(unsafe { slice::from_raw_parts_mut(buffer.cast(), frame.len()) });
+                }
                 received = Ok(frame.len());
             });
             if count > 0 {
