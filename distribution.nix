@@ -94,7 +94,7 @@ in
     in
     runners // { default = runners.httpd; };
 
-  checks.${system} = checksOf (builtins.filter (part: part.part != "long") parts) // world.checks;
+  checks.${system} = checksOf (builtins.filter (part: part.part != "long") parts);
 
   devShells.${system}.default = world.devShell;
 

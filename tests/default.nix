@@ -134,6 +134,21 @@ in
     checks = if world ? systemd then import ./systemd { inherit world tools apps; } else { };
   }
   {
+    part = "nixos";
+    checks =
+      if world ? nixosTest then
+        import ../nixos-tests {
+          inherit
+            world
+            module
+            apps
+            mkUnikernel
+            ;
+        }
+      else
+        { };
+  }
+  {
     part = "boots";
     checks = boots.boots;
   }

@@ -178,6 +178,10 @@ in
     ];
   };
 
-  # The checks that only this world can make.
-  checks = { };
+  # Builders without KVM may run a test, too: the driver's QEMU emulates there.
+  nixosTest =
+    test:
+    (pkgs.testers.runNixOSTest test).overrideTestDerivation (old: {
+      requiredSystemFeatures = pkgs.lib.remove "kvm" old.requiredSystemFeatures;
+    });
 }

@@ -105,5 +105,4 @@ in
       path = builtins.getEnv "NIXPKGS_LIB";
     in
     if path == "" then null else /. + path;
-  checks = { };
 }
