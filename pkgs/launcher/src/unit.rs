@@ -8,10 +8,16 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-/// The rights that are taken away, by hypervisor. The NixOS module reads the same file.
+/// The rights that are taken away, by hypervisor.
 const HARDENING: &str = include_str!("hardening.json");
 /// Memory of the hypervisor's process beside the guest's, in MiB.
 const OVERHEAD: u32 = 512;
+/// What a process without rights needs to open ports below 1024: the right to, in the host's user namespace.
+const PRIVILEGED_PORTS: [(&str, &str); 3] = [
+    ("AmbientCapabilities", "CAP_NET_BIND_SERVICE"),
+    ("CapabilityBoundingSet", "CAP_NET_BIND_SERVICE"),
+    ("PrivateUsers", "no"),
+];
 /// Seconds that the launcher has for its own end.
 const MARGIN: u64 = 5;
 
@@ -93,7 +99,9 @@ fn unit(mut spec: Spec) -> Result<String, String> {
     if !groups.is_empty() {
         service.set("SupplementaryGroups", setting(&groups.join(" ")));
     }
-    harden(&mut service, if qemu { "qemu" } else { "xen" })?;
+    let ports: &[(&str, &str)] =
+        if options.forward.iter().any(|forward| forward.host < 1024) { &PRIVILEGED_PORTS } else { &[] };
+    harden(&mut service, if qemu { "qemu" } else { "xen" }, ports)?;
 
     Ok(format!(
         "# Made by `rumpkin unit`.\n[Unit]\nDescription={}\nWants=network-online.target\nAfter=network-online.target\n\n\
@@ -135,9 +143,14 @@ fn devices(service: &mut Section, options: &RunOptions) {
     }
 }
 
-fn harden(service: &mut Section, hypervisor: &str) -> Result<(), String> {
+/// Takes away the rights in the hypervisor's table, but for `exceptions`, which have other values.
+fn harden(service: &mut Section, hypervisor: &str, exceptions: &[(&str, &str)]) -> Result<(), String> {
     let tables: Value = serde_json::from_str(HARDENING).map_err(|error| format!("hardening.json: {error}"))?;
     for (key, value) in tables.get(hypervisor).and_then(Value::as_object).into_iter().flatten() {
+        if let Some((_, exception)) = exceptions.iter().find(|(name, _)| name == key) {
+            service.set(key, exception);
+            continue;
+        }
         match value {
             Value::Array(values) => {
                 values.iter().filter_map(Value::as_str).for_each(|value| service.set(key, value));
@@ -246,6 +259,17 @@ mod tests {
             ],
         );
         assert!(!unit.contains("ReadWritePaths=/srv/d") && !unit.contains("ReadWritePaths=f\n"), "{unit}");
+    }
+
+    #[test]
+    fn low_ports_need_a_right_and_others_none() {
+        let rights = ["AmbientCapabilities", "CapabilityBoundingSet"];
+        let low = made(r#"{"name":"web","image":"/i","options":{"forward":["8080:80","0.0.0.0:80:80"]}}"#);
+        let high = made(r#"{"name":"web","image":"/i","options":{"forward":["8080:80"]}}"#);
+        for right in rights {
+            has(&low, &[&format!("{right}=CAP_NET_BIND_SERVICE"), "PrivateUsers=no"]);
+            has(&high, &[&format!("{right}="), "PrivateUsers=yes"]);
+        }
     }
 
     #[test]
