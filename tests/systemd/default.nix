@@ -35,7 +35,11 @@ let
         chmod +x suite init
         echo 0123456789abcdef0123456789abcdef > etc/machine-id
         printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' > etc/passwd
-        printf 'root:x:0:\nkvm:x:100:\nnogroup:x:65534:\n' > etc/group
+        printf 'root:x:0:\ndisk:x:6:\nkvm:x:100:\nnogroup:x:65534:\n' > etc/group
+        mkdir modules
+        for module in llc stp bridge tun loop; do
+          find ${world.xen.linux}/modules/ -name $module.ko -exec cp {} modules/ \;
+        done
         echo 'NAME=test' > etc/os-release
         # Nothing here needs them, and they need more than there is.
         for unit in systemd-logind systemd-networkd systemd-resolved systemd-firstboot systemd-sysusers getty@tty1 systemd-random-seed systemd-update-utmp; do
