@@ -295,6 +295,7 @@ mod tests {
             unit.contains("--bridge=br0") && !unit.contains("DynamicUser") && !unit.contains("--sandbox"),
             "{unit}"
         );
+        has(&unit, &["DevicePolicy=closed", "DeviceAllow=/dev/xen/privcmd rw", "ProtectSystem=full"]);
     }
 
     #[test]
