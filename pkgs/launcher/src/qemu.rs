@@ -61,10 +61,18 @@ impl Qemu {
     /// See [`crate::hypervisor::choose`].
     ///
     /// # Errors
-    /// KVM is asked for and not to be had, or the network is one that only other hypervisors have.
+    /// KVM or vhost is asked for and not to be had, or the network is one that only other hypervisors have.
     pub fn new(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Qemu, String> {
         if let Network::Bridge { .. } = guest.network {
             return Err("QEMU attaches guests to taps: put one on the bridge and give --tap instead of --bridge".into());
+        }
+        if guest.vhost {
+            // QEMU aborts without it.
+            open("/dev/vhost-net").map_err(|error| {
+                format!(
+                    "/dev/vhost-net: {error}; load the module vhost_net, or leave out --vhost: it works without, slower"
+                )
+            })?;
         }
         Ok(Qemu {
             guest,
@@ -149,14 +157,18 @@ impl Monitor for Qemu {
     }
 }
 
-/// Whether to use KVM. The device is probed by opening it: that it exists does not say that it can be used.
+/// Opens a device and closes it again: that it exists does not say that it can be used.
+fn open(device: &str) -> io::Result<()> {
+    OpenOptions::new().read(true).write(true).open(device).map(drop)
+}
+
+/// Whether to use KVM.
 fn use_kvm(accelerator: Accelerator) -> Result<bool, String> {
-    let open = || OpenOptions::new().read(true).write(true).open("/dev/kvm");
     match accelerator {
         Accelerator::Tcg => Ok(false),
-        Accelerator::Auto => Ok(open().is_ok()),
-        Accelerator::Kvm => match open() {
-            Ok(_) => Ok(true),
+        Accelerator::Auto => Ok(open("/dev/kvm").is_ok()),
+        Accelerator::Kvm => match open("/dev/kvm") {
+            Ok(()) => Ok(true),
             Err(error) => Err(format!("/dev/kvm: {error}; --accel tcg works without it, slowly")),
         },
     }
