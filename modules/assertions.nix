@@ -34,10 +34,47 @@ let
   withMac = collect (unikernel: lib.filter (interface: interface.mac != null) unikernel.interfaces);
   taps = collect (unikernel: lib.filter (interface: interface.type == "tap" && interface.device != null) unikernel.interfaces);
 
+  withAddress = collect (
+    unikernel:
+    lib.filter (
+      interface: interface.type == "bridge" && interface.address != null && interface.address != "dhcp"
+    ) unikernel.interfaces
+  );
+  withoutPrefix = interface: lib.head (lib.splitString "/" interface.address);
+
+  folders = collect (unikernel: [ { inherit (unikernel) stateDir; } ]);
+
   place = unikernel: path: if lib.hasPrefix "/" path then path else "${unikernel.stateDir}/${path}";
   disks = collect (
     unikernel: map (disk: disk // { path = place unikernel disk.path; }) unikernel.disks
   );
+
+  # Options of `rumpkin run` for which the module has options of its own, or which the unit always has.
+  notExtra = [
+    "name"
+    "hypervisor"
+    "memory"
+    "machine"
+    "accel"
+    "qemu"
+    "sandbox"
+    "forward"
+    "tap"
+    "bridge"
+    "mac"
+    "mtu"
+    "vhost"
+    "disk"
+    "env"
+    "hostname"
+    "address"
+    "gateway"
+    "nameserver"
+    "credential"
+    "ready"
+    "grace"
+  ];
+  extra = unikernel: lib.intersectLists notExtra (lib.attrNames unikernel.extraArgs);
 
   allInterfaces = test: unikernel: lib.all test unikernel.interfaces;
   onQemu = unikernel: unikernel.hypervisor == "qemu";
@@ -52,7 +89,7 @@ in
       message = "services.unikernels.\"${name}\": a name has at most 64 letters, digits, hyphens, points and underscores, and begins with a letter or digit";
     }) named)
     ++ each (unikernel: (unikernel.image == null) != (unikernel.app == null)) (_: "give either `image` or `app`, not both or none")
-    ++ each (unikernel: builtins.length unikernel.interfaces <= 1) (_: "a guest has one interface for now: leave one in `interfaces`")
+    ++ each (unikernel: builtins.length unikernel.interfaces <= 1) (_: "a guest has one interface, as its kernel has one link: leave one in `interfaces`")
     ++ each (allInterfaces (interface: (interface.type == "user") == (interface.device == null))) (
       _: "an interface of type tap or bridge needs the name of that in `device`, and one of type user has none"
     )
@@ -103,11 +140,23 @@ in
         ) unikernel
       )
       (_: "`ready` with a port needs the guest's `address`; without one, wait for a line of its console")
+    ++ each (unikernel: extra unikernel == [ ]) (
+      unikernel: "`extraArgs` has ${lib.concatStringsSep ", " (extra unikernel)}: say it by the module's own options"
+    )
+    ++ each (unikernel: lib.all (name: builtins.match "[a-zA-Z0-9._-]+" name != null) (lib.attrNames unikernel.credentials)) (
+      _: "names in `credentials` are names of files: letters, digits, hyphens, points and underscores"
+    )
     ++ distinct forwards onOnePort (
       forward: other: "the host's ${forward.protocol} port ${toString forward.host} is also forwarded to ${other.name}"
     )
     ++ distinct withMac (one: other: lib.toLower one.mac == lib.toLower other.mac) (
       interface: other: "${other.name} has the same hardware address ${interface.mac}"
+    )
+    ++ distinct withAddress (one: other: one.device == other.device && withoutPrefix one == withoutPrefix other) (
+      interface: other: "${other.name} has the same address ${withoutPrefix interface} on ${interface.device}"
+    )
+    ++ distinct folders (one: other: one.stateDir == other.stateDir) (
+      folder: other: "${other.name} has the same stateDir ${folder.stateDir}"
     )
     ++ distinct taps (one: other: one.device == other.device) (
       interface: other: "${other.name} is on the same tap ${interface.device}; a tap carries one guest, a bridge several"

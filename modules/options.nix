@@ -4,6 +4,11 @@
 let
   inherit (lib) mkOption types;
   port = types.ints.between 1 65535;
+  number = "([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])";
+  ipv4 = "${number}(\\.${number}){3}";
+  matching = pattern: description: types.strMatching pattern // { inherit description; };
+  address = matching ipv4 "IPv4 address";
+  withPrefix = matching "dhcp|${ipv4}/([0-9]|[12][0-9]|3[0-2])" "IPv4 address with its prefix, or dhcp";
 
   forward.options = {
     protocol = mkOption {
@@ -16,7 +21,7 @@ let
       description = "The protocol.";
     };
     address = mkOption {
-      type = types.str;
+      type = address;
       default = "127.0.0.1";
       example = "0.0.0.0";
       description = "The host's IPv4 address on which the port is open.";
@@ -71,19 +76,19 @@ let
       description = "The guest's hardware address. By default one is made from the tap's name, or chosen by Xen.";
     };
     address = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr withPrefix;
       default = null;
       example = "10.0.0.2/24";
       description = "The guest's address with its prefix, or `dhcp`. By default what the image says.";
     };
     gateway = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr address;
       default = null;
       example = "10.0.0.1";
       description = "The guest's default router.";
     };
     nameservers = mkOption {
-      type = types.listOf types.str;
+      type = types.listOf address;
       default = [ ];
       example = [ "10.0.0.1" ];
       description = "The guest's name servers.";
@@ -226,7 +231,7 @@ let
               address = "10.0.0.2/24";
             }
           ];
-          description = "The guest's network interfaces; one for now. Without any, QEMU's own network lets the guest out and nobody in, and Xen gives it none.";
+          description = "The guest's network interface: one at most, since the kernel has one link. Without any, QEMU's own network lets the guest out and nobody in, and Xen gives it none.";
         };
         openFirewall = mkOption {
           type = types.bool;
@@ -296,7 +301,7 @@ let
           example = {
             cpus = 2;
           };
-          description = "Further options of `rumpkin run`, by their long names (docs/launcher.md). They go before what the other options say.";
+          description = "Options of `rumpkin run` that none of the others stands for, by their long names (docs/launcher.md).";
         };
         restartIfChanged = mkOption {
           type = types.bool;

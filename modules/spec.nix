@@ -4,7 +4,7 @@ name: unikernel:
 let
   hypervisor = import (./. + "/${unikernel.hypervisor}.nix") { inherit lib; } unikernel;
 
-  # Those of all interfaces; there is one for now.
+  # Those of all interfaces, of which there is one at most.
   ofInterfaces = lib.foldl' (
     all: interface:
     all

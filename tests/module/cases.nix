@@ -30,7 +30,7 @@ let
     };
     "two interfaces" = {
       unikernels.web = web // { interfaces = [ { } { } ]; };
-      message = "one interface for now";
+      message = "a guest has one interface";
     };
     "a tap without a name" = {
       unikernels.web = web // { interfaces = [ { type = "tap"; } ]; };
@@ -92,10 +92,44 @@ let
       unikernels.b = web // { interfaces = [ { mac = "52:54:00:00:00:0A"; } ]; };
       message = "b has the same hardware address";
     };
+    "one address twice on a bridge" = {
+      unikernels = lib.genAttrs [ "a" "b" ] (name: web // {
+        interfaces = [
+          {
+            type = "bridge";
+            device = "br0";
+            address = "10.0.0.2/${if name == "a" then "24" else "16"}";
+          }
+        ];
+      });
+      message = "services.unikernels.a: b has the same address 10.0.0.2 on br0";
+    };
+    "one folder twice" = {
+      unikernels.a = web // { stateDir = "/var/lib/x"; };
+      unikernels.b = web // { stateDir = "/var/lib/x"; };
+      message = "b has the same stateDir /var/lib/x";
+    };
+    "what has an option of its own" = {
+      unikernels.web = web // { extraArgs = { memory = 1; grace = 2; cpus = 2; }; };
+      message = "`extraArgs` has grace, memory: say it by";
+    };
+    "a secret that is no file name" = {
+      unikernels.web = web // { credentials."a/b" = "/key"; };
+      message = "names in `credentials` are names of files";
+    };
+    "one port twice in one unikernel" = {
+      unikernels.a = web // user [ (forward 8080) (forward 8080 // { guest = 81; }) ];
+      message = "the host's tcp port 8080 is also forwarded to a";
+    };
     "one tap twice" = {
       unikernels.a = web // on "tap" "t";
       unikernels.b = web // on "tap" "t";
       message = "b is on the same tap t";
+    };
+    "one disk by two names of its path" = {
+      unikernels.a = web // { disks = [ { path = "d"; } ]; };
+      unikernels.b = web // { disks = [ { path = "/var/lib/rumpkin/a/d"; } ]; };
+      message = "b uses the disk /var/lib/rumpkin/a/d";
     };
     "one disk twice" = {
       unikernels.a = web // { disks = [ { path = "/dev/x"; readOnly = true; } ]; };
@@ -136,6 +170,10 @@ let
       a = web // { disks = [ { path = "x"; } ]; };
       b = web // { disks = [ { path = "x"; } ]; };
     };
+    "one address on two bridges" = {
+      a = web // { interfaces = [ { type = "bridge"; device = "br0"; address = "10.0.0.2/24"; } ]; };
+      b = web // { interfaces = [ { type = "bridge"; device = "br1"; address = "10.0.0.2/24"; } ]; };
+    };
     "two on a bridge" = {
       a = web // on "bridge" "br0";
       b = web // on "bridge" "br0";
@@ -158,6 +196,11 @@ let
     "an unknown option" = { cpus = 2; };
     "a port out of range" = user [ { host = 65536; guest = 80; } ];
     "a malformed hardware address" = { interfaces = [ { mac = "52:54:00"; } ]; };
+    "an address out of range" = { interfaces = [ { address = "10.0.0.256/24"; } ]; };
+    "an address without prefix" = { interfaces = [ { address = "10.0.0.2"; } ]; };
+    "a router that is none" = { interfaces = [ { gateway = "router"; } ]; };
+    "a name server that is none" = { interfaces = [ { nameservers = [ "::1" ]; } ]; };
+    "a host's address that is none" = user [ (forward 80 // { address = "localhost"; }) ];
     "a packet size out of range" = { interfaces = [ { mtu = 100; } ]; };
     "an unknown condition" = { ready = "http:80"; };
     "a secret with a relative path" = { credentials.key = "key"; };

@@ -23,6 +23,7 @@ let
       ;
   };
   cases = import ./cases.nix { inherit lib evaluate template; };
+  effects = import ./effects.nix { inherit lib evaluate; };
   units = import ./units.nix { inherit lib world evaluate; };
   documentation = import ./documentation.nix { inherit lib evaluate; };
 
@@ -39,7 +40,7 @@ in
       {
         name = "module-evaluation";
         env = {
-          report = builtins.concatStringsSep "\n" cases + "\n";
+          report = builtins.concatStringsSep "\n" (cases ++ effects) + "\n";
           passAsFile = [ "report" ];
         };
       }
@@ -51,6 +52,8 @@ in
   );
 
   module-units = check "module-units" units;
+
+  deployment-rebuilds-nothing = import ./rebuild.nix { inherit world tools apps; };
 
   module-documentation = check "module-documentation" (
     world.run
