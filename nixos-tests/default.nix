@@ -6,11 +6,13 @@
   mkUnikernel,
 }:
 let
-  # A unikernel for machines that may themselves be emulated: QEMU of the driver's build, and time.
+  # A unikernel for machines that may themselves be emulated: time, the QEMU that the driver has anyway, and a kernel that
+  # says what it does.
   patient =
     pkgs: unikernel:
     {
       qemu = pkgs.qemu_test;
+      extraArgs.config = "${pkgs.writeText "info.json" (builtins.toJSON { tracing.level = "info"; })}";
       startTimeout = 900;
       stopTimeout = 180;
     }
