@@ -119,6 +119,7 @@ in
         apps
         module
         template
+        mkUnikernel
         ;
     };
   }

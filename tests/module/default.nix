@@ -9,6 +9,7 @@
   module,
   # The outputs of the template's flake.
   template,
+  mkUnikernel,
 }:
 let
   library = world.nixpkgsLib or null;
@@ -25,6 +26,15 @@ let
   cases = import ./cases.nix { inherit lib evaluate template; };
   effects = import ./effects.nix { inherit lib evaluate; };
   units = import ./units.nix { inherit lib world evaluate; };
+  machines = import ./machines.nix {
+    inherit lib world evaluate;
+    tests = import ../../nixos-tests {
+      inherit module apps mkUnikernel;
+      world = world // {
+        nixosTest = lib.id;
+      };
+    };
+  };
   documentation = import ./documentation.nix { inherit lib evaluate; };
 
   skipped =
@@ -52,6 +62,8 @@ in
   );
 
   module-units = check "module-units" units;
+
+  nixos-test-machines = check "nixos-test-machines" machines;
 
   deployment-rebuilds-nothing = import ./rebuild.nix { inherit world tools apps; };
 

@@ -36,7 +36,7 @@ let
       virtualisation.xen.enable = open;
       virtualisation.xen.package = open;
     };
-    config.virtualisation.xen = {
+    config.virtualisation.xen = lib.mapAttrs (_: lib.mkDefault) {
       enable = xen;
       package = "/xen";
     };
@@ -44,6 +44,16 @@ let
 
   pkgs = {
     qemu_kvm = world.qemu;
+    qemu_test = world.qemu;
+    writeText =
+      name: text:
+      world.run {
+        inherit name;
+        env = {
+          inherit text;
+          passAsFile = [ "text" ];
+        };
+      } "cp $textPath $out";
     iproute2 = "/iproute2";
     util-linux = "/util-linux";
   };
