@@ -8,12 +8,8 @@
 }:
 let
   page = ../apps/httpd/www/index.html;
-  next = ./www;
-  nextImage = mkUnikernel {
-    name = "httpd-next";
-    inherit (apps.httpd) program;
-    files."/srv/www" = next;
-  };
+  nextPage = ./www/index.html;
+  next = import ./next.nix { inherit apps mkUnikernel; };
 in
 {
   name = "unikernel-qemu-httpd";
@@ -48,7 +44,7 @@ in
       };
       specialisation.upgraded.configuration.services.unikernels.web = {
         app = lib.mkForce null;
-        image = nextImage;
+        image = next;
       };
     };
 
@@ -112,7 +108,7 @@ in
         switch_to("upgraded")
         server.wait_for_unit(unit)
         assert property("MainPID") != before
-        serves("${next}/index.html")
+        serves("${nextPage}")
         assert "asked to stop: SIGTERM to httpd" in journal()
 
     with subtest("it stops by itself when it is told to"):

@@ -132,7 +132,7 @@ in
   }
   {
     part = "services";
-    checks = if world ? systemd then import ./systemd { inherit world tools apps; } else { };
+    checks = if world ? systemd then import ./systemd { inherit world tools apps mkUnikernel; } else { };
   }
   {
     part = "nixos";

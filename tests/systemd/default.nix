@@ -4,6 +4,7 @@
   world,
   tools,
   apps,
+  mkUnikernel,
 }:
 let
   # What the guest finds beside Debian's files. The launcher's and QEMU's places in the store are theirs there, too.
@@ -73,6 +74,8 @@ let
       rm -rf .${world.qemu}/usr/libexec
       ln -s ${world.qemu}/bin/qemu-system-x86_64 usr/bin/
       cp ${../../apps/httpd/www/index.html} index.html
+      cp ${import ../../nixos-tests/next.nix { inherit apps mkUnikernel; }} images/next
+      cp ${../../nixos-tests/www/index.html} next.html
     '';
   };
 
