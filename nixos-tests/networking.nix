@@ -37,27 +37,10 @@ in
   name = "unikernel-networking";
 
   nodes.host =
+    { pkgs, ... }:
     {
-      config,
-      lib,
-      pkgs,
-      ...
-    }:
-    {
+      imports = [ (import ./bridge.nix "br0") ];
       virtualisation.memorySize = 2048;
-
-      # The bridge takes over the interface and its address.
-      networking.bridges.br0.interfaces = [ "eth1" ];
-      networking.interfaces.eth1 = {
-        ipv4.addresses = lib.mkForce [ ];
-        ipv6.addresses = lib.mkForce [ ];
-      };
-      networking.interfaces.br0.ipv4.addresses = [
-        {
-          address = config.networking.primaryIPAddress;
-          prefixLength = 24;
-        }
-      ];
 
       services.unikernels = {
         static = patient pkgs {

@@ -24,6 +24,8 @@ in
       processor = "EPYC,-smap,-smep,-monitor,-rdtscp,+svm,+npt";
     in
     {
+      imports = [ (import ./bridge.nix "xenbr0") ];
+
       virtualisation.xen = {
         enable = true;
         dom0Resources.memory = 2048;
@@ -61,19 +63,6 @@ in
         serviceConfig.Type = "oneshot";
         script = "mv /dev/hvc1 /dev/hvc0";
       };
-
-      # The bridge takes over the interface and its address.
-      networking.bridges.xenbr0.interfaces = [ "eth1" ];
-      networking.interfaces.eth1 = {
-        ipv4.addresses = lib.mkForce [ ];
-        ipv6.addresses = lib.mkForce [ ];
-      };
-      networking.interfaces.xenbr0.ipv4.addresses = [
-        {
-          address = config.networking.primaryIPAddress;
-          prefixLength = 24;
-        }
-      ];
 
       services.unikernels.web = patient pkgs {
         app = "httpd";

@@ -15,7 +15,7 @@ let
       suite,
       # A package that is taken along with all that it refers to.
       closure,
-      # Modules of the kernel.
+      # Modules of the kernel, in the order in which they are loaded.
       modules,
       # What else there is to do in the guest's root folder.
       script,
@@ -52,6 +52,7 @@ let
         done
         for module in ${toString modules}; do
           find ${world.xen.linux}/modules/ -name $module.ko -exec cp {} modules/ \;
+          echo $module >> modules/order
         done
         ${script}
         find . -exec touch -h -d @1 {} +
@@ -83,18 +84,7 @@ let
     name = "on-xen";
     suite = ./on-xen;
     closure = world.xen.tools;
-    modules = [
-      "xen-evtchn"
-      "xen-gntdev"
-      "xen-privcmd"
-      "xenfs"
-      "xen-netback"
-      "xen-blkback"
-      "loop"
-      "llc"
-      "stp"
-      "bridge"
-    ];
+    modules = import ../xen/modules.nix;
     script = ''
       for program in ${world.xen.tools}/bin/*; do ln -s $program usr/bin/; done
       mkdir -p .${dirOf world.xen.helpers} etc/xen/scripts

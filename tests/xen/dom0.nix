@@ -7,19 +7,7 @@ let
   inherit (world) xen;
   archive = import ./archive.nix { inherit world; };
 
-  # In the order in which they are loaded.
-  modules = [
-    "xen-evtchn"
-    "xen-gntdev"
-    "xen-privcmd"
-    "xenfs"
-    "xen-netback"
-    "xen-blkback"
-    "loop"
-    "llc"
-    "stp"
-    "bridge"
-  ];
+  modules = import ./modules.nix;
 
   # Options of modules, by name.
   options.xen-netback = "max_queues=2";
