@@ -29,6 +29,24 @@ pub struct Image<'a> {
     pub configuration: Option<&'a str>,
 }
 
+/// Bytes of a kernel, by what they are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct KernelSizes {
+    /// Code.
+    pub text: u64,
+    /// Data that is only read.
+    pub rodata: u64,
+    /// Data that is written to.
+    pub data: u64,
+    /// Memory that is zero at first and not in the file.
+    pub bss: u64,
+}
+
+/// `PF_X`: the segment's bytes are run.
+const EXECUTABLE: u32 = 1;
+/// `PF_W`: they are written to.
+const WRITABLE: u32 = 2;
+
 /// What the notes of a file say.
 #[derive(Default)]
 struct Found<'a> {
@@ -77,14 +95,32 @@ impl<'a> Image<'a> {
         self.segments.iter().filter(|segment| segment.is_loaded()).filter_map(Segment::physical_end).max().unwrap_or(0)
     }
 
+    /// The loaded segments without the payload.
+    pub fn kernel_segments(&self) -> impl Iterator<Item = &Segment> {
+        let payload = [self.payload.rootfs_address, self.payload.configuration_address];
+        self.segments.iter().filter(move |segment| segment.is_loaded() && !payload.contains(&segment.physical_address))
+    }
+
     /// Bytes of memory taken by the loaded segments, without the payload.
     #[must_use]
     pub fn kernel_size(&self) -> u64 {
-        let payload = [self.payload.rootfs_address, self.payload.configuration_address];
-        self.segments
-            .iter()
-            .filter(|segment| segment.is_loaded() && !payload.contains(&segment.physical_address))
-            .fold(0, |sum: u64, segment| sum.saturating_add(segment.memory_size))
+        self.kernel_segments().fold(0, |sum: u64, segment| sum.saturating_add(segment.memory_size))
+    }
+
+    /// What the kernel's bytes are.
+    #[must_use]
+    pub fn kernel_sizes(&self) -> KernelSizes {
+        let mut sizes = KernelSizes::default();
+        for segment in self.kernel_segments() {
+            let sort = match segment.flags {
+                flags if flags & EXECUTABLE != 0 => &mut sizes.text,
+                flags if flags & WRITABLE != 0 => &mut sizes.data,
+                _ => &mut sizes.rodata,
+            };
+            *sort = sort.saturating_add(segment.file_size);
+            sizes.bss = sizes.bss.saturating_add(segment.memory_size.saturating_sub(segment.file_size));
+        }
+        sizes
     }
 }
 

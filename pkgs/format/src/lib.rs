@@ -22,7 +22,7 @@ mod note;
 
 pub use elf::{HEADER_SIZE, Header, SEGMENT_SIZE, Segment, SegmentKind};
 pub use error::{Error, Part};
-pub use image::Image;
+pub use image::{Image, KernelSizes};
 pub use note::{NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, Note, Notes, PAYLOAD_SIZE, Payload};
 
 /// Bytes of a page, the unit in which the payload is laid out.

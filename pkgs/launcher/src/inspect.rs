@@ -44,21 +44,40 @@ fn describe(image: &Image<'_>, size: usize) -> Value {
         "entry": image.entry,
         "memory": image.memory_end(),
         "kernel": image.kernel_size(),
+        "sizes": sizes(image),
         "rootfs": image.rootfs.map(<[u8]>::len),
         "manifest": value(image.manifest),
         "configuration": value(image.configuration),
     })
 }
 
+/// Bytes of each part of the file.
+fn sizes(image: &Image<'_>) -> Value {
+    let kernel = image.kernel_sizes();
+    json!({
+        "text": kernel.text,
+        "rodata": kernel.rodata,
+        "data": kernel.data,
+        "bss": kernel.bss,
+        "rootfs": image.rootfs.map_or(0, <[u8]>::len),
+        "configuration": image.configuration.map_or(0, str::len),
+    })
+}
+
 fn text(description: &Value) -> String {
-    let kib = |key: &str| {
-        description[key].as_u64().map_or("none".to_owned(), |bytes| format!("{} KiB", bytes.div_ceil(1024)))
-    };
+    let in_kib =
+        |value: &Value| value.as_u64().map_or("none".to_owned(), |bytes| format!("{} KiB", bytes.div_ceil(1024)));
+    let kib = |key: &str| in_kib(&description[key]);
+    let size = |key: &str| in_kib(&description["sizes"][key]);
     let mut text = format!(
-        "image          {}\nkernel         {} in memory, entered at {:#x}\nroot           {}\nends at        {} of memory\n",
+        "image          {}\nkernel         {} in memory, entered at {:#x}\n               code {}, constants {}, data {}, zeroes {}\nroot           {}\nends at        {} of memory\n",
         kib("size"),
         kib("kernel"),
         description["entry"].as_u64().unwrap_or(0),
+        size("text"),
+        size("rodata"),
+        size("data"),
+        size("bss"),
         kib("rootfs"),
         kib("memory"),
     );

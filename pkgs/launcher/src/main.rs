@@ -7,6 +7,7 @@
 mod configuration;
 mod console;
 mod credentials;
+mod flake;
 mod guest;
 mod hypervisor;
 mod inspect;
@@ -23,6 +24,7 @@ mod spec;
 mod status;
 mod talk;
 mod unit;
+mod verify;
 mod xen;
 mod xl;
 
@@ -41,7 +43,10 @@ fn main() -> ExitCode {
         Command::Console { name } => talk::console(&name),
         Command::Logs { name, follow } => talk::logs(&name, follow),
         Command::Unit { spec } => unit::print(&spec).map(|()| 0),
-        Command::Inspect(options) => inspect::inspect(&options).map(|()| 0),
+        Command::Inspect(options) => match &options.flake {
+            Some(flake) => Ok(verify::verify(&options, flake)),
+            None => inspect::inspect(&options).map(|()| 0),
+        },
     };
     match result {
         Ok(status) => ExitCode::from(status),

@@ -4,6 +4,7 @@ use crate::guest::{Accelerator, Disk, Forward, Machine};
 use crate::instance::is_name;
 use crate::ready::Condition;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Runs unikernel images.
@@ -177,8 +178,17 @@ pub struct InspectOptions {
     /// The image.
     pub image: PathBuf,
     /// Print JSON.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "verify")]
     pub json: bool,
+    /// Build what FLAKE gives and compare the image with it: exit status 0 if they are the same, 1 if not, 2 if that failed.
+    #[arg(long, requires = "flake")]
+    pub verify: bool,
+    /// An attribute of a flake that is an image, such as .#apps.httpd.
+    #[arg(requires = "verify")]
+    pub flake: Option<String>,
+    /// Further options for `nix build`.
+    #[arg(last = true, requires = "verify")]
+    pub nix: Vec<OsString>,
 }
 
 fn parse_variable(text: &str) -> Result<(String, String), String> {
