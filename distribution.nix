@@ -5,10 +5,39 @@ let
 
   layers = import ./pkgs/layers.nix { inherit world; };
   mkProgram = import ./pkgs/mkProgram.nix { inherit world; };
-  tools = import ./pkgs/tools.nix { inherit mkProgram; };
-  mkUnikernel = import ./pkgs/mkUnikernel.nix { inherit world layers tools; };
-  inherit (import ./pkgs/kernels.nix { inherit layers; }) kernels kernelFromStaticLibrary;
-  apps = import ./apps { inherit mkUnikernel mkProgram kernels; };
+  inherit (import ./pkgs/tools.nix { inherit mkProgram; }) tools imageTools;
+  bootTest = import ./pkgs/imageTest.nix {
+    bootTest = import ./pkgs/bootTest.nix {
+      inherit world tools;
+      judge = import ./pkgs/judge.nix { inherit mkProgram; };
+    };
+  };
+  mkUnikernel = import ./pkgs/mkUnikernel.nix {
+    inherit
+      world
+      layers
+      tools
+      imageTools
+      bootTest
+      ;
+  };
+  inherit (import ./pkgs/kernels.nix { inherit world layers; })
+    kernels
+    kernelFromC
+    kernelFromStaticLibrary
+    ;
+  # Static programs that every world has.
+  packages = world.packages // {
+    httpd = import ./pkgs/httpd.nix { inherit mkProgram; };
+  };
+  apps = import ./apps {
+    inherit
+      mkUnikernel
+      mkProgram
+      kernels
+      packages
+      ;
+  };
 
   # What `./x bench` measures.
   bench = import ./tests/bench {
@@ -21,21 +50,19 @@ let
       ;
   };
 
+  buildCProgram = import ./pkgs/buildCProgram.nix { inherit world; };
   buildRustProgram = import ./pkgs/buildRustProgram.nix { inherit world; };
-  bootTest = import ./pkgs/imageTest.nix {
-    bootTest = import ./pkgs/bootTest.nix {
-      inherit world tools;
-      judge = import ./pkgs/judge.nix { inherit mkProgram; };
-    };
-  };
   # For users' flakes.
   lib = {
     inherit
       mkUnikernel
       buildRustProgram
+      buildCProgram
       bootTest
       kernels
+      kernelFromC
       kernelFromStaticLibrary
+      packages
       ;
   };
 
@@ -48,11 +75,12 @@ let
       layers
       apps
       tools
+      imageTools
       module
       lib
       mkUnikernel
       mkProgram
-      kernelFromStaticLibrary
+      kernelFromC
       ;
   };
   checksOf = builtins.foldl' (all: part: all // part.checks) { };
@@ -69,6 +97,15 @@ in
 
     # All of them, also those that take long.
     checks = checksOf parts;
+
+    # For `./x digests`: a line of a table for each app.
+    digests = world.run { name = "digests"; } (
+      builtins.concatStringsSep "" (
+        map (name: ''
+          echo "| ${name} | $(stat -c %s ${apps.${name}}) | \`$(sha256sum < ${apps.${name}} | cut -d ' ' -f 1)\` |" >> $out
+        '') (builtins.attrNames apps)
+      )
+    );
 
     # For `./x check`: a line for each check, "PART NAME RESULT".
     checkPlan = builtins.concatStringsSep "" (
@@ -105,9 +142,9 @@ in
     chmod +x $out/bin/format
   '';
 
-  # How to make an image of one's own program: `mkUnikernel { name = "mine"; program = …; }`, which
-  # `buildRustProgram { name = "mine"; src = ./.; }` may build and `bootTest` boots.
-  # `kernels` and `kernelFromStaticLibrary` give what its `kernel` can be.
+  # How to make an image of one's own program: `mkUnikernel { name = "mine"; program = …; }` (docs/mkUnikernel.md), which
+  # `buildRustProgram { name = "mine"; src = ./.; }` or buildCProgram may build and `bootTest` boots; `packages` has programs
+  # to begin with. `kernels`, `kernelFromC` and `kernelFromStaticLibrary` give what its `kernel` can be.
   inherit lib;
 
   # `nix flake init -t …`: a flake with a Rust program of one's own.

@@ -3,6 +3,7 @@
   mkUnikernel,
   mkProgram,
   kernels,
+  packages,
 }:
 let
   # A Rust program of this workspace.
@@ -39,7 +40,7 @@ in
   # A web server for the files in httpd/www.
   httpd = mkUnikernel {
     name = "httpd";
-    program = program "httpd";
+    package = packages.httpd;
     files."/srv/www" = ./httpd/www;
     forward = [ "8080:80" ];
   };

@@ -6,6 +6,7 @@
 { world }:
 let
   flags = import ./flags.nix;
+  lists = import ./components.nix { inherit world; };
 in
 {
   name,
@@ -34,5 +35,11 @@ world.cargo {
     for program in target/${flags.target}/release/*; do
       [ ! -f $program ] || [ ! -x $program ] || cp $program $out/bin/
     done
+    mkdir -p $out/share/rumpkin
+    ${lists.ofCargo {
+      select = "--workspace";
+      list = "$out/${lists.place}";
+      linked = world.linked.rust ++ world.linked.glibc;
+    }}
   '';
 }

@@ -32,8 +32,7 @@ assert
   port != null || (send == "" && answer == "")
   || throw "bootTest ${name}: `send` and `answer` need a `port`";
 let
-  # One word for the shell.
-  quote = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] text}'";
+  inherit (import ./shell.nix) quote;
   words = builtins.concatStringsSep " ";
 in
 bootTest {

@@ -1,9 +1,12 @@
 # The layers of the kernel and what each may stand on: the one table that the derivations follow.
-{ world }:
+{
+  world,
+  workspace ? import ./workspace.nix,
+}:
 let
-  workspace = import ./workspace.nix;
-  mkLayer = import ./mkLayer.nix { inherit world; };
+  mkLayer = import ./mkLayer.nix { inherit world workspace; };
   flags = import ./flags.nix;
+  lists = import ./components.nix { inherit world; };
 
   # What an image is made with unless less is asked for: what it boots on, and the kernel's components; named as the
   # image's features are (pkgs/image/Cargo.toml).
@@ -18,6 +21,8 @@ let
     "event"
     "time"
   ];
+  # Layers that are apps without userspace.
+  allApps = [ "sensor" ];
 
   layers = {
     core = mkLayer {
@@ -120,14 +125,12 @@ let
         inherit (layers) platform rumpuser-core;
         top = top.layer;
       };
-      unknown = builtins.filter (name: !(builtins.elem name (allPlatforms ++ allComponents))) (platforms ++ components);
+      finalArguments = flags.kernelLink + (top.arguments or "");
       # In one order, so that one choice is one derivation.
       features = builtins.sort builtins.lessThan (platforms ++ top.features);
-      command = "rustc -p rumpkin-image --no-default-features --features ${builtins.concatStringsSep "," features}";
+      select = "-p rumpkin-image --no-default-features --features ${builtins.concatStringsSep "," features}";
+      command = "rustc ${select}";
     in
-    assert
-      unknown == [ ]
-      || throw "an image has no ${toString unknown}; platforms are ${toString allPlatforms}, components ${toString allComponents}";
     mkLayer {
       name = "image";
       members = [ "pkgs/image" ];
@@ -137,18 +140,24 @@ let
         parts.top
       ];
       inherit command;
-      finalArguments = flags.kernelLink + (top.arguments or "");
+      inherit finalArguments;
       install = ''
         mkdir -p $out/boot
         cp target/${flags.target}/release/rumpkin-image $out/boot/kernel.debug
         strip -o $out/boot/kernel $out/boot/kernel.debug
+        ${lists.ofCargo {
+          inherit select;
+          list = "$out/components";
+          linked = world.linked.rust;
+        }}
       '';
     }
     // {
-      inherit command parts;
+      inherit command finalArguments parts;
       for = imageFor;
       platforms = allPlatforms;
       components = allComponents;
+      apps = allApps;
     };
 in
 layers

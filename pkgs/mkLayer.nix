@@ -3,9 +3,8 @@
 # The source of a layer holds its own crates and those below it, so what depends on a higher one cannot be built;
 # and what a lower layer compiled is never compiled again, or the build fails. The result holds Cargo's target
 # folder and the list of what has been compiled so far.
-{ world }:
+{ world, workspace }:
 let
-  workspace = import ./workspace.nix;
   flags = import ./flags.nix;
 in
 {
@@ -25,12 +24,14 @@ let
   # This layer's members and all below it.
   all = members ++ builtins.concatMap (layer: layer.members) below;
 
+  source = workspace.source {
+    name = "layer-${name}";
+    only = all;
+  };
+
   layer = world.cargo {
     name = "layer-${name}";
-    source = workspace.source {
-      name = "layer-${name}";
-      only = all;
-    };
+    inherit source;
     inherit below;
     keepTarget = true;
     env.RUSTFLAGS = flags.kernel;
@@ -59,4 +60,10 @@ let
     '';
   };
 in
-layer // { members = all; }
+layer
+// {
+  inherit below source;
+  layer = name;
+  own = members;
+  members = all;
+}

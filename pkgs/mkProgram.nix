@@ -1,9 +1,12 @@
 # Builds programs of this workspace that are not part of the kernel: host tools and applications. They are static,
 # so that the same file runs in an image and on any Linux.
-{ world }:
+{
+  world,
+  workspace ? import ./workspace.nix,
+}:
 let
-  workspace = import ./workspace.nix;
   flags = import ./flags.nix;
+  lists = import ./components.nix { inherit world; };
 in
 {
   name,
@@ -32,5 +35,11 @@ world.cargo {
     for program in target/${flags.target}/release/*; do
       [ ! -f $program ] || [ ! -x $program ] || cp $program $out/bin/
     done
+    mkdir -p $out/share/rumpkin
+    ${lists.ofCargo {
+      inherit select;
+      list = "$out/${lists.place}";
+      linked = world.linked.rust ++ world.linked.glibc;
+    }}
   '';
 }

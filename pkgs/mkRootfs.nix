@@ -9,6 +9,8 @@
   files ? { },
 }:
 let
+  inherit (import ./shell.nix) quote;
+
   tree = world.run { name = "${name}-tree"; } ''
     mkdir $out
     cd $out
@@ -17,9 +19,11 @@ let
     chmod -R u+w .
     ${builtins.concatStringsSep "\n" (
       map (place: ''
-        mkdir -p ".${dirOf place}"
-        cp -R ${files.${place}} ".${place}"
-        chmod -R u+w ".${place}"
+        mkdir -p ${quote ".${dirOf place}"}
+        [ -e ${quote "${files.${place}}"} ] || { echo "${name}: "${quote "${files.${place}} is not there"} >&2; exit 1; }
+        # A folder goes into one that is there.
+        cp -RT ${quote "${files.${place}}"} ${quote ".${place}"}
+        chmod -R u+w ${quote ".${place}"}
       '') (builtins.attrNames files)
     )}
   '';

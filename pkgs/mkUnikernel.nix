@@ -6,59 +6,48 @@
 #     files."/srv/www" = ./www;
 #   }
 #
-# The result is the image file itself. Its attributes: `runner` (a folder with bin/run-NAME, which takes the
-# launcher's arguments), `program`, `rootfs`, `config`, `kernel`, and `manifest`, a text that says what it consists of.
+# The options are in unikernel/options.nix, which docs/mkUnikernel.md is made of. The result is the image file itself, with
+# the attributes that the page names.
 {
   world,
   layers,
   tools,
+  imageTools,
+  bootTest,
 }:
 let
   mkRootfs = import ./mkRootfs.nix { inherit world; };
+  inherit (import ./shell.nix) quote;
+  about = import ./about.nix { inherit world imageTools; };
+  inherit (import ./unikernel/options.nix { inherit layers; })
+    filled
+    problems
+    mainProgram
+    inside
+    ;
 in
-{
-  name,
-  # The program, an ELF file; in the image it is /bin/<its name>.
-  program ? null,
-  # Or an app without userspace, by its name ("sensor"), which stands on the kernel itself.
-  app ? null,
-  # Or a whole root file system, as a folder.
-  rootfs ? null,
-  # The program's arguments after its name.
-  args ? [ ],
-  # Its environment.
-  env ? { },
-  # Further files and folders: their place in the image, and what goes there.
-  files ? { },
-  # More of the default configuration (docs/configuration.md); it has the last word.
-  config ? { },
-  # What it shall boot on: "hw" (PC hardware, QEMU, KVM), "xen", or both. What is left out is not in the image.
-  platforms ? layers.image.platforms,
-  # The kernel's components: "net", "vfs", "process", "event", "time". What is left out is not in the image, and its
-  # system calls say ENOSYS. A program cannot do without "vfs" and "process".
-  components ? layers.image.components,
-  # Another kernel in the place of ours (pkgs/kernels.nix); then there is no program, but for what that kernel runs.
-  kernel ? null,
-  # Ports that the runner forwards, as "HOST:GUEST", unless it is told which.
-  forward ? [ ],
-}:
-assert
-  builtins.length (builtins.filter (given: given != null) [ program rootfs app kernel ]) == 1
-  || throw "mkUnikernel ${name}: give one of `program`, `rootfs`, `app` and `kernel`";
-assert
-  program != null || rootfs != null
-  || files == { } && args == [ ] && env == { }
-  || throw "mkUnikernel ${name}: without userspace there are no `files`, `args` or `env`; use `config`";
-assert
-  rootfs == null
-  || config ? programs
-  || throw "mkUnikernel ${name}: with `rootfs`, say in `config.programs` what to run";
-assert
-  builtins.all (needed: builtins.elem needed components) [ "vfs" "process" ]
-  || throw "mkUnikernel ${name}: `components` must have \"vfs\" and \"process\": no program runs without them";
+given:
 let
-  # A place in the image is a name; it does not need the program to be there.
-  inside = builtins.unsafeDiscardStringContext "/bin/${baseNameOf program}";
+  wrong = problems given;
+  options = if wrong == [ ] then filled given else throw (builtins.concatStringsSep "\n" wrong);
+  inherit (options)
+    name
+    package
+    app
+    rootfs
+    args
+    env
+    cwd
+    files
+    config
+    platforms
+    components
+    kernel
+    forward
+    ;
+  program = mainProgram options;
+
+  place = inside program;
 
   configuration =
     (
@@ -68,8 +57,8 @@ let
         {
           programs = [
             {
-              argv = [ inside ] ++ args;
-              inherit env;
+              argv = [ place ] ++ args;
+              inherit env cwd;
             }
           ];
         }
@@ -83,7 +72,7 @@ let
       mkRootfs {
         inherit name;
         base = rootfs;
-        files = (if program == null then { } else { ${inside} = program; }) // files;
+        files = (if program == null then { } else { ${place} = program; }) // files;
       };
 
   # The kernel's files, without what is baked into the image.
@@ -99,13 +88,25 @@ let
     };
   } "cp $jsonPath $out";
 
+  # By its first bytes: ELF64, little endian, for x86-64 (System V gABI, chapter 4).
+  isProgram = ''
+    case $(od -An -v -tx1 -N20 ${quote "${program}"} | tr -d ' \n') in
+      7f454c46020101*3e00) ;;
+      *)
+        echo "mkUnikernel ${name}: \`program\` is no ELF file for x86-64: "${quote "${program}"} >&2
+        exit 1
+        ;;
+    esac
+  '';
+
   image =
     world.run
       {
         inherit name;
-        tools = [ tools ];
+        tools = [ imageTools ];
       }
       ''
+        ${if program == null then "" else isProgram}
         rumpkin-bake --kernel ${elf} ${if root == null then "" else "--rootfs ${root}"} --config ${configFile} -o $out
       '';
 
@@ -125,12 +126,55 @@ let
     EOF
     chmod +x $out/bin/run-${name}
   '';
+  inherit
+    (about {
+      inherit name image composition;
+      parts =
+        (
+          if program == null then
+            [ ]
+          else
+            [
+              {
+                path = program;
+                inherit place;
+                inherit package;
+              }
+            ]
+        )
+        ++ (
+          if rootfs == null then
+            [ ]
+          else
+            [
+              {
+                path = rootfs;
+                place = "/";
+              }
+            ]
+        )
+        ++ map (place: {
+          path = files.${place};
+          inherit place;
+        }) (builtins.attrNames files)
+        ++ map (path: { inherit path; }) (kernel.parts or [ ]);
+    })
+    manifest
+    sizes
+    ;
 in
 image
 // {
-  inherit runner program;
+  inherit
+    runner
+    program
+    composition
+    manifest
+    sizes
+    ;
   kernel = elf;
   rootfs = root;
   config = configFile;
-  manifest = world.run { name = "${name}-manifest"; tools = [ tools ]; } "rumpkin inspect ${image} > $out";
+  # `bootTest { port = 80; answer = "Hello"; }`: boots this image.
+  bootTest = test: bootTest ({ inherit name image; } // test);
 }

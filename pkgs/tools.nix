@@ -1,11 +1,24 @@
-# The host's tools: rumpkin-bake, which makes images, and rumpkin, which runs them.
+# The host's tools: rumpkin, which runs images, with rumpkin-bake, which makes them; and apart from them what the making of
+# images needs, so that a change of the launcher makes no image anew.
 { mkProgram }:
-mkProgram {
-  name = "rumpkin-tools";
-  members = [
-    "pkgs/bake"
-    "pkgs/launcher"
-    "pkgs/format"
-  ];
-  programs = 2;
+{
+  tools = mkProgram {
+    name = "rumpkin-tools";
+    members = [
+      "pkgs/bake"
+      "pkgs/launcher"
+      "pkgs/format"
+    ];
+    programs = 2;
+  };
+
+  imageTools = mkProgram {
+    name = "rumpkin-image-tools";
+    members = [
+      "pkgs/bake"
+      "pkgs/manifest"
+      "pkgs/format"
+    ];
+    programs = 2;
+  };
 }

@@ -7,7 +7,7 @@
   guest,
   mkUnikernel,
   mkProgram,
-  kernelFromStaticLibrary,
+  kernelFromC,
 }:
 let
   judge = import ../pkgs/judge.nix { inherit mkProgram; };
@@ -15,8 +15,6 @@ let
 
   xenTest = import ./xen/xenTest.nix { inherit world tools judge; };
   xenSmokeTest = import ./xen/smokeTest.nix { inherit world; };
-
-  flags = import ../pkgs/flags.nix;
 
   # Alone: what a test names is taken into dom0's memory.
   kernel = world.run { name = "kernel"; } "cp ${layers.image}/boot/kernel $out";
@@ -91,17 +89,6 @@ let
     }
   ];
 
-  # A kernel in C that exercises the hypercalls, as a static library.
-  conformance = world.run {
-    name = "conformance-library";
-    tools = [ world.gcc ];
-  } ''
-    mkdir $out
-    gcc ${flags.kernelC} -Wall -Wextra -Werror -I ${../layers/3-rumpuser/c/include} -c ${./rumpuser/conformance.c} -o conformance.o
-    # By its path: the shell has an ar of its own, which cannot make archives.
-    ${world.gcc}/bin/ar rcsD $out/libconformance.a conformance.o
-  '';
-
   # Kernels in C in the place of layer 4.
   otherKernels = [
     {
@@ -113,8 +100,10 @@ let
       script = "rumpkin-boottest tap --machine $machine --disk 2 --link --expect 'disk0 was read back' --expect 'link 0 was answered' ${
         mkUnikernel {
           name = "conformance";
-          kernel = kernelFromStaticLibrary {
-            archive = "${conformance}/libconformance.a";
+          # It exercises the hypercalls.
+          kernel = kernelFromC {
+            name = "conformance";
+            src = ./rumpuser;
             init = "conformance_init";
           };
         }

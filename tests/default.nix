@@ -4,11 +4,12 @@
   layers,
   apps,
   tools,
+  imageTools,
   module,
   lib,
   mkUnikernel,
   mkProgram,
-  kernelFromStaticLibrary,
+  kernelFromC,
 }:
 let
   workspace = import ../pkgs/workspace.nix;
@@ -25,18 +26,34 @@ let
       guest
       mkUnikernel
       mkProgram
-      kernelFromStaticLibrary
+      kernelFromC
       ;
   };
 
   sensor = import ./sensor.nix { inherit world layers tools; };
 
-  template = import ./templateOutputs.nix {
+  userFlake = import ./userFlake.nix {
     rumpkin = {
       inherit lib;
       nixosModules.default = module;
     };
   };
+  template = userFlake ../templates/default/flake.nix;
+  inherit (import ./manifest.nix { inherit world; }) checkManifest;
+
+  # Made again on every change; the others in the long checks.
+  someApps = [
+    "hello"
+    "sensor"
+  ];
+  reproducible =
+    names:
+    builtins.listToAttrs (
+      map (name: {
+        name = "reproducible-${name}";
+        value = import ./reproducible.nix { inherit world imageTools; } name apps.${name};
+      }) names
+    );
 
   packages = paths: toString (map (path: "-p ${workspace.packageName path}") paths);
   kernelSide = layers.image.members;
@@ -107,7 +124,21 @@ in
       inherit (sensor) app-without-userspace sensor-first-packet;
       another-kernel = import ./tiny.nix { inherit world layers apps; };
       component-choice = import ./components.nix { inherit world layers; };
-      reproducible = import ./reproducible.nix { inherit world layers apps; };
+      manifests = world.run { name = "manifests"; } ''
+        ${checkManifest apps.httpd [ "kernel" "rumpkin-vfs" "smoltcp" "httpd" "tokio" "www" "rust-std" ]}
+        ${checkManifest apps.sensor [ "sensor" "rumpkin-net" ]}
+        ${checkManifest apps.tiny [ "rumpkin-kernel-tiny" "rumpuser-c" ]}
+        touch $out
+      '';
+    }
+    // reproducible someApps;
+  }
+  {
+    part = "distribution";
+    checks = {
+      derivations = import ./derivations.nix { inherit world; };
+      verify = import ./verify.nix { inherit world tools apps; };
+      inherit (import ./options.nix { inherit world layers lib; }) options-refused options-page;
     };
   }
   {
@@ -121,6 +152,7 @@ in
         template
         mkUnikernel
         ;
+      deployment = userFlake ../examples/deployment/flake.nix;
     };
   }
   {
@@ -129,6 +161,10 @@ in
       inherit world;
       outputs = template;
     };
+  }
+  {
+    part = "examples";
+    checks = import ./examples.nix { inherit world userFlake checkManifest; };
   }
   {
     part = "services";
@@ -171,7 +207,10 @@ in
   # Left out, unless `./x check --long` asks for it.
   {
     part = "long";
-    checks = boots.long // {
+    checks =
+      boots.long
+      // reproducible (builtins.filter (name: !(builtins.elem name someApps)) (builtins.attrNames apps))
+      // {
       # The unit tests run the first 200.
       tcp-seeds = cargoCheck {
         name = "tcp-seeds";

@@ -62,6 +62,13 @@ let
         done
       '';
 
+  # What gcc adds to static programs.
+  libgcc = {
+    name = "libgcc";
+    inherit (pkgs.stdenv.cc.cc) version;
+    licence = "GPL-3.0-or-later WITH GCC-exception-3.1";
+  };
+
   run =
     {
       name,
@@ -149,8 +156,11 @@ in
     ;
   qemu = pkgs.qemu_test;
   erofs = pkgs.erofs-utils;
-  inherit (pkgs) shellcheck wrk;
+  inherit (pkgs) shellcheck wrk nix;
   busybox = "${pkgs.pkgsStatic.busybox}/bin/busybox";
+  packages = {
+    inherit (pkgs.pkgsStatic) busybox;
+  };
 
   xen =
     let
@@ -168,6 +178,33 @@ in
       '';
     };
   nixpkgsLib = inputs.nixpkgs + "/lib";
+
+  linked = {
+    rust = [
+      {
+        name = "rust-std";
+        version = toolchain.channel;
+        purl = "pkg:generic/rust-std@${toolchain.channel}";
+        licence = "MIT OR Apache-2.0";
+      }
+    ];
+    glibc = [
+      {
+        name = "glibc";
+        inherit (pkgs.glibc) version;
+        licence = "LGPL-2.1-or-later";
+      }
+      libgcc
+    ];
+    musl = [
+      {
+        name = "musl";
+        inherit (pkgs.musl) version;
+        licence = "MIT";
+      }
+      libgcc
+    ];
+  };
 
   devShell = pkgs.mkShell {
     packages = [

@@ -3,6 +3,7 @@
   lib,
   evaluate,
   template,
+  deployment,
 }:
 let
   web = {
@@ -244,6 +245,10 @@ let
     unikernels.dom = web // on "bridge" "br0" // { hypervisor = "xen"; disks = [ { path = "d"; } ]; };
   };
   # The template's deployment imports this module, too.
+  example = evaluate {
+    unikernels = { };
+    modules = [ deployment.nixosModules.default ];
+  };
   deployed = evaluate {
     unikernels = { };
     modules = [ template.nixosModules.default ];
@@ -292,6 +297,9 @@ lib.mapAttrsToList breaks broken
   (set "the template's deployment" deployed.failures [ ])
   (set "the template's port" deployed.config.networking.firewall.allowedTCPPorts [ 80 ])
   (set "the template's image" "${deployed.config.services.unikernels.greeter.image}" "${template.packages.x86_64-linux.default}")
+  (set "the example's deployment" example.failures [ ])
+  (set "the example's services" (builtins.attrNames (example.config.services.unikernels)) [ "blue" "green" ])
+  (set "the example's host names" (map (name: example.config.services.unikernels.${name}.hostname) [ "blue" "green" ]) [ "blue" "green" ])
   (set "merged variables" merged.config.services.unikernels.web.env {
     A = "1";
     B = "2";

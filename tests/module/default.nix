@@ -9,6 +9,8 @@
   module,
   # The outputs of the template's flake.
   template,
+  # Those of the example deployment.
+  deployment,
   mkUnikernel,
 }:
 let
@@ -23,7 +25,14 @@ let
       module
       ;
   };
-  cases = import ./cases.nix { inherit lib evaluate template; };
+  cases = import ./cases.nix {
+    inherit
+      lib
+      evaluate
+      template
+      deployment
+      ;
+  };
   effects = import ./effects.nix { inherit lib evaluate; };
   units = import ./units.nix { inherit lib world evaluate; };
   machines = import ./machines.nix {

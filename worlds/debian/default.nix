@@ -4,6 +4,7 @@
 let
   system = "x86_64-linux";
   seeds = import ./seeds.nix;
+  inherit (builtins.fromTOML (builtins.readFile ../../rust-toolchain.toml)) toolchain;
 
   # Runs a shell script in Nix's sandbox; `tools` are put on its PATH before busybox.
   run =
@@ -56,6 +57,7 @@ let
   xen = import ./xen.nix context;
   wrk = import ./wrk.nix context;
   systemd = import ./systemd.nix context;
+  nix = import ./nix.nix context;
 in
 {
   inherit
@@ -70,9 +72,26 @@ in
     xen
     wrk
     systemd
+    nix
     ;
   name = "debian";
   busybox = "${seeds.busybox}/busybox";
+  packages.busybox =
+    let
+      component = seeds.component "busybox-static" "GPL-2.0-only";
+    in
+    run { name = "busybox"; } ''
+      mkdir -p $out/bin
+      cp ${seeds.busybox}/busybox $out/bin/
+    ''
+    // {
+      pname = component.name;
+      inherit (component) version purl sum;
+      meta = {
+        mainProgram = "busybox";
+        license.spdxId = component.licence;
+      };
+    };
   # Nix starts a shell for development by bash alone.
   devShell = derivation {
     inherit system;
@@ -98,6 +117,26 @@ in
   cargo = import ./cargo.nix { inherit run seeds rust; };
 
   inherit seeds;
+
+  # The licences are what the packages' copyright files say of these files.
+  linked = {
+    rust = [
+      {
+        name = "rust-std";
+        version = toolchain.channel;
+        purl = "pkg:generic/rust-std@${toolchain.channel}";
+        licence = "MIT OR Apache-2.0";
+      }
+    ];
+    glibc = [
+      (seeds.component "libc6-dev" "LGPL-2.1-or-later")
+      (seeds.component "libgcc-12-dev" "GPL-3.0-or-later WITH GCC-exception-3.1")
+    ];
+    musl = [
+      (seeds.component "musl-dev" "MIT")
+      (seeds.component "libgcc-12-dev" "GPL-3.0-or-later WITH GCC-exception-3.1")
+    ];
+  };
 
   # There is no nixpkgs here. Somebody who has its library can name it, for impure evaluation.
   nixpkgsLib =

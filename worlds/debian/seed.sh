@@ -85,6 +85,7 @@ seed_crates() {
   command -v cargo >/dev/null || die "cargo is needed to fetch $(wc -l <"$scratch/crates") crates"
   say "fetching $(wc -l <"$scratch/crates") crates"
   cargo fetch --locked --quiet
+  cargo fetch --locked --quiet --manifest-path tests/manifest/Cargo.toml
   while read -r _ name version; do
     find "${CARGO_HOME:-$HOME/.cargo}/registry/cache" -name "$name-$version.crate" | head -n 1
   done <"$scratch/crates" | xargs nix-store --add-fixed sha256 >/dev/null

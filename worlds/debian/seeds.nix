@@ -39,7 +39,19 @@ let
   cratesOf =
     lock:
     builtins.filter (package: package ? checksum) (builtins.fromTOML (builtins.readFile lock)).package;
-  crates = cratesOf ../../Cargo.lock;
+  # Those of the workspace, and of the check of manifests, each once.
+  crates = builtins.attrValues (
+    builtins.listToAttrs (
+      map (package: {
+        name = "${package.name}-${package.version}";
+        value = package;
+      }) (builtins.concatMap cratesOf locks)
+    )
+  );
+  locks = [
+    ../../Cargo.lock
+    ../../tests/manifest/Cargo.lock
+  ];
 
   deb = name: seed "flat" (baseNameOf pins.packages.${name}.file) pins.packages.${name}.sha256;
   crate = package: seed "flat" "${package.name}-${package.version}.crate" package.checksum;
@@ -57,6 +69,18 @@ in
 
   # The packages of one set of pins/roots, with all that they depend on.
   debs = set: map deb pins.sets.${set};
+
+  # What a manifest says of a package.
+  component =
+    name: licence:
+    let
+      inherit (pins.packages.${name}) version sha256;
+    in
+    {
+      inherit name version licence;
+      sum = sha256;
+      purl = "pkg:deb/debian/${name}@${builtins.replaceStrings [ "+" ":" ] [ "%2B" "%3A" ] version}?arch=amd64&distro=bookworm";
+    };
 
   # One line per seed, "PATH KIND WHAT…", which seed.sh reads.
   list = builtins.concatStringsSep "\n" (

@@ -1,0 +1,5 @@
+# Text for shell scripts.
+{
+  # One word, whatever is in it.
+  quote = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] text}'";
+}
