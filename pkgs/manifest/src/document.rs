@@ -25,8 +25,15 @@ pub fn document(all: &Ingredients) -> Result<Value, String> {
     for part in &all.parts {
         let reference = part.store.display().to_string();
         let inside = add(&part.components, &[], &mut components);
-        dependencies.insert(reference.clone(), inside);
-        components.insert(reference.clone(), described_part(part, &reference)?);
+        // Several files of one package are one component, with several places.
+        match (components.get_mut(&reference), &part.place) {
+            (Some(same), Some(place)) => add_property(same, "place", place),
+            (Some(_), None) => {}
+            (None, _) => {
+                components.insert(reference.clone(), described_part(part, &reference)?);
+                dependencies.insert(reference.clone(), inside);
+            }
+        }
         top.insert(reference);
     }
     dependencies.insert("image".to_owned(), top);
@@ -156,12 +163,17 @@ fn described_part(part: &Part, reference: &str) -> Result<Value, String> {
         None => "library",
     };
     value["type"] = kind.into();
-    let mut properties = vec![property("storePath", reference)];
+    value["properties"] = json!([property("storePath", reference)]);
     if let Some(place) = &part.place {
-        properties.push(property("place", place));
+        add_property(&mut value, "place", place);
     }
-    value["properties"] = properties.into();
     Ok(value)
+}
+
+fn add_property(component: &mut Value, name: &str, value: &str) {
+    if let Some(properties) = component["properties"].as_array_mut() {
+        properties.push(property(name, value));
+    }
 }
 
 #[cfg(test)]
@@ -172,6 +184,39 @@ mod tests {
     fn serial_numbers_are_uuids_of_the_digest() {
         let digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
         assert_eq!(serial_number(digest), "urn:uuid:01234567-89ab-8def-a123-456789abcdef");
+    }
+
+    #[test]
+    fn files_of_one_package_are_one_component() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let part = |place: &str| Part {
+            store: folder.path().into(),
+            place: Some(place.into()),
+            package: Component {
+                purl: None,
+                name: "package".into(),
+                version: "1".into(),
+                licence: Some("MIT".into()),
+                sum: None,
+                folder: None,
+            },
+            components: Vec::new(),
+        };
+        let all = Ingredients {
+            name: "image".into(),
+            image: folder.path().join("file"),
+            symbols: "/absent".into(),
+            kernel: Vec::new(),
+            layers: Vec::new(),
+            parts: vec![part("/a"), part("/b")],
+        };
+        let document = document(&all).unwrap();
+        assert_eq!(document["components"].as_array().unwrap().len(), 1);
+        let places: Vec<_> =
+            document["components"][0]["properties"].as_array().unwrap().iter().map(|one| &one["value"]).collect();
+        assert_eq!(places[1..], ["/a", "/b"]);
+        assert_eq!(document["dependencies"][1], json!({ "ref": "image", "dependsOn": [folder.path().to_str()] }));
     }
 
     #[test]
