@@ -39,7 +39,7 @@ world.cargo {
     ${lists.ofCargo {
       select = "--workspace";
       list = "$out/${lists.place}";
-      linked = world.linked.rust ++ world.linked.glibc;
+      linked = lists.rust ++ world.linked.glibc;
     }}
   '';
 }

@@ -17,6 +17,7 @@ let
       (field "sum")
       "-"
     ];
+  inherit (builtins.fromTOML (builtins.readFile ../rust-toolchain.toml)) toolchain;
   lines = components: builtins.concatStringsSep "" (map (component: "printf '%s\\n' '${line component}'\n") components);
 in
 {
@@ -24,6 +25,16 @@ in
   place = "share/rumpkin/components";
 
   inherit lines;
+
+  # What rustc links into everything.
+  rust = [
+    {
+      name = "rust-std";
+      version = toolchain.channel;
+      licence = "MIT OR Apache-2.0";
+      purl = "pkg:generic/rust-std@${toolchain.channel}";
+    }
+  ];
 
   # A script that writes into the file `list` the crates that Cargo links into what `select` selects, and `linked`, which the
   # compilers add. It runs in the workspace's folder.

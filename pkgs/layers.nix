@@ -148,7 +148,7 @@ let
         ${lists.ofCargo {
           inherit select;
           list = "$out/components";
-          linked = world.linked.rust;
+          linked = lists.rust;
         }}
       '';
     }

@@ -180,14 +180,6 @@ in
   nixpkgsLib = inputs.nixpkgs + "/lib";
 
   linked = {
-    rust = [
-      {
-        name = "rust-std";
-        version = toolchain.channel;
-        purl = "pkg:generic/rust-std@${toolchain.channel}";
-        licence = "MIT OR Apache-2.0";
-      }
-    ];
     glibc = [
       {
         name = "glibc";

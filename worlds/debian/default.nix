@@ -4,7 +4,6 @@
 let
   system = "x86_64-linux";
   seeds = import ./seeds.nix;
-  inherit (builtins.fromTOML (builtins.readFile ../../rust-toolchain.toml)) toolchain;
 
   # Runs a shell script in Nix's sandbox; `tools` are put on its PATH before busybox.
   run =
@@ -76,6 +75,7 @@ in
     ;
   name = "debian";
   busybox = "${seeds.busybox}/busybox";
+
   packages.busybox =
     let
       component = seeds.component "busybox-static" "GPL-2.0-only";
@@ -92,6 +92,7 @@ in
         license.spdxId = component.licence;
       };
     };
+
   # Nix starts a shell for development by bash alone.
   devShell = derivation {
     inherit system;
@@ -120,14 +121,6 @@ in
 
   # The licences are what the packages' copyright files say of these files.
   linked = {
-    rust = [
-      {
-        name = "rust-std";
-        version = toolchain.channel;
-        purl = "pkg:generic/rust-std@${toolchain.channel}";
-        licence = "MIT OR Apache-2.0";
-      }
-    ];
     glibc = [
       (seeds.component "libc6-dev" "LGPL-2.1-or-later")
       (seeds.component "libgcc-12-dev" "GPL-3.0-or-later WITH GCC-exception-3.1")
