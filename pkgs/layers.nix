@@ -139,8 +139,7 @@ let
         parts.rumpuser-core
         parts.top
       ];
-      inherit command;
-      inherit finalArguments;
+      inherit command finalArguments;
       install = ''
         mkdir -p $out/boot
         cp target/${flags.target}/release/rumpkin-image $out/boot/kernel.debug

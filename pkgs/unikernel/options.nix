@@ -129,7 +129,7 @@ let
       type = listOf (oneOf components);
       default = components;
       example = ''[ "vfs" "process" ]'';
-      description = "The kernel's components. What is left out is not in the image, and its system calls return `ENOSYS`.";
+      description = "The kernel's components. What is left out is not in the image, and its system calls return `ENOSYS`, those for sockets too, as on a Linux without any.";
     };
     forward = {
       type = listOf (
