@@ -78,6 +78,19 @@ let
 
   allInterfaces = test: unikernel: lib.all test unikernel.interfaces;
   onQemu = unikernel: unikernel.hypervisor == "qemu";
+  # Options that are set and that QEMU alone knows; `qemu` itself has a value always.
+  forQemu =
+    unikernel:
+    lib.attrNames (
+      lib.filterAttrs (_: isSet: isSet) {
+        machine = unikernel.machine != "microvm";
+        accel = unikernel.accel != "auto";
+        cpuAffinity = unikernel.cpuAffinity != null;
+        groups = unikernel.groups != [ ];
+        mtu = !allInterfaces (interface: interface.mtu == null) unikernel;
+        vhost = !allInterfaces (interface: !interface.vhost) unikernel;
+      }
+    );
   readyPort =
     unikernel:
     if unikernel.ready != null && lib.hasPrefix "tcp:" unikernel.ready then lib.removePrefix "tcp:" unikernel.ready else null;
@@ -105,13 +118,9 @@ in
     ++ each (unikernel: onQemu unikernel || allInterfaces (interface: interface.type == "bridge") unikernel) (
       _: "Xen puts guests on bridges: give interfaces of type bridge"
     )
-    ++ each
-      (
-        unikernel:
-        onQemu unikernel
-        || allInterfaces (interface: interface.mtu == null && !interface.vhost) unikernel && unikernel.cpuAffinity == null && unikernel.groups == [ ]
-      )
-      (_: "`mtu`, `vhost`, `cpuAffinity` and `groups` are for QEMU and have no effect on Xen")
+    ++ each (unikernel: onQemu unikernel || forQemu unikernel == [ ]) (
+      unikernel: "on Xen, what is for QEMU has no effect: remove ${lib.concatMapStringsSep ", " (name: "`${name}`") (forQemu unikernel)}"
+    )
     ++ each
       (
         unikernel:

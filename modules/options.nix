@@ -187,7 +187,7 @@ let
           default = pkgs.qemu_kvm;
           defaultText = lib.literalExpression "pkgs.qemu_kvm";
           example = lib.literalExpression "pkgs.qemu_test";
-          description = "The package with QEMU.";
+          description = "The package with QEMU; Xen does without.";
         };
         memory = mkOption {
           type = types.ints.between 1 1048576;
@@ -203,7 +203,7 @@ let
           ];
           default = "microvm";
           example = "q35";
-          description = "Type of QEMU's machine.";
+          description = "Type of QEMU's machine; not for Xen.";
         };
         accel = mkOption {
           type = types.enum [
@@ -213,7 +213,7 @@ let
           ];
           default = "auto";
           example = "kvm";
-          description = "How QEMU runs instructions: by KVM, in software (`tcg`), or by KVM where it works. With `kvm` the process can be kept from making code.";
+          description = "How QEMU runs instructions: by KVM, in software (`tcg`), or by KVM where it works. With `kvm` the process can be kept from making code. Not for Xen.";
         };
         cpuAffinity = mkOption {
           type = types.nullOr types.str;

@@ -68,8 +68,8 @@ let
     };
     "QEMU's options under Xen" = {
       xen = true;
-      unikernels.web = web // { hypervisor = "xen"; cpuAffinity = "0"; };
-      message = "are for QEMU";
+      unikernels.web = web // { hypervisor = "xen"; cpuAffinity = "0"; machine = "q35"; };
+      message = "remove `cpuAffinity`, `machine`";
     };
     "a firewall opened for nothing" = {
       unikernels.web = web // user [ (forward 8080) ] // { openFirewall = true; };
