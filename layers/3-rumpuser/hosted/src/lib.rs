@@ -1,8 +1,8 @@
 //! Layer 3: the hypercalls on a Linux process, for tests of the kernel and for kernels that live in a process.
 //!
 //! Link it with `use rumpuser_hosted as _;`. Threads are the process's, user memory is software (a map from page to
-//! frame, looked at on every access), and user code cannot be run: [`rumpuser::context::Registers::enter`] answers with the
-//! exception "invalid opcode". Links ([`link`]) and disks ([`disk`]) are
+//! frame, looked at on every access), and user code cannot be run: [`rumpuser::context::Registers::enter`] calls what a simulated
+//! [`Machine`] has in its place, or answers with the exception "invalid opcode". Links ([`link`]) and disks ([`disk`]) are
 //! made by who needs them and handed to the kernel.
 //!
 //! Time is real, or simulated: in [`simulate`] one thread runs at a time, a seed chooses which, and the clock jumps to the next
@@ -24,7 +24,7 @@ mod thread;
 
 pub use machine::{request_stop, set_boot_data, set_devices};
 pub use random::Random;
-pub use simulation::{for_each_seed, simulate};
+pub use simulation::{Machine, UserCode, for_each_seed, simulate};
 
 use rumpuser::{__types::*, Backend};
 
@@ -193,9 +193,8 @@ impl Backend for Hosted {
         Ok(found)
     }
 
-    /// User code cannot be run here: it looks as if its first instruction were none (vector 6).
-    fn rumpuser_context_enter(_registers: &mut Registers) -> Event {
-        Event::Exception { vector: 6, code: 0 }
+    fn rumpuser_context_enter(registers: &mut Registers) -> Event {
+        machine::enter_user_code(registers)
     }
 
     fn rumpuser_fpu_size() -> usize {

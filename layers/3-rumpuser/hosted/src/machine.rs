@@ -3,6 +3,7 @@
 use crate::simulation;
 use rumpuser::{
     boot::BootData,
+    context::{Event, Registers},
     device::{Console, Devices, Disk, Link, Notify},
     memory::{Frame, Vdso},
     power::Exit,
@@ -49,7 +50,17 @@ pub fn set_boot_data(data: BootData) -> bool {
 }
 
 pub fn boot_data() -> &'static BootData {
-    BOOT_DATA.get_or_init(BootData::default)
+    let simulated = simulation::current().and_then(|simulation| simulation.machine.boot_data);
+    simulated.unwrap_or_else(|| BOOT_DATA.get_or_init(BootData::default))
+}
+
+/// Runs the simulated machine's stand-in for user code. There is no other: elsewhere it looks as if the first instruction were an
+/// invalid one (vector 6).
+pub fn enter_user_code(registers: &mut Registers) -> Event {
+    match simulation::current().and_then(|simulation| simulation.machine.user_code.clone()) {
+        Some(code) => code(registers),
+        None => Event::Exception { vector: 6, code: 0 },
+    }
 }
 
 /// A clock page of zeroes, and no code.

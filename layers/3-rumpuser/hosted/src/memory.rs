@@ -31,8 +31,8 @@ impl Drop for OwnedPage {
 #[derive(Default)]
 struct Frames {
     pages: HashMap<FrameNumber, OwnedPage>,
-    /// Frames of the payload, by the address of what they are a copy of.
-    payload: HashMap<usize, FrameNumber>,
+    /// Frames of the payload, by the machine that they were made for and by the address of what they are a copy of.
+    payload: HashMap<(usize, usize), FrameNumber>,
     next: FrameNumber,
 }
 
@@ -56,10 +56,15 @@ pub fn allocate() -> Option<FrameNumber> {
     (simulation::frames_taken() < LIMIT).then(|| FRAMES.lock().unwrap().add(Box::new([0; PAGE_SIZE])))
 }
 
-/// The frame of a page of the payload. The payload itself is one of its owners, so it is never freed.
+/// What tells machines apart as long as they live.
+fn identity(counter: &Arc<AtomicUsize>) -> usize {
+    Arc::as_ptr(counter).addr()
+}
+
+/// The frame of a page of the payload. The payload itself is one of its owners, so it lives as long as the machine.
 pub fn of_payload(page: &'static [u8]) -> FrameNumber {
     let mut frames = FRAMES.lock().unwrap();
-    let key = page.as_ptr().addr();
+    let key = (identity(&simulation::frame_counter()), page.as_ptr().addr());
     let frame = match frames.payload.get(&key) {
         Some(&frame) => frame,
         None => {
@@ -73,6 +78,14 @@ pub fn of_payload(page: &'static [u8]) -> FrameNumber {
     };
     frames.page(frame).owners += 1;
     frame
+}
+
+/// Forgets the payload of a machine that is no more.
+pub fn forget_payload(counter: &Arc<AtomicUsize>) {
+    let machine = identity(counter);
+    let forgotten: Vec<_> =
+        FRAMES.lock().unwrap().payload.extract_if(|(owner, _), _| *owner == machine).map(|(_, frame)| frame).collect();
+    forgotten.into_iter().for_each(release);
 }
 
 pub fn retain(frame: FrameNumber) {

@@ -8,8 +8,13 @@
 //! wall clock begins at a fixed date. So a failure replays.
 
 use crate::{
+    memory,
     random::Random,
     thread::{self, Thread},
+};
+use rumpuser::{
+    boot::BootData,
+    context::{Event, Registers},
 };
 use std::{
     any::Any,
@@ -27,8 +32,22 @@ const COMPUTATION: u64 = 2000;
 /// How often, of a thousand times, one who unparks another lets it go first.
 const PREEMPTION: u32 = 250;
 
+/// What stands in for user code: it is handed the registers of a thread that enters, in that thread and its address space, and
+/// does what the thread's program would until something needs the kernel.
+pub type UserCode = Arc<dyn Fn(&mut Registers) -> Event + Send + Sync>;
+
+/// What a simulated machine has besides threads and a clock.
+#[derive(Clone, Default)]
+pub struct Machine {
+    /// What was handed over at boot; without it, what the process was given ([`crate::set_boot_data`]).
+    pub boot_data: Option<&'static BootData>,
+    /// What runs when a thread enters user code; without it, the first instruction is an invalid one.
+    pub user_code: Option<UserCode>,
+}
+
 /// A run's threads, clock and chance.
 pub struct Simulation {
+    pub machine: Machine,
     state: Mutex<State>,
     /// Frames that were allocated in it and are not free yet.
     pub frames: Arc<AtomicUsize>,
@@ -63,32 +82,44 @@ enum Condition {
 /// What unwinds a thread whose simulation is over.
 struct Over;
 
-/// Runs `body` as the first thread of a simulation. When it returns, every thread that it left behind is unwound. A panic
-/// of any thread ends the run, and comes out of this function.
+/// Runs `body` as the first thread of a simulation of a machine with nothing in it; see [`Machine::simulate`].
 ///
 /// # Panics
-/// When called in a simulation; when every thread waits and no deadline is set.
+/// As [`Machine::simulate`].
 pub fn simulate<T>(seed: u64, body: impl FnOnce() -> T) -> T {
-    let simulation = Arc::new(Simulation {
-        state: Mutex::new(State {
-            now: 1,
-            random: Random::new(seed),
-            threads: vec![Some(Task::new("main"))],
-            running: 0,
-            over: false,
-            failure: None,
-        }),
-        frames: Arc::default(),
-    });
-    let outer = thread::enter(Some((simulation.clone(), 0)));
-    assert!(outer.is_none_or(|thread| !thread.is_simulated()), "a simulation cannot run in another one");
-    let result = catch_unwind(AssertUnwindSafe(body));
-    let failure = simulation.finish();
-    thread::enter(None);
-    match (failure, result) {
-        (Some(failure), _) => resume_unwind(failure),
-        (None, Err(failure)) => resume_unwind(failure),
-        (None, Ok(value)) => value,
+    Machine::default().simulate(seed, body)
+}
+
+impl Machine {
+    /// Runs `body` as the first thread of a simulation. When it returns, every thread that it left behind is unwound. A panic
+    /// of any thread ends the run, and comes out of this function.
+    ///
+    /// # Panics
+    /// When called in a simulation; when every thread waits and no deadline is set.
+    pub fn simulate<T>(self, seed: u64, body: impl FnOnce() -> T) -> T {
+        let simulation = Arc::new(Simulation {
+            machine: self,
+            state: Mutex::new(State {
+                now: 1,
+                random: Random::new(seed),
+                threads: vec![Some(Task::new("main"))],
+                running: 0,
+                over: false,
+                failure: None,
+            }),
+            frames: Arc::default(),
+        });
+        let outer = thread::enter(Some((simulation.clone(), 0)));
+        assert!(outer.is_none_or(|thread| !thread.is_simulated()), "a simulation cannot run in another one");
+        let result = catch_unwind(AssertUnwindSafe(body));
+        let failure = simulation.finish();
+        memory::forget_payload(&simulation.frames);
+        thread::enter(None);
+        match (failure, result) {
+            (Some(failure), _) => resume_unwind(failure),
+            (None, Err(failure)) => resume_unwind(failure),
+            (None, Ok(value)) => value,
+        }
     }
 }
 

@@ -1,7 +1,15 @@
 //! Simulated time: what a run does follows from its seed, and nothing is waited for in real time.
 
-use rumpuser::{clock, random, sync::Mutex, thread};
-use rumpuser_hosted::simulate;
+use rumpuser::{
+    boot::BootData,
+    clock,
+    context::{Event, Registers},
+    memory::{Frame, PAGE_SIZE, free_frames},
+    random,
+    sync::Mutex,
+    thread,
+};
+use rumpuser_hosted::{Machine, simulate};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -147,4 +155,48 @@ fn frames_are_counted_for_each_run() {
         drop(frame);
         assert_eq!(rumpuser::memory::free_frames(), free);
     });
+}
+
+#[test]
+fn user_code_has_a_stand_in_of_the_machines_own() {
+    let enter = || Registers { rdi: 7, ..Registers::default() }.enter();
+    assert_eq!(simulate(1, enter), Event::Exception { vector: 6, code: 0 });
+    let code = |registers: &mut Registers| {
+        assert_eq!(registers.rdi, 7);
+        registers.rax = 39;
+        Event::SystemCall
+    };
+    let machine = Machine { user_code: Some(Arc::new(code)), ..Machine::default() };
+    let rax = machine.simulate(1, || {
+        let mut registers = Registers { rdi: 7, ..Registers::default() };
+        assert_eq!(registers.enter(), Event::SystemCall);
+        registers.rax
+    });
+    assert_eq!(rax, 39);
+}
+
+#[test]
+fn payload_is_the_machines_own_and_goes_with_it() {
+    static ONE: [u8; PAGE_SIZE] = [1; PAGE_SIZE];
+    static OTHER: BootData = BootData {
+        root_file_system: Some(&ONE),
+        command_line: "",
+        launch_configuration: None,
+        baked_configuration: None,
+        entered_at: 0,
+    };
+    simulate(1, || assert!(Frame::of_payload(&ONE).is_none(), "another machine has no such payload"));
+    for _ in 0..2 {
+        let machine = Machine { boot_data: Some(&OTHER), ..Machine::default() };
+        machine.simulate(1, || {
+            let free = free_frames();
+            let frames = [Frame::of_payload(&ONE).unwrap(), Frame::of_payload(&ONE).unwrap()];
+            assert_eq!(frames[0].number(), frames[1].number());
+            assert!(!frames[0].is_unique());
+            assert_eq!(free_frames(), free - 1, "the one before took its frames along");
+            let mut byte = [0];
+            frames[0].read(4095, &mut byte);
+            assert_eq!(byte, [1]);
+        });
+    }
 }
