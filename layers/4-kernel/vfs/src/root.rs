@@ -9,7 +9,10 @@ use crate::{
     inode::{Inode, Link},
     names::Names,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{
+    sync::{Arc, Weak},
+    vec::Vec,
+};
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_kernel::{
     Kernel,
@@ -26,7 +29,8 @@ struct Shared {
     /// Merged directories, sorted by the number of the image's.
     merged: Vec<(u64, Arc<Generated>)>,
     device: u64,
-    names: Names<Root>,
+    /// The tree owns it: inodes that own the cache which they are in would never go.
+    names: Weak<Names<Root>>,
 }
 
 impl Shared {
@@ -47,16 +51,17 @@ pub struct Root {
 }
 
 impl Root {
-    /// The top directory.
+    /// The top directory, and the cache of names, which is of use as long as somebody owns it.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(lower: Option<Arc<Erofs>>, top: Arc<Generated>, device: u64) -> Arc<dyn Inode> {
+    pub fn new(lower: Option<Arc<Erofs>>, top: Arc<Generated>, device: u64) -> (Arc<dyn Inode>, Arc<Names<Root>>) {
         let node = lower.as_ref().and_then(|lower| ErofsNode::new(lower, lower.root()).ok());
         let mut merged = Vec::new();
         if let Some(node) = &node {
             find_merged(node, &top, &mut merged);
         }
-        let shared = Arc::new(Shared { lower, top: top.clone(), merged, device, names: Names::new() });
-        Root::join(shared, node, Some(top))
+        let names = Arc::new(Names::new());
+        let shared = Arc::new(Shared { lower, top: top.clone(), merged, device, names: Arc::downgrade(&names) });
+        (Root::join(shared, node, Some(top)), names)
     }
 
     fn join(shared: Arc<Shared>, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Arc<Root> {
@@ -185,17 +190,18 @@ impl Inode for Root {
     }
 
     fn lookup(&self, _kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
-        if let Some(known) = self.shared.names.get(self.number, name) {
+        let Some(names) = self.shared.names.upgrade() else { return Ok(self.find(name)?) };
+        if let Some(known) = names.get(self.number, name) {
             return Ok(known.ok_or(Errno::ENOENT)?);
         }
         match self.find(name) {
             Ok(inode) => {
-                self.shared.names.put(self.number, name, Some(inode.clone()));
+                names.put(self.number, name, Some(inode.clone()));
                 Ok(inode)
             }
             Err(error) => {
                 if error == Errno::ENOENT {
-                    self.shared.names.put(self.number, name, None);
+                    names.put(self.number, name, None);
                 }
                 Err(error)
             }

@@ -6,6 +6,7 @@ use crate::{
     erofs::Erofs,
     generated::Generated,
     inode::Inode,
+    names::Names,
     node_file::NodeFile,
     proc::ProcessDirectories,
     root::Root,
@@ -74,6 +75,8 @@ impl PartialEq for Location {
 pub struct Tree {
     root: Location,
     mounts: Vec<Arc<Mount>>,
+    /// What the root file system remembers.
+    _names: Arc<Names<Root>>,
 }
 
 /// This component's part of the kernel. The tree is built when the first process needs it: by then every component has
@@ -136,10 +139,10 @@ impl Tree {
             }
         });
         let generated = Generated::new(kernel, &["/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run"]);
-        let root = Root::new(lower, generated.clone(), 1);
+        let (root, names) = Root::new(lower, generated.clone(), 1);
         let info = MountInfo { kind: "erofs", path: "/", magic: 0xe0f5_e1e2, read_only: true, device: 1 };
         let root = Location::top(Arc::new(Mount { info, root, on: None, covered: AtomicU64::new(0), limit: None }));
-        let mut tree = Tree { root: root.clone(), mounts: vec![root.mount] };
+        let mut tree = Tree { root: root.clone(), mounts: vec![root.mount], _names: names };
 
         tree.mount_at(kernel, "proc", "/proc", 0x9fa0, None, |device| ProcessDirectories::new(&generated, device));
         let limit = &vfs.limit;
