@@ -173,6 +173,7 @@ impl Connection {
             self.clear_timer(&mut ip.timers, key);
             return Progress::Done;
         }
+        self.finish_at_last();
         let before = self.state();
         self.watch_progress(ip.now);
         if self.deadline.is_some_and(|deadline| deadline <= ip.now) {
@@ -373,6 +374,16 @@ impl Connection {
     pub fn finish(&mut self) {
         if !self.write_shutdown {
             self.write_shutdown = true;
+            // smoltcp would send the FIN in the SYN's place if that has not been acknowledged.
+            if self.state() != State::SynReceived {
+                self.socket_mut().close();
+            }
+        }
+    }
+
+    /// Ends our side if that was put off until the end of the handshake.
+    fn finish_at_last(&mut self) {
+        if self.write_shutdown && matches!(self.state(), State::Established | State::CloseWait) {
             self.socket_mut().close();
         }
     }

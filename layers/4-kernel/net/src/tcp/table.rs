@@ -112,7 +112,10 @@ impl Tcp {
 
         if !connection.established && !matches!(state, State::SynSent | State::SynReceived) && !over {
             connection.established = true;
-            connection.deadline = None;
+            // One that was closed in the middle of its handshake has the deadline of its end already.
+            if !connection.write_shutdown {
+                connection.deadline = None;
+            }
             if let Some(listener) = connection.listener {
                 self.deliver(listener, key, notices);
             }

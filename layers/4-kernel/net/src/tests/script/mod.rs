@@ -40,6 +40,7 @@ scripts! {
     acknowledgment_of_unsent_data
     active_close
     closed_port
+    closing_while_opening
     closing_with_unread_data
     fast_retransmit
     fast_retransmit_heeds_the_window
@@ -61,6 +62,7 @@ scripts! {
     reset_in_syn_sent
     reset_in_time_wait
     segments_beyond_the_window
+    silence_after_closing_while_opening
     simultaneous_close
     simultaneous_open
     syn_in_established
