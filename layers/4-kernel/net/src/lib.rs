@@ -32,7 +32,7 @@ mod tests;
 mod timers;
 mod udp;
 
-pub use net::Net;
+pub use net::{Net, Usage};
 
 use alloc::sync::Arc;
 use rumpkin_kernel::Kernel;

@@ -36,6 +36,17 @@ pub struct Net {
     give_up_waiting: u64,
 }
 
+/// What the network keeps at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Sockets of TCP, of programs or not.
+    pub sockets: usize,
+    /// Deadlines that are waited for.
+    pub timers: usize,
+    /// Bytes that TCP's buffers may take.
+    pub buffer_bytes: usize,
+}
+
 /// What a piece of work leaves to do.
 #[derive(PartialEq, Eq)]
 enum Outcome {
@@ -168,6 +179,12 @@ impl Net {
     /// The link's own address, once it is known.
     pub fn address(&self) -> Option<Address> {
         self.stack.lock().ip.addressing.map(|own| own.address)
+    }
+
+    /// What is kept at this moment.
+    pub fn usage(&self) -> Usage {
+        let stack = self.stack.lock();
+        Usage { sockets: stack.tcp.count(), timers: stack.ip.timers.len(), buffer_bytes: stack.tcp.buffer_bytes() }
     }
 
     /// The content of `/etc/resolv.conf`.

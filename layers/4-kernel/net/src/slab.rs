@@ -68,7 +68,6 @@ impl<T> Slab<T> {
     }
 
     /// How many values there are.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.slots.len().saturating_sub(self.free.len())
     }

@@ -75,7 +75,6 @@ impl Timers {
     }
 
     /// How many deadlines are set.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.0.len()
     }

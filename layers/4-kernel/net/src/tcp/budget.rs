@@ -49,7 +49,6 @@ impl Budget {
     }
 
     /// Bytes that are taken.
-    #[cfg(test)]
     pub fn used(&self) -> usize {
         self.used
     }

@@ -516,13 +516,11 @@ impl Tcp {
     }
 
     /// How many sockets there are, of programs or not.
-    #[cfg(test)]
     pub fn count(&self) -> usize {
         self.sockets.len()
     }
 
     /// Bytes that buffers take.
-    #[cfg(test)]
     pub fn buffer_bytes(&self) -> usize {
         self.budget.used()
     }

@@ -20,18 +20,6 @@ pub struct Node {
     pub net: Arc<Net>,
 }
 
-/// What a kernel still keeps for TCP.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Leftovers {
-    pub sockets: usize,
-    pub timers: usize,
-    pub buffer_bytes: usize,
-}
-
-impl Leftovers {
-    pub const NONE: Leftovers = Leftovers { sockets: 0, timers: 0, buffer_bytes: 0 };
-}
-
 impl Node {
     /// Starts a kernel whose address is 10.0.0.`number`.
     pub fn start(link: Box<dyn Link>, number: u8) -> Node {
@@ -45,14 +33,6 @@ impl Node {
         kernel.start();
         let net = kernel.parts.share::<Net>().unwrap();
         Node { kernel, net }
-    }
-
-    pub fn leftovers(&self) -> Leftovers {
-        self.net.with(|stack| Leftovers {
-            sockets: stack.tcp.count(),
-            timers: stack.ip.timers.len(),
-            buffer_bytes: stack.tcp.buffer_bytes(),
-        })
     }
 }
 

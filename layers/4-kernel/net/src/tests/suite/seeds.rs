@@ -2,11 +2,12 @@
 
 use super::{
     conversation::{self, Seen},
-    node::{Leftovers, Node, sleep},
+    node::{Node, sleep},
     plan::{Opening, Plan},
     trace,
 };
 use crate::{
+    Usage,
     ip::wire::*,
     tests::harness::{ONE, OTHER, SECOND},
 };
@@ -101,7 +102,7 @@ fn converse(seed: u64) {
     }
     assert!(frames.len() < 20, "{} frames long after the end", frames.len());
     for node in &nodes {
-        assert_eq!(node.leftovers(), Leftovers::NONE);
+        assert_eq!(node.net.usage(), Usage { sockets: 0, timers: 0, buffer_bytes: 0 });
     }
 }
 
