@@ -41,12 +41,24 @@ impl Found {
     }
 }
 
+/// What a walk is for, where a slash behind the path makes a difference.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Something that is there: with a slash, a directory.
+    Look,
+    /// An entry to be made, moved or removed: not followed, and the slash is left to the caller.
+    Entry,
+    /// A file that is made if it is missing: with a slash, `EISDIR`.
+    Create,
+}
+
 /// Looks up paths for a process.
 pub struct Walk<'a> {
     tree: &'a Tree,
     process: &'a Process,
     /// `RESOLVE_*` (openat2(2)).
     resolve: u32,
+    purpose: Purpose,
     /// Where the walk began, which `RESOLVE_BENEATH` and `RESOLVE_IN_ROOT` do not leave.
     start: Location,
     links: u32,
@@ -55,7 +67,7 @@ pub struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// A walk from `start` under `RESOLVE_*` rules.
     pub fn new(tree: &'a Tree, process: &'a Process, start: Location, resolve: u32) -> Self {
-        Walk { tree, process, resolve, start, links: 0 }
+        Walk { tree, process, resolve, purpose: Purpose::Look, start, links: 0 }
     }
 
     fn rule(&self, flag: u32) -> bool {
@@ -89,6 +101,18 @@ impl<'a> Walk<'a> {
         Ok(parent)
     }
 
+    /// Walks to an entry that is to be made, moved or removed. A slash behind it is left to the caller.
+    pub fn entry(&mut self, path: &[u8]) -> Result<Found, Errno> {
+        self.purpose = Purpose::Entry;
+        self.run(path, false)
+    }
+
+    /// As [`Walk::run`], to a file that is made if it is missing (`O_CREAT`).
+    pub fn create(&mut self, path: &[u8], follow: bool) -> Result<Found, Errno> {
+        self.purpose = Purpose::Create;
+        self.run(path, follow)
+    }
+
     /// Walks a path; a symbolic link in its last component is followed if `follow`.
     pub fn run(&mut self, path: &[u8], follow: bool) -> Result<Found, Errno> {
         if path.is_empty() {
@@ -114,8 +138,12 @@ impl<'a> Walk<'a> {
             let (name, after) = tail.split_at_checked(length).unwrap_or((tail, &[]));
             let trailing_slash = !after.is_empty();
             let is_last = after.iter().all(|&byte| byte == b'/');
+            let is_entry = is_last && self.purpose == Purpose::Entry;
             if name.len() > MAX_NAME {
                 return Err(Errno::ENAMETOOLONG);
+            }
+            if is_last && trailing_slash && self.purpose == Purpose::Create && !matches!(name, b"." | b"..") {
+                return Err(Errno::EISDIR);
             }
             let child = match name {
                 b"." => at.clone(),
@@ -130,7 +158,7 @@ impl<'a> Walk<'a> {
             };
             self.crossed(&at, &child)?;
             let mut kind = child.inode.kind();
-            let next = if kind == general::S_IFLNK && (follow || trailing_slash) {
+            let next = if kind == general::S_IFLNK && (follow || trailing_slash && !is_entry) {
                 match self.follow(&child)? {
                     Link::Path(target) => {
                         if target.is_empty() {
@@ -154,7 +182,7 @@ impl<'a> Walk<'a> {
                 child
             };
             if is_last {
-                if trailing_slash && kind != general::S_IFDIR {
+                if trailing_slash && !is_entry && kind != general::S_IFDIR {
                     return Err(Errno::ENOTDIR);
                 }
                 return Ok(Found { directory: at, name: name.to_vec(), target: Some(next), trailing_slash });

@@ -53,13 +53,18 @@ pub fn base(process: &Process, descriptor: i32) -> Result<Location, Errno> {
 
 /// Walks a path that begins at a descriptor's directory. An absolute path does not look at the descriptor.
 pub fn walk(process: &Process, descriptor: i32, path: &[u8], follow: bool) -> Result<Found, Errno> {
+    walker(process, descriptor, path)?.run(path, follow)
+}
+
+/// The walk of a path that begins at a descriptor's directory.
+fn walker<'a>(process: &'a Process, descriptor: i32, path: &[u8]) -> Result<Walk<'a>, Errno> {
     // Before the descriptor is looked at, as on Linux.
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
     let tree = tree::of(&process.kernel)?;
     let start = if path.first() == Some(&b'/') { tree.root() } else { base(process, descriptor)? };
-    Walk::new(tree, process, start, 0).run(path, follow)
+    Ok(Walk::new(tree, process, start, 0))
 }
 
 /// What an `…at` call is about.

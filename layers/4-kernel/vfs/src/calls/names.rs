@@ -1,6 +1,6 @@
 //! Making, removing and moving names: mkdir(2), unlink(2), rename(2), link(2), symlink(2), readlink(2).
 
-use super::{Target, walk};
+use super::{Target, walker};
 use crate::{
     inode::{Link, New},
     state::State,
@@ -35,7 +35,8 @@ const CWD: i32 = general::AT_FDCWD;
 
 /// The entry that a path names, without following a link in its last component.
 fn entry(call: &Call<'_>, descriptor: i32, path: usize) -> Result<Found, Errno> {
-    walk(call.process(), descriptor, &io::read_path(path)?, false)
+    let path = io::read_path(path)?;
+    walker(call.process(), descriptor, &path)?.entry(&path)
 }
 
 /// The directory and name for something new. `EEXIST` if it is there.
@@ -72,8 +73,8 @@ fn remove(call: &Call<'_>, descriptor: i32, path: usize, directory: bool) -> Res
     if !Arc::ptr_eq(&target.mount, &found.directory.mount) {
         return Err(if directory { Errno::EBUSY } else { Errno::EISDIR });
     }
-    if found.trailing_slash && !directory && target.inode.is_directory() {
-        return Err(Errno::EISDIR);
+    if found.trailing_slash && !directory {
+        return Err(if target.inode.is_directory() { Errno::EISDIR } else { Errno::ENOTDIR });
     }
     found.directory.inode.unlink(&found.name, directory)?;
     Ok(0)

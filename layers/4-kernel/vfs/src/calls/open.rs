@@ -88,7 +88,8 @@ pub fn open_at(
     let tree = tree::of(&process.kernel)?;
     let exclusive = wish.has(general::O_CREAT | general::O_EXCL);
     let follow = !wish.has(general::O_NOFOLLOW) && !exclusive;
-    let found = Walk::new(tree, process, start, wish.resolve).run(path, follow)?;
+    let mut walk = Walk::new(tree, process, start, wish.resolve);
+    let found = if wish.has(general::O_CREAT) { walk.create(path, follow)? } else { walk.run(path, follow)? };
     if wish.has(general::O_TMPFILE) {
         return open_unnamed(process, found.existing()?, &wish);
     }
@@ -99,7 +100,6 @@ pub fn open_at(
             place
         }
         None if !wish.has(general::O_CREAT) => return Err(Errno::ENOENT),
-        None if found.trailing_slash => return Err(Errno::EISDIR),
         None => {
             let inode = found.directory.inode.create(&found.name, New::File(wish.mode))?;
             Location { mount: found.directory.mount.clone(), inode }
