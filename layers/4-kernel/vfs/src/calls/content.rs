@@ -8,8 +8,8 @@ use rumpkin_kernel::{Call, SystemCall, file::OpenFile, io, system_calls};
 use rumpuser::device::DiskError;
 
 pub const CALLS: &[SystemCall] = system_calls! {
-    truncate => truncate;
-    ftruncate => ftruncate;
+    truncate => truncate, "pages that are mapped stay, as zeroes, where Linux would send SIGBUS";
+    ftruncate => ftruncate, "as truncate";
     fallocate => fallocate, "plain, KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE";
     fsync => fsync;
     fdatasync => fdatasync;

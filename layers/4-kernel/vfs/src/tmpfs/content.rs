@@ -123,10 +123,28 @@ impl State {
         }
     }
 
+    /// Gives up whole pages. One that is mapped somewhere stays, as zeroes: the mapping would go on to show what it held, and
+    /// not what the file has there later.
     fn remove(&mut self, limit: &Limit, from: u64, to: u64) {
-        while let Some((index, _)) = self.frames.range(from, to).next() {
-            self.frames.remove(index);
-            limit.give_back(1);
+        let mut at = from;
+        while let Some((index, frame)) = self.frames.range(at, to).next() {
+            at = index.saturating_add(1);
+            if frame.is_unique() {
+                self.frames.remove(index);
+                limit.give_back(1);
+            } else {
+                self.zero_in_page(index.saturating_mul(PAGE), at.saturating_mul(PAGE));
+            }
+        }
+    }
+
+    /// The file is about to have what lies between its end and `to`. There are zeroes, whatever a program has stored behind the
+    /// end through a mapping.
+    fn fill_gap(&self, to: u64) {
+        let first = self.length.div_ceil(PAGE);
+        self.zero_in_page(self.length, first.saturating_mul(PAGE).min(to));
+        for (index, _) in self.frames.range(first, to.div_ceil(PAGE)) {
+            self.zero_in_page(index.saturating_mul(PAGE), index.saturating_add(1).saturating_mul(PAGE));
         }
     }
 
@@ -222,7 +240,11 @@ impl Pages {
         if end > state.length {
             state.sealed(general::F_SEAL_GROW)?;
         }
-        let done = state.frame(&self.limit, index)?.write(offset, data);
+        let frame = state.frame(&self.limit, index)?;
+        if at > state.length {
+            state.fill_gap(at);
+        }
+        let done = frame.write(offset, data);
         state.length = state.length.max(end);
         Ok(done)
     }
@@ -241,6 +263,7 @@ impl Pages {
             state.remove(&self.limit, end, u64::MAX);
         } else if length > old {
             state.sealed(general::F_SEAL_GROW)?;
+            state.fill_gap(length);
         }
         state.length = length;
         Ok(())
@@ -280,8 +303,9 @@ impl Pages {
         for index in pages {
             state.frame(&self.limit, index)?;
         }
-        if !keep {
-            state.length = state.length.max(end);
+        if !keep && end > state.length {
+            state.fill_gap(end);
+            state.length = end;
         }
         Ok(())
     }
