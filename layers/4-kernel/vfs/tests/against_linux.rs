@@ -173,7 +173,7 @@ fn stat_text(stat: &rumpkin_abi::Stat) -> Vec<u8> {
 
 /// Makes the folder that is the test's; below both roots it is at the same depth.
 fn prepare(root: &Path, guest: &Guest) -> (Host, String) {
-    let deep = vec!["deep"; DEPTH].join("/");
+    let deep = ["deep"; DEPTH].join("/");
     fs::create_dir_all(root.join(&deep)).unwrap();
     let mut base = String::from("/tmp");
     for _ in 0..DEPTH {

@@ -1,0 +1,62 @@
+//! The configuration: a baked document up to the first byte 0xff, which no JSON text has, and behind that one given at launch, as
+//! the boot module has it. What is accepted must be what the kernel then shows.
+
+use crate::machine::{Boot, Terminal, devices};
+use rumpkin_base::Document;
+use rumpkin_kernel::{
+    Kernel,
+    config::Address,
+    process::{Process, Program},
+};
+use rumpkin_mm::Mm;
+use rumpuser::boot::BootData;
+use std::sync::Arc;
+
+pub fn run(data: &[u8]) {
+    let mut parts = data.splitn(2, |&byte| byte == 0xff);
+    let (baked, launch) = (parts.next(), parts.next());
+    let baked = baked.filter(|text| launch.is_none() || !text.is_empty());
+    Boot { baked, launch, ..Boot::default() }.simulate(0, check);
+}
+
+fn check(boot: &'static BootData) {
+    let document = match rumpkin_base::configuration(boot) {
+        Ok(document) => document,
+        Err(error) => {
+            let message = error.to_string();
+            assert!(message.starts_with("configuration: ") || message.starts_with("the "), "{message}");
+            return;
+        }
+    };
+    assert!(!document.program.argv.is_empty() && document.program.cwd.starts_with('/'));
+    let Document { settings, program, .. } = &document;
+    let given = program.argv.iter().chain(program.env.iter().flat_map(|(name, value)| [name, value]));
+    assert!(!given.into_iter().any(|text| text.contains('\0')), "a program cannot be given a zero byte");
+    if let Address::Static { prefix, .. } = settings.network.address {
+        assert!(prefix <= 32);
+    }
+    let mut kernel = Kernel::new(settings.kernel_config(), devices(Arc::new(Terminal::default())));
+    rumpkin_vfs::register(&mut kernel);
+    rumpkin_net::register(&mut kernel);
+    rumpkin_base::prepare(&mut kernel, &document);
+    let kernel = Arc::new(kernel);
+    kernel.start();
+    look(&kernel, &document);
+}
+
+/// Looks at the files that come of it.
+fn look(kernel: &Arc<Kernel>, document: &Document) {
+    let process = Process::new(kernel, Mm::new().unwrap(), Program::default());
+    let read = |path: &str| rumpkin_vfs::read_all(&process, path.as_bytes(), 1 << 20);
+    let Document { settings, credentials, .. } = document;
+    assert_eq!(read("/etc/hostname").unwrap(), format!("{}\n", settings.hostname).as_bytes());
+    assert!(String::from_utf8(read("/etc/hosts").unwrap()).unwrap().contains(&settings.hostname));
+    let servers = settings.network.nameservers.iter();
+    let servers: String = servers.map(|server| format!("nameserver {}\n", std::net::Ipv4Addr::from(*server))).collect();
+    assert_eq!(read("/etc/resolv.conf").unwrap(), servers.as_bytes());
+    for credential in credentials {
+        let path = format!("/run/credentials/{}", credential.name);
+        assert_eq!(read(&path).as_ref(), Ok(&credential.content), "{path}");
+    }
+    kernel.remove_process(process.id);
+}
