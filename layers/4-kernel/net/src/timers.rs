@@ -79,3 +79,50 @@ impl Timers {
         self.0.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        /// Every deadline comes once, in order, unless it was moved or cleared.
+        #[test]
+        fn deadlines_come_in_order(steps in prop::collection::vec((0..4u8, 0..6u8, 0..100u64), 1..80)) {
+            let mut timers = Timers::default();
+            let mut slots = [None; 6];
+            let mut model: BTreeMap<u8, u64> = BTreeMap::new();
+            for (operation, owner, time) in steps {
+                let timer = |owner: u8| Timer::Neighbor([10, 0, 0, owner]);
+                let slot = &mut slots[usize::from(owner)];
+                match operation {
+                    0 => {
+                        timers.set(timer(owner), slot, Some(time));
+                        model.insert(owner, time);
+                    }
+                    1 => {
+                        timers.set_at_latest(timer(owner), slot, time);
+                        model.entry(owner).and_modify(|set| *set = time.min(*set)).or_insert(time);
+                    }
+                    2 => {
+                        timers.set(timer(owner), slot, None);
+                        model.remove(&owner);
+                    }
+                    _ => {
+                        let mut expired = Vec::new();
+                        while let Some(Timer::Neighbor([.., owner])) = timers.take_expired(time) {
+                            slots[usize::from(owner)] = None;
+                            expired.push(model.remove(&owner).unwrap());
+                        }
+                        prop_assert!(expired.is_sorted() && expired.iter().all(|deadline| *deadline <= time));
+                        prop_assert!(model.values().all(|deadline| *deadline > time));
+                    }
+                }
+                prop_assert_eq!(timers.next(), model.values().min().copied());
+                prop_assert_eq!(timers.len(), model.len());
+            }
+        }
+    }
+}

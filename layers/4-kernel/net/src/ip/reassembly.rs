@@ -141,6 +141,7 @@ impl Datagram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn fragment(offset: usize, more: bool, length: usize) -> (Ipv4Header, Vec<u8>) {
         let field = (offset / 8) as u16 | if more { MORE_FRAGMENTS } else { 0 };
@@ -182,5 +183,65 @@ mod tests {
         assert_eq!(reassembly.datagrams.len(), MAX_DATAGRAMS);
         reassembly.expire(LIFETIME + 100);
         assert_eq!(reassembly.datagrams.len(), 0);
+    }
+
+    /// A cut into pieces of whole eights, the last one of any length; and an order in which they come, some twice.
+    fn cuts() -> impl Strategy<Value = (Vec<usize>, usize, Vec<usize>)> {
+        (prop::collection::vec(1..20usize, 1..12), 1..100usize).prop_flat_map(|(eights, last)| {
+            let count = eights.len() + 1;
+            let order = (Just((0..count).collect::<Vec<_>>()).prop_shuffle(), prop::collection::vec(0..count, 0..6))
+                .prop_map(|(mut order, again)| {
+                    for (place, index) in again.into_iter().enumerate() {
+                        order.insert((place * 7) % order.len(), index);
+                    }
+                    order
+                });
+            (Just(eights), Just(last), order)
+        })
+    }
+
+    proptest! {
+        /// Pieces that fit together give the datagram once, with the last that was missing, in whatever order and however often
+        /// they come.
+        #[test]
+        fn pieces_that_fit_give_the_whole((eights, last, order) in cuts()) {
+            let mut reassembly = Reassembly::default();
+            let mut pieces: Vec<_> = Vec::new();
+            let mut offset = 0;
+            for length in eights.iter().map(|eights| eights * 8) {
+                pieces.push(fragment(offset, true, length));
+                offset += length;
+            }
+            pieces.push(fragment(offset, false, last));
+            let mut missing: Vec<usize> = (0..pieces.len()).collect();
+            for index in order {
+                missing.retain(|other| *other != index);
+                let (header, bytes) = &pieces[index];
+                let whole = reassembly.add(header, bytes, 0);
+                prop_assert_eq!(whole.is_some(), missing.is_empty());
+                let Some(whole) = whole else { continue };
+                let (header, body) = parse_ipv4(&whole).unwrap();
+                prop_assert!(!header.is_fragment());
+                prop_assert_eq!(body.len(), offset + last);
+                prop_assert!(body.iter().enumerate().all(|(index, byte)| index as u8 == *byte));
+                prop_assert_eq!(reassembly.deadline(), None);
+                break;
+            }
+        }
+
+        /// Pieces that do not fit never give more than was sent, and keep little.
+        #[test]
+        fn any_pieces_are_harmless(pieces in prop::collection::vec((0..64usize, any::<bool>(), 0..80usize), 1..60)) {
+            let mut reassembly = Reassembly::default();
+            for (eights, more, length) in pieces {
+                let (header, bytes) = fragment(eights * 8, more, length);
+                if let Some(whole) = reassembly.add(&header, &bytes, 0) {
+                    let (_, body) = parse_ipv4(&whole).unwrap();
+                    prop_assert!(body.iter().enumerate().all(|(index, byte)| index as u8 == *byte));
+                }
+                let kept = reassembly.datagrams.iter().map(|datagram| datagram.pieces.len()).max();
+                prop_assert!(kept.unwrap_or(0) <= MAX_PIECES);
+            }
+        }
     }
 }

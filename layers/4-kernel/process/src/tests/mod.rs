@@ -2,6 +2,7 @@
 
 mod calls;
 mod futexes;
+mod properties;
 mod signals;
 
 use crate::register;
