@@ -153,7 +153,7 @@ proptest! {
         } else {
             let expected = (1..).map(|turn| deadline + turn * interval).find(|at| *at > now).unwrap();
             prop_assert_eq!(next, expected);
-            prop_assert_eq!(missed, (expected - deadline) / interval - 1);
+            prop_assert_eq!((missed + 1) * interval, expected - deadline);
         }
     }
 

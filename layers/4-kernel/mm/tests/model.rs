@@ -175,9 +175,7 @@ fn check_regions(mm: &Mm, model: &Model) -> Result<(), TestCaseError> {
     for region in mm.regions() {
         prop_assert!(region.start >= end && region.end > region.start);
         end = region.end;
-        for page in (region.start - BASE) / PAGE_SIZE..(region.end - BASE) / PAGE_SIZE {
-            covered[page] = Some(region.protection);
-        }
+        covered[(region.start - BASE) / PAGE_SIZE..(region.end - BASE) / PAGE_SIZE].fill(Some(region.protection));
     }
     let expected: Vec<_> = model.pages.iter().map(|page| page.map(|page| page.protection)).collect();
     prop_assert_eq!(covered, expected);
