@@ -69,7 +69,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./bench/run} ${./systemd}/common ${./systemd}/on-* ${./systemd/init} ${./bench/xen.sh} $(grep -l '^#!' ${./xen/dom0}/* ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate} ${../layers/3-rumpuser/c/generate}; touch $out";
+      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./fuzz/run} ${./bench/run} ${./systemd}/common ${./systemd}/on-* ${./systemd/init} ${./bench/xen.sh} $(grep -l '^#!' ${./xen/dom0}/* ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate} ${../layers/3-rumpuser/c/generate}; touch $out";
     };
   }
   {
@@ -215,6 +215,11 @@ in
       tcp-seeds = cargoCheck {
         name = "tcp-seeds";
         command = "RUMPKIN_SEEDS=200..10000 cargo test --offline -p rumpkin-net two_kernels";
+      };
+      # The unit tests replay the corpora and try 50 mutants for each target.
+      fuzz-mutants = cargoCheck {
+        name = "fuzz-mutants";
+        command = "RUMPKIN_FUZZ_SECONDS=120 cargo test --offline -p rumpkin-fuzz mutants";
       };
     };
   }

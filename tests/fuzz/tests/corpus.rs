@@ -1,11 +1,23 @@
-//! Replays the inputs that are kept, each target's in its folder of `corpus`.
+//! Replays the inputs that are kept, each target's in its folder of `corpus`, and mutants of them.
+//!
+//! A mutant follows from its number: 0 to 49, or as many as can be tried in `RUMPKIN_FUZZ_SECONDS`, or `RUMPKIN_MUTANT` alone.
+//! This is no fuzzer, which would know what an input reaches; but it needs no C++, and goes on where `run` cannot.
 
 use rumpkin_fuzz::Target;
+use rumpuser_hosted::Random;
 use std::{
-    fs,
+    env, fs,
     panic::catch_unwind,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
+
+/// Mutants of a usual run.
+const MUTANTS: u64 = 50;
+/// Failures after which no further one is looked for.
+const MAX_FAILURES: usize = 10;
+/// No mutant is longer.
+const LONGEST: usize = 65536;
 
 /// The target's inputs, in order of their names.
 fn inputs(target: &Target) -> Vec<PathBuf> {
@@ -26,9 +38,78 @@ fn replay(name: &str) {
     println!("{name}: {} inputs", inputs.len());
 }
 
+/// A number that the environment gives.
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// An input with a few changes: bytes and bits of it, pieces of others, left out, moved or said twice.
+fn mutant(inputs: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let any = |random: &mut Random| &inputs[random.below(inputs.len() as u64) as usize];
+    let mut data = any(random).clone();
+    for _ in 0..=random.below(6) {
+        let at = random.below(data.len() as u64 + 1) as usize;
+        let end = at + random.below((data.len() - at).min(64) as u64 + 1) as usize;
+        match random.below(8) {
+            0 if at < data.len() => data[at] ^= 1 << random.below(8),
+            1 if at < data.len() => data[at] = random.next() as u8,
+            2 => data[at..end].fill([0, 0xff][random.below(2) as usize]),
+            3 => drop(data.drain(at..end)),
+            4 => data.insert(at, random.next() as u8),
+            5 => {
+                let piece = data[at..end].to_vec();
+                let to = random.below(data.len() as u64 + 1) as usize;
+                data.splice(to..to, piece);
+            }
+            6 => {
+                let other = any(random);
+                let from = random.below(other.len() as u64 + 1) as usize;
+                let length = random.below((other.len() - from).min(256) as u64 + 1) as usize;
+                data.splice(at..end, other[from..from + length].iter().copied());
+            }
+            _ => data.extend_from_slice(any(random)),
+        }
+    }
+    data.truncate(LONGEST);
+    data
+}
+
+fn try_mutants(name: &str) {
+    let target = rumpkin_fuzz::target(name).unwrap();
+    let inputs: Vec<_> = inputs(target).iter().map(|path| fs::read(path).unwrap()).collect();
+    let end = number("RUMPKIN_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let (first, count) = match number("RUMPKIN_MUTANT") {
+        Some(one) => (one, 1),
+        None => (0, if end.is_some() { u64::MAX } else { MUTANTS }),
+    };
+    let mut failed = Vec::new();
+    let mut tried = 0;
+    for seed in (first..=u64::MAX).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+        if failed.len() >= MAX_FAILURES || end.is_some_and(|end| Instant::now() >= end) {
+            break;
+        }
+        let data = mutant(&inputs, &mut Random::new(seed));
+        tried += 1;
+        if catch_unwind(|| (target.run)(&data)).is_err() {
+            let path = env::temp_dir().join(format!("rumpkin-{name}-{seed}"));
+            fs::write(&path, &data).unwrap();
+            eprintln!("{name} fails on mutant {seed}, {}; replay it with", path.display());
+            eprintln!("  RUMPKIN_MUTANT={seed} cargo test -p rumpkin-fuzz mutants::{name}");
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "{name} fails on the mutants {failed:?}");
+    println!("{name}: {tried} mutants");
+}
+
 macro_rules! replay {
     ($($name:ident)*) => {
         $(#[test] fn $name() { replay(stringify!($name)); })*
+
+        mod mutants {
+            $(#[test] fn $name() { super::try_mutants(stringify!($name)); })*
+        }
 
         #[test]
         fn every_target_is_replayed() {
