@@ -149,11 +149,11 @@ fn a_deadlock_is_found_and_names_the_threads() {
 #[test]
 fn frames_are_counted_for_each_run() {
     simulate(0, || {
-        let free = rumpuser::memory::free_frames();
-        let frame = rumpuser::memory::Frame::allocate().unwrap();
-        assert_eq!(rumpuser::memory::free_frames(), free - 1);
+        let free = free_frames();
+        let frame = Frame::allocate().unwrap();
+        assert_eq!(free_frames(), free - 1);
         drop(frame);
-        assert_eq!(rumpuser::memory::free_frames(), free);
+        assert_eq!(free_frames(), free);
     });
 }
 
