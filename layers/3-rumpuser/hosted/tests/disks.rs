@@ -94,6 +94,15 @@ fn written(seed: u64) -> Arc<MemoryDisk> {
 }
 
 #[test]
+fn a_read_only_disk_refuses_changes() {
+    let disk = MemoryDisk::new_read_only(sectors(4, 7), 0);
+    assert!(disk.info().read_only);
+    assert_eq!(disk.write(0, &sectors(1, 1)), Err(DiskError::ReadOnly));
+    assert_eq!(disk.discard(0, 1), Err(DiskError::ReadOnly));
+    assert_eq!(read(&*disk, 0, 4), Ok(sectors(4, 7)));
+}
+
+#[test]
 fn a_power_cut_keeps_what_was_flushed_and_tears_the_rest() {
     let lost = [sectors(8, 1), sectors(8, 0)].concat();
     let kept = [sectors(4, 1), sectors(8, 2), sectors(4, 0)].concat();

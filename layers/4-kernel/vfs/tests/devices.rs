@@ -2,12 +2,14 @@
 
 mod common;
 
-use common::Guest;
+use common::{DISK, Guest};
+use proptest::prelude::*;
 use rumpkin_abi::{
     Errno,
     linux::{general, ioctl},
 };
-use std::sync::atomic::Ordering;
+use rumpuser::device::Disk;
+use rumpuser_hosted::disk::{DiskFaults, MemoryDisk, PowerCut};
 
 #[test]
 fn memory_devices_behave() {
@@ -25,6 +27,13 @@ fn memory_devices_behave() {
     assert_eq!(guest.open("/dev/tty", general::O_RDWR).and_then(|tty| guest.read(tty, 1)), Err(Errno::ENXIO));
 }
 
+/// What reads of a disk see.
+fn on(disk: &MemoryDisk) -> Vec<u8> {
+    let mut content = vec![0; DISK];
+    disk.read(0, &mut content).unwrap();
+    content
+}
+
 #[test]
 fn disk_takes_any_position_and_length() {
     let guest = Guest::new();
@@ -36,14 +45,14 @@ fn disk_takes_any_position_and_length() {
     let mut expected = vec![0; 64 * 512];
     expected[100..2100].copy_from_slice(&pattern);
     expected[1024..1536].copy_from_slice(&pattern[..512]);
-    assert_eq!(*guest.disk.bytes.lock().unwrap(), expected);
+    assert_eq!(on(&guest.disk), expected);
     assert_eq!(guest.content("/dev/vda").unwrap(), expected);
     assert_eq!(guest.call("lseek", &[disk, 0, general::SEEK_END as usize]), Ok(64 * 512));
     assert_eq!(guest.read(disk, 10), Ok(vec![]), "the end");
     assert_eq!(guest.write(disk, b"x"), Err(Errno::ENOSPC));
     assert_eq!(guest.call("pwrite64", &[disk, at, 100, 64 * 512 - 10]), Ok(10));
     assert_eq!(guest.call("fsync", &[disk]), Ok(0));
-    guest.disk.broken.store(true, Ordering::Relaxed);
+    guest.disk.cut_power(PowerCut { kept: 0, torn: 0 });
     assert_eq!(guest.call("pread64", &[disk, at, 10, 0]), Err(Errno::EIO));
     assert_eq!(guest.call("pwrite64", &[disk, at, 10, 0]), Err(Errno::EIO));
     assert_eq!(guest.call("fdatasync", &[disk]), Err(Errno::EIO));
@@ -73,9 +82,87 @@ fn disk_tells_its_geometry() {
     assert_eq!(guest.call("pread64", &[direct, buffer, 100, 512]), Err(Errno::EINVAL));
     assert_eq!(guest.call("pread64", &[direct, buffer + 1, 512, 512]), Err(Errno::EINVAL));
     let range = guest.bytes(&[512u64.to_le_bytes(), 512u64.to_le_bytes()].concat());
-    guest.disk.bytes.lock().unwrap().fill(9);
+    guest.disk.write(0, &[9; DISK]).unwrap();
     guest.call("ioctl", &[disk, ioctl::BLKDISCARD as usize, range]).unwrap();
-    assert_eq!(guest.disk.bytes.lock().unwrap()[511..513], [9, 0]);
+    assert_eq!(on(&guest.disk)[511..513], [9, 0]);
+}
+
+/// What a program does with a disk.
+#[derive(Debug, Clone)]
+enum Step {
+    Write(usize, Vec<u8>),
+    Read(usize, usize),
+    Synchronize,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let bytes = prop_oneof![3 => 1..2000_usize, 1 => Just(512), 1 => Just(4096)];
+    let step = prop_oneof![
+        6 => (0..DISK, any::<u8>(), bytes.clone()).prop_map(|(at, byte, length)| Step::Write(at, vec![byte; length])),
+        3 => (0..DISK, bytes).prop_map(|(at, length)| Step::Read(at, length)),
+        1 => Just(Step::Synchronize),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// On a disk that fails now and then until its power goes, a byte is one of those that were written to its place since it
+    /// was last synchronized, and is the last of them where no write of it failed; what fails says so.
+    #[test]
+    fn disk_that_fails_keeps_what_was_synchronized(steps in steps(), seed in any::<u64>(), errors in prop_oneof![Just(0), 1..200_u32]) {
+        let disk = MemoryDisk::new(vec![0; DISK], seed);
+        let guest = Guest::on(disk.clone(), &[]);
+        let file = guest.open("/dev/vda", general::O_RDWR).unwrap();
+        disk.set_faults(DiskFaults { errors, ..DiskFaults::default() });
+        // What each byte may be on the disk, and what a read may see of it.
+        let mut durable = vec![vec![0_u8]; DISK];
+        let mut visible = durable.clone();
+        let buffer = guest.room(4096);
+        for step in steps {
+            match step {
+                Step::Write(at, bytes) => {
+                    rumpuser::user::write(buffer, &bytes).unwrap();
+                    let length = bytes.len().min(DISK - at);
+                    let written = match guest.call("pwrite64", &[file, buffer, bytes.len(), at]) {
+                        Ok(written) => {
+                            prop_assert!(written == length || errors > 0 && written < length);
+                            written
+                        }
+                        Err(error) => {
+                            prop_assert_eq!((error, errors > 0), (Errno::EIO, true));
+                            0
+                        }
+                    };
+                    for place in at..at + length {
+                        durable[place].push(bytes[0]);
+                        if place < at + written {
+                            visible[place].clear();
+                        }
+                        visible[place].push(bytes[0]);
+                    }
+                }
+                Step::Read(at, length) => match guest.call("pread64", &[file, buffer, length, at]) {
+                    Ok(read) => {
+                        prop_assert_eq!(read, length.min(DISK - at));
+                        let bytes = guest.peek(buffer, read);
+                        prop_assert!(bytes.iter().zip(&visible[at..]).all(|(byte, may)| may.contains(byte)));
+                    }
+                    Err(error) => prop_assert_eq!((error, errors > 0), (Errno::EIO, true)),
+                },
+                Step::Synchronize => {
+                    prop_assert_eq!(guest.call("fsync", &[file]), Ok(0));
+                    durable.clone_from(&visible);
+                }
+            }
+        }
+        let left = disk.cut_power(PowerCut { kept: 300, torn: 300 });
+        prop_assert!(left.iter().zip(&durable).all(|(byte, may)| may.contains(byte)));
+        for call in ["pread64", "pwrite64", "fsync"] {
+            prop_assert_eq!(guest.call(call, &[file, buffer, 512, 0]), Err(Errno::EIO));
+        }
+    }
 }
 
 #[test]

@@ -62,10 +62,19 @@ pub struct MemoryDisk {
 
 impl MemoryDisk {
     /// A disk with this content, cut to whole sectors. What its faults do follows from `seed`.
-    pub fn new(mut content: Vec<u8>, seed: u64) -> Arc<MemoryDisk> {
+    pub fn new(content: Vec<u8>, seed: u64) -> Arc<MemoryDisk> {
+        MemoryDisk::make(content, seed, false)
+    }
+
+    /// The same, but writes and discards are refused.
+    pub fn new_read_only(content: Vec<u8>, seed: u64) -> Arc<MemoryDisk> {
+        MemoryDisk::make(content, seed, true)
+    }
+
+    fn make(mut content: Vec<u8>, seed: u64, read_only: bool) -> Arc<MemoryDisk> {
         content.truncate(content.len() / SECTOR * SECTOR);
         let sectors = (content.len() / SECTOR) as u64;
-        let info = DiskInfo { sectors, block_size: 4096, read_only: false, serial: "memory".into() };
+        let info = DiskInfo { sectors, block_size: 4096, read_only, serial: "memory".into() };
         let state = State {
             durable: content.clone(),
             cached: content,
@@ -106,6 +115,10 @@ impl MemoryDisk {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    fn check_writable(&self) -> Result<(), DiskError> {
+        if self.info.read_only { Err(DiskError::ReadOnly) } else { Ok(()) }
     }
 
     /// Takes the time that a call takes, and fails if there is no power.
@@ -154,6 +167,7 @@ impl Disk for MemoryDisk {
     }
 
     fn write(&self, sector: u64, data: &[u8]) -> Result<(), DiskError> {
+        self.check_writable()?;
         let range = bytes(sector, data.len(), self.info.sectors)?;
         let mut state = self.begin()?;
         if let Some(left) = &mut state.faults.power_cut_after {
@@ -189,6 +203,7 @@ impl Disk for MemoryDisk {
 
     /// The sectors read as zeroes afterwards.
     fn discard(&self, sector: u64, count: u64) -> Result<(), DiskError> {
+        self.check_writable()?;
         let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(SECTOR));
         let range = bytes(sector, length.ok_or(DiskError::OutOfRange)?, self.info.sectors)?;
         let mut state = self.begin()?;

@@ -16,15 +16,16 @@ use rumpkin_mm::{Mm, Request, Source};
 use rumpuser::{
     boot::BootData,
     context::Registers,
-    device::{Console, Devices, Disk, DiskError, DiskInfo, Notify},
+    device::{Console, Devices, Notify},
     memory::Protection,
     user,
 };
+use rumpuser_hosted::disk::{MemoryDisk, SECTOR};
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -36,56 +37,8 @@ static IMAGE: &Aligned<[u8]> = &Aligned(*include_bytes!("../plain.erofs"));
 pub const CWD: usize = general::AT_FDCWD as usize;
 const MEMORY: usize = 4 << 20;
 
-/// A disk in memory, of 64 sectors as a rule.
-pub struct RamDisk {
-    pub bytes: Mutex<Vec<u8>>,
-    pub read_only: bool,
-    pub broken: AtomicBool,
-}
-
-impl RamDisk {
-    pub fn new(sectors: usize, read_only: bool) -> Arc<RamDisk> {
-        Arc::new(RamDisk { bytes: Mutex::new(vec![0; sectors * 512]), read_only, broken: AtomicBool::new(false) })
-    }
-
-    fn check(&self) -> Result<(), DiskError> {
-        if self.broken.load(Ordering::Relaxed) { Err(DiskError::Io) } else { Ok(()) }
-    }
-}
-
-impl Disk for RamDisk {
-    fn info(&self) -> DiskInfo {
-        let sectors = self.bytes.lock().unwrap().len() as u64 / 512;
-        DiskInfo { sectors, block_size: 4096, read_only: self.read_only, serial: String::new() }
-    }
-
-    fn read(&self, sector: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
-        self.check()?;
-        let at = sector as usize * 512;
-        assert_eq!(buffer.len() % 512, 0);
-        buffer.copy_from_slice(self.bytes.lock().unwrap().get(at..at + buffer.len()).ok_or(DiskError::OutOfRange)?);
-        Ok(())
-    }
-
-    fn write(&self, sector: u64, data: &[u8]) -> Result<(), DiskError> {
-        self.check()?;
-        let at = sector as usize * 512;
-        assert_eq!(data.len() % 512, 0);
-        let mut bytes = self.bytes.lock().unwrap();
-        bytes.get_mut(at..at + data.len()).ok_or(DiskError::OutOfRange)?.copy_from_slice(data);
-        Ok(())
-    }
-
-    fn flush(&self) -> Result<(), DiskError> {
-        self.check()
-    }
-
-    fn discard(&self, sector: u64, count: u64) -> Result<(), DiskError> {
-        let range = sector as usize * 512..(sector + count) as usize * 512;
-        self.bytes.lock().unwrap()[range].fill(0);
-        Ok(())
-    }
-}
+/// Bytes of the first disk.
+pub const DISK: usize = 64 * SECTOR;
 
 /// A console whose keyboard and screen are the test's.
 #[derive(Default)]
@@ -133,7 +86,8 @@ pub struct Guest {
     pub process: Arc<Process>,
     pub thread: Arc<Thread>,
     pub terminal: Arc<Terminal>,
-    pub disk: Arc<RamDisk>,
+    /// `/dev/vda`.
+    pub disk: Arc<MemoryDisk>,
     memory: usize,
     used: AtomicUsize,
 }
@@ -146,11 +100,15 @@ impl Guest {
 
     /// On a kernel that has these components besides.
     pub fn with(components: &[fn(&mut Kernel)]) -> Guest {
+        Guest::on(MemoryDisk::new(vec![0; DISK], 0), components)
+    }
+
+    /// The same, with this disk.
+    pub fn on(disk: Arc<MemoryDisk>, components: &[fn(&mut Kernel)]) -> Guest {
         rumpuser_hosted::set_boot_data(BootData { root_file_system: Some(&IMAGE.0), ..BootData::default() });
         let terminal = Arc::new(Terminal::default());
-        let disk = RamDisk::new(64, false);
-        let devices =
-            Devices { links: Vec::new(), disks: vec![disk.clone(), RamDisk::new(8, true)], console: terminal.clone() };
+        let read_only = MemoryDisk::new_read_only(vec![0; 8 * SECTOR], 0);
+        let devices = Devices { links: Vec::new(), disks: vec![disk.clone(), read_only], console: terminal.clone() };
         let mut kernel = Kernel::new(Config::default(), devices);
         rumpkin_vfs::register(&mut kernel);
         components.iter().for_each(|register| register(&mut kernel));
