@@ -209,17 +209,14 @@ in
     part = "long";
     checks =
       boots.long
+      # The unit tests replay the corpora and try 50 mutants for each target.
+      // import ./fuzz.nix { inherit world; }
       // reproducible (builtins.filter (name: !(builtins.elem name someApps)) (builtins.attrNames apps))
       // {
       # The unit tests run the first 200.
       tcp-seeds = cargoCheck {
         name = "tcp-seeds";
         command = "RUMPKIN_SEEDS=200..10000 cargo test --offline -p rumpkin-net two_kernels";
-      };
-      # The unit tests replay the corpora and try 50 mutants for each target.
-      fuzz-mutants = cargoCheck {
-        name = "fuzz-mutants";
-        command = "RUMPKIN_FUZZ_SECONDS=120 cargo test --offline -p rumpkin-fuzz mutants";
       };
     };
   }

@@ -154,6 +154,7 @@ in
     rust
     gcc
     ;
+  gxx = pkgs.stdenv.cc;
   qemu = pkgs.qemu_test;
   erofs = pkgs.erofs-utils;
   inherit (pkgs) shellcheck wrk nix;

@@ -48,6 +48,7 @@ let
   unpack = import ./unpack.nix { inherit run seeds patchelf; };
   patchelf = import ./patchelf.nix { inherit run seeds; };
   gcc = import ./gcc.nix context;
+  gxx = import ./gxx.nix context;
   rust = import ./rust.nix (context // { inherit gcc patchelf; });
   qemu = import ./qemu.nix context;
   erofs = import ./erofs.nix context;
@@ -63,6 +64,7 @@ in
     system
     run
     gcc
+    gxx
     rust
     qemu
     erofs
