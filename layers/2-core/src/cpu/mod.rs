@@ -3,6 +3,7 @@
 pub(crate) mod apic;
 pub(crate) mod descriptors;
 pub mod fpu;
+pub(crate) mod halt;
 pub(crate) mod local;
 pub(crate) mod traps;
 

@@ -1,7 +1,7 @@
 //! Exceptions and interrupts: the entry stubs, and what becomes of each.
 
 use super::{
-    apic, descriptors,
+    apic, descriptors, halt,
     local::{Exception, KERNEL_STACK, cpu},
 };
 use crate::{
@@ -131,8 +131,9 @@ extern "C" fn handle(frame: &mut TrapFrame) -> u64 {
                 user::context::store(frame);
                 return user::context::INTERRUPTED;
             }
-            if let Some(back) = user::context::interrupted_on_the_way_in(frame.rip) {
-                frame.rip = back;
+            let way_in = user::context::interrupted_on_the_way_in(frame.rip);
+            if let Some(elsewhere) = way_in.or_else(|| halt::interrupted_before(frame.rip)) {
+                frame.rip = elsewhere;
             }
             0
         }

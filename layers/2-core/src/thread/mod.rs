@@ -23,7 +23,7 @@ pub(crate) use stack::above_guard;
 
 use crate::{
     clock,
-    cpu::{fpu, local::cpu},
+    cpu::{fpu, halt, local::cpu},
     memory::{OutOfMemory, kernel},
     sync::{Interrupts, IrqGuard, IrqMutex},
     timer,
@@ -453,7 +453,7 @@ pub(crate) fn idle() -> ! {
         let scheduler = SCHEDULER.lock();
         if scheduler.is_empty() {
             drop(scheduler);
-            interrupts::enable_and_hlt();
+            halt::wait();
         } else {
             drop(switch_away(scheduler));
         }
