@@ -71,6 +71,19 @@ static void sleeping(void)
 	OK(poll(NULL, 0, 50) == 0 && now_ms() - start >= 49, "a poll of nothing is a sleep");
 }
 
+/* So brief that the timer fires before, while and after the processor comes to rest. */
+static void brief_sleeps(void)
+{
+	int whole = 1;
+
+	for (int i = 0; i < 5000; i++) {
+		struct timespec span = { 0, i % 250 * 1000 };
+
+		whole &= nanosleep(&span, NULL) == 0;
+	}
+	OK(whole, "thousands of brief sleeps end");
+}
+
 static int expirations(int timer)
 {
 	uint64_t count = 0;
@@ -155,6 +168,7 @@ int main(void)
 	clocks();
 	processor_time();
 	sleeping();
+	brief_sleeps();
 	timer_descriptors();
 	many_timers();
 	return tap_done();
