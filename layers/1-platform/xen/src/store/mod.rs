@@ -34,7 +34,6 @@ use core::{
 };
 use message::{HEADER, Header, PAYLOAD, Receiver};
 use rumpkin_core::{
-    clock,
     interface::Notify,
     sync::IrqMutex,
     thread::{self, Thread},
@@ -59,8 +58,6 @@ const ANSWERS: Place =
 
 /// No transaction.
 const NONE: u32 = 0;
-/// How long a caller waits for an event before it looks itself, in nanoseconds.
-const PATIENCE: u64 = 1_000_000_000;
 /// Concurrent calls that there is room for from the start.
 const CALLS: usize = 8;
 
@@ -241,12 +238,7 @@ impl Store {
             if let Some(call) = finished {
                 break call;
             }
-            if thread::park(Some(clock::monotonic().saturating_add(PATIENCE))) {
-                unparked = true;
-            } else {
-                // An event that is lost costs a second, and not the guest.
-                self.pump();
-            }
+            unparked |= thread::park(None);
         };
         // One that was meant for an outer wait must not be lost in this inner one; at worst that looks once more.
         if unparked {
