@@ -181,6 +181,9 @@ fn rename_moves_replaces_and_exchanges() {
     }
     assert_eq!(rename("/tmp/d", "/tmp/d/e/f/x", 0), Err(Errno::EINVAL));
     assert_eq!(rename("/tmp/d", "/tmp/g", 0), Err(Errno::ENOTEMPTY));
+    guest.create("/tmp/g/inside", b"");
+    assert_eq!(rename("/tmp/g/inside", "/tmp/g", 0), Err(Errno::ENOTEMPTY), "a file in the place of its own folder");
+    guest.path("unlink", "/tmp/g/inside").unwrap();
     assert_eq!(rename("/tmp/d", "/tmp/b", 0), Err(Errno::ENOTDIR));
     assert_eq!(rename("/tmp/b", "/tmp/d", 0), Err(Errno::EISDIR));
     assert_eq!(rename("/tmp/b", "/tmp/c/", 0), Err(Errno::ENOTDIR));

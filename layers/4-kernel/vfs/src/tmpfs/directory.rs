@@ -211,6 +211,10 @@ impl TmpfsNode {
                 if old.number() == node.number() {
                     return Ok(());
                 }
+                // Whatever the source is.
+                if old.is_directory() && self.is_within(&old)? {
+                    return Err(Errno::ENOTEMPTY);
+                }
                 match (node.is_directory(), old.is_directory()) {
                     (true, false) => return Err(Errno::ENOTDIR),
                     (false, true) => return Err(Errno::EISDIR),
