@@ -3,18 +3,17 @@
 use rumpuser::{
     boot::BootData,
     clock,
-    device::{Console, Devices, Notify},
+    device::{Console, Devices},
     memory::PAGE_SIZE,
     power, thread,
 };
 use rumpuser_hosted::{Machine, UserCode};
 use std::{
     any::Any,
-    collections::VecDeque,
     fmt::Write,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     ptr,
-    sync::{Arc, Mutex, Once},
+    sync::{Arc, Once},
 };
 
 /// Nanoseconds of a second.
@@ -113,45 +112,6 @@ fn hear_log() {
         let _ = log::set_logger(&Nobody);
         log::set_max_level(log::LevelFilter::Trace);
     });
-}
-
-/// A console whose keyboard has been typed on, and whose screen nobody looks at.
-#[derive(Default)]
-pub struct Terminal {
-    typed: Mutex<VecDeque<u8>>,
-    notify: Mutex<Option<Notify>>,
-}
-
-impl Terminal {
-    /// Types.
-    pub fn type_in(&self, bytes: &[u8]) {
-        self.typed.lock().unwrap().extend(bytes);
-        let notify = self.notify.lock().unwrap().clone();
-        if let Some(notify) = notify {
-            notify();
-        }
-    }
-}
-
-impl Console for Terminal {
-    fn write(&self, _data: &[u8]) {}
-
-    fn read(&self, buffer: &mut [u8]) -> usize {
-        let mut typed = self.typed.lock().unwrap();
-        let count = buffer.len().min(typed.len());
-        for (slot, byte) in buffer.iter_mut().zip(typed.drain(..count)) {
-            *slot = byte;
-        }
-        count
-    }
-
-    fn readable(&self) -> bool {
-        !self.typed.lock().unwrap().is_empty()
-    }
-
-    fn set_notify(&self, notify: Notify) {
-        *self.notify.lock().unwrap() = Some(notify);
-    }
 }
 
 /// Devices of a machine with this console and nothing else.

@@ -20,11 +20,13 @@ mod memory;
 mod random;
 mod simulation;
 mod space;
+mod terminal;
 mod thread;
 
 pub use machine::{request_stop, set_boot_data, set_devices};
 pub use random::Random;
 pub use simulation::{Machine, UserCode, for_each_seed, simulate};
+pub use terminal::Terminal;
 
 use rumpuser::{__types::*, Backend};
 

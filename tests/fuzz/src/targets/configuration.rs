@@ -1,7 +1,7 @@
 //! The configuration: a baked document up to the first byte 0xff, which no JSON text has, and behind that one given at launch, as
 //! the boot module has it. What is accepted must be what the kernel then shows.
 
-use crate::machine::{Boot, Terminal, devices};
+use crate::machine::{Boot, devices};
 use rumpkin_base::Document;
 use rumpkin_kernel::{
     Kernel,
@@ -35,7 +35,7 @@ fn check(boot: &'static BootData) {
     if let Address::Static { prefix, .. } = settings.network.address {
         assert!(prefix <= 32);
     }
-    let mut kernel = Kernel::new(settings.kernel_config(), devices(Arc::new(Terminal::default())));
+    let mut kernel = Kernel::new(settings.kernel_config(), devices(Arc::new(rumpuser_hosted::Terminal::default())));
     rumpkin_vfs::register(&mut kernel);
     rumpkin_net::register(&mut kernel);
     rumpkin_base::prepare(&mut kernel, &document);

@@ -3,7 +3,7 @@
 //!
 //! The input is the length of the program in four bytes, the program, and the interpreter.
 
-use crate::machine::{Boot, Terminal, devices};
+use crate::machine::{Boot, devices};
 use rumpkin_abi::system_call_number;
 use rumpkin_base::{Credential, Document, StartError};
 use rumpkin_configuration::Settings;
@@ -36,7 +36,7 @@ pub fn run(data: &[u8]) {
     };
     let boot = Boot { user_code: Some(Arc::new(execute)), ..Boot::default() };
     boot.simulate(0, |_: &'static BootData| {
-        let mut kernel = Kernel::new(Config::default(), devices(Arc::new(Terminal::default())));
+        let mut kernel = Kernel::new(Config::default(), devices(Arc::new(rumpuser_hosted::Terminal::default())));
         rumpkin_vfs::register(&mut kernel);
         rumpkin_process::register(&mut kernel);
         rumpkin_base::prepare(&mut kernel, &document);

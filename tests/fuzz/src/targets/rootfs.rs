@@ -1,7 +1,7 @@
 //! An EROFS image, whatever it is: mounted as the root, walked to a depth, each file read, mapped and asked for its attributes. An image
 //! that lies gives errors; two ways of reading give the same bytes.
 
-use crate::machine::{Boot, Terminal, devices};
+use crate::machine::{Boot, devices};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::{Kernel, config::Config};
 use rumpkin_program::{Program, ProgramThread};
@@ -19,7 +19,7 @@ const ROOM: usize = 4096;
 
 pub fn run(data: &[u8]) {
     Boot { root: Some(data), ..Boot::default() }.simulate(0, |_| {
-        let mut kernel = Kernel::new(Config::default(), devices(Arc::new(Terminal::default())));
+        let mut kernel = Kernel::new(Config::default(), devices(Arc::new(rumpuser_hosted::Terminal::default())));
         rumpkin_vfs::register(&mut kernel);
         rumpkin_process::register(&mut kernel);
         kernel.add_stand_in_file("/etc/hosts", |_| b"made up\n".to_vec());

@@ -1,7 +1,7 @@
 //! A kernel on a cable whose other end is the input's, and a program on it: what the network's targets have in common.
 
 use crate::{
-    machine::{Boot, SECOND, Terminal, devices, sleep},
+    machine::{Boot, SECOND, devices, sleep},
     packet,
     peer::Peer,
 };
@@ -43,7 +43,7 @@ impl Station {
 
     fn new(network: Network) -> Station {
         let peer = Peer::default();
-        let mut machine = devices(Arc::new(Terminal::default()));
+        let mut machine = devices(Arc::new(rumpuser_hosted::Terminal::default()));
         machine.links.push(peer.link());
         let mut kernel = Kernel::new(Config { network, ..Config::default() }, machine);
         rumpkin_vfs::register(&mut kernel);

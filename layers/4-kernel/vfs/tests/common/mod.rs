@@ -13,20 +13,14 @@ use rumpkin_kernel::{
     thread::Thread,
 };
 use rumpkin_mm::{Mm, Request, Source};
-use rumpuser::{
-    boot::BootData,
-    context::Registers,
-    device::{Console, Devices, Notify},
-    memory::Protection,
-    user,
+use rumpuser::{boot::BootData, context::Registers, device::Devices, memory::Protection, user};
+use rumpuser_hosted::{
+    Terminal,
+    disk::{MemoryDisk, SECTOR},
 };
-use rumpuser_hosted::disk::{MemoryDisk, SECTOR};
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -39,47 +33,6 @@ const MEMORY: usize = 4 << 20;
 
 /// Bytes of the first disk.
 pub const DISK: usize = 64 * SECTOR;
-
-/// A console whose keyboard and screen are the test's.
-#[derive(Default)]
-pub struct Terminal {
-    pub typed: Mutex<VecDeque<u8>>,
-    pub shown: Mutex<Vec<u8>>,
-    notify: Mutex<Option<Notify>>,
-}
-
-impl Terminal {
-    pub fn type_in(&self, bytes: &[u8]) {
-        self.typed.lock().unwrap().extend(bytes);
-        let notify = self.notify.lock().unwrap().clone();
-        if let Some(notify) = notify {
-            notify();
-        }
-    }
-}
-
-impl Console for Terminal {
-    fn write(&self, data: &[u8]) {
-        self.shown.lock().unwrap().extend(data);
-    }
-
-    fn read(&self, buffer: &mut [u8]) -> usize {
-        let mut typed = self.typed.lock().unwrap();
-        let count = buffer.len().min(typed.len());
-        for (slot, byte) in buffer.iter_mut().zip(typed.drain(..count)) {
-            *slot = byte;
-        }
-        count
-    }
-
-    fn readable(&self) -> bool {
-        !self.typed.lock().unwrap().is_empty()
-    }
-
-    fn set_notify(&self, notify: Notify) {
-        *self.notify.lock().unwrap() = Some(notify);
-    }
-}
 
 /// A program with one thread, which is the test's.
 pub struct Guest {

@@ -9,7 +9,7 @@ mod signatures;
 mod user;
 
 use crate::{
-    machine::{Boot, SECOND, Terminal, devices, sleep},
+    machine::{Boot, SECOND, devices, sleep},
     peer::Peer,
 };
 use rumpkin_kernel::{
@@ -23,7 +23,7 @@ use rumpuser::{
     boot::BootData,
     memory::{Protection, deactivate, free_frames},
 };
-use rumpuser_hosted::disk::MemoryDisk;
+use rumpuser_hosted::{Terminal, disk::MemoryDisk};
 use std::sync::Arc;
 use user::User;
 
