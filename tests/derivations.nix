@@ -102,16 +102,4 @@ let
     (choice "files" { files."/a" = ./derivations.nix; } true)
   ];
 in
-world.run
-  {
-    name = "derivations";
-    env = {
-      report = builtins.concatStringsSep "\n" (byFile ++ byChoice) + "\n";
-      passAsFile = [ "report" ];
-    };
-  }
-  ''
-    cat $reportPath
-    ! grep '^not ok' $reportPath
-    grep -c '^ok' $reportPath > $out
-  ''
+import ./report.nix { inherit world; } "derivations" (byFile ++ byChoice)

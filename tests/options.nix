@@ -138,23 +138,9 @@ let
 in
 {
   options-refused =
-    world.run
-      {
-        name = "options-refused";
-        env = {
-          report =
-            builtins.concatStringsSep "\n" (
-              map refused (builtins.attrNames cases) ++ map accepted (builtins.attrNames right) ++ covered ++ [ missing ]
-            )
-            + "\n";
-          passAsFile = [ "report" ];
-        };
-      }
-      ''
-        cat $reportPath
-        ! grep '^not ok' $reportPath
-        grep -c '^ok' $reportPath > $out
-      '';
+    import ./report.nix { inherit world; } "options-refused" (
+      map refused (builtins.attrNames cases) ++ map accepted (builtins.attrNames right) ++ covered ++ [ missing ]
+    );
 
   options-page =
     world.run
