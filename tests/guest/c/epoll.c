@@ -137,6 +137,10 @@ static void event_counters(void)
 	OK(write(counter, &value, 8) == 8, "the next smaller can");
 	value = 1;
 	FAILS(write(counter, &value, 8), EAGAIN, "a full counter takes no more");
+	value = 0;
+	OK(write(counter, &value, 8) == 8, "save nothing");
+	value = UINT64_MAX;
+	FAILS(write(counter, &value, 8), EINVAL, "and what can never be added is refused, full or not");
 	OK(ready(counter) == EPOLLIN, "nor is it writable");
 	FAILS(write(counter, &value, 4), EINVAL, "a number has 8 bytes");
 	close(counter);
@@ -147,6 +151,34 @@ static void event_counters(void)
 	   "a semaphore is taken one by one");
 	close(counter);
 	FAILS(eventfd(0, 1 << 30), EINVAL, "unknown flags are refused");
+}
+
+static void *take_later(void *counter)
+{
+	static uint64_t taken;
+
+	sleep_ms(50);
+	MUST(read(*(int *)counter, &taken, 8));
+	return &taken;
+}
+
+static void waiting_counters(void)
+{
+	uint64_t value = UINT64_MAX - 1;
+	int counter = eventfd(0, 0);
+	pthread_t thread;
+	void *taken;
+
+	MUST(write(counter, &value, 8));
+	value = UINT64_MAX;
+	FAILS(write(counter, &value, 8), EINVAL, "what can never be added does not wait for room");
+	value = 7;
+	MUST(-pthread_create(&thread, NULL, take_later, &counter));
+	OK(write(counter, &value, 8) == 8, "what can be does");
+	pthread_join(thread, &taken);
+	OK(*(uint64_t *)taken == UINT64_MAX - 1, "until the counter is read");
+	OK(read(counter, &value, 8) == 8 && value == 7, "and is in it then");
+	close(counter);
 }
 
 static void *write_later(void *descriptor)
@@ -196,6 +228,17 @@ static void waiting(void)
 	OK(epoll_wait(outer, &event, 1, 0) == 1, "a set within a set is ready when it has something");
 	MUST(read(ends[0], buffer, 8));
 	OK(epoll_wait(outer, &event, 1, 0) == 0, "and only then");
+	event.events = EPOLLIN | EPOLLET;
+	MUST(epoll_ctl(outer, EPOLL_CTL_MOD, set, &event));
+	for (int round = 0; round < 2; round++) {
+		MUST(write(ends[1], "a", 1));
+		OK(epoll_wait(outer, &event, 1, 0) == 1, "an edge of a set within a set is told");
+		OK(epoll_wait(outer, &event, 1, 0) == 0, "once");
+	}
+	MUST(read(ends[0], buffer, 8));
+	MUST(write(ends[1], "a", 1));
+	OK(epoll_wait(outer, &event, 1, 0) == 1, "at each arrival, though nobody waits for the inner one");
+	MUST(read(ends[0], buffer, 8));
 	close(outer);
 
 	int twin = dup(ends[0]);
@@ -236,6 +279,7 @@ int main(void)
 	pipes();
 	full_pipes();
 	event_counters();
+	waiting_counters();
 	waiting();
 	socket_pairs();
 	return tap_done();

@@ -183,10 +183,13 @@ impl Epoll {
     }
 
     fn push(&self, member: Arc<Member>) {
-        if member.removed.load(Ordering::SeqCst) || member.queued.swap(true, Ordering::SeqCst) {
+        if member.removed.load(Ordering::SeqCst) {
             return;
         }
-        self.ready.lock().push_back(member);
+        if !member.queued.swap(true, Ordering::SeqCst) {
+            self.ready.lock().push_back(member);
+        }
+        // Of one that stands there already too: it is news to an edge-triggered set around this one.
         self.queue.notify(Events::READ);
     }
 

@@ -45,12 +45,9 @@ impl File for EventCounter {
         if source.left() < size_of::<u64>() {
             return Err(Errno::EINVAL);
         }
-        // The source may be tried again: look for room before taking from it.
-        if *self.count.lock() == MAXIMUM {
-            return Err(Errno::EAGAIN);
-        }
         let mut bytes = [0; size_of::<u64>()];
-        if source.take(&mut bytes)? < bytes.len() {
+        // Not taken before it has been added: until there is room for it, the write is tried again.
+        if source.peek(&mut bytes)? < bytes.len() {
             return Err(Errno::EFAULT);
         }
         let added = u64::from_ne_bytes(bytes);
@@ -58,7 +55,7 @@ impl File for EventCounter {
             return Err(Errno::EINVAL);
         }
         self.add(added)?;
-        Ok(bytes.len())
+        source.take(&mut bytes)
     }
 
     fn stat(&self) -> Result<Stat, Errno> {

@@ -175,6 +175,23 @@ fn set_in_a_set_is_readable_when_it_has_something() {
 }
 
 #[test]
+fn edge_of_a_set_in_a_set_is_told_at_each_arrival() {
+    let guest = guest();
+    let (reader, writer) = guest.pipe();
+    let (outer, inner) = (guest.call("epoll_create1", &[0]).unwrap(), guest.call("epoll_create1", &[0]).unwrap());
+    guest.control(inner, general::EPOLL_CTL_ADD, reader, IN).unwrap();
+    guest.control(outer, general::EPOLL_CTL_ADD, inner, IN | ET).unwrap();
+    for _ in 0..3 {
+        guest.write(writer, b"a").unwrap();
+        assert_eq!(guest.wait(outer, 0), [(IN, inner as u64)], "though the inner set has not been waited for");
+        assert_eq!(guest.wait(outer, 0), []);
+    }
+    guest.read(reader, 8).unwrap();
+    guest.write(writer, b"a").unwrap();
+    assert_eq!(guest.wait(outer, 0), [(IN, inner as u64)]);
+}
+
+#[test]
 fn waiting_thread_is_woken_by_another() {
     let guest = guest();
     let (reader, writer) = guest.pipe();
@@ -279,12 +296,33 @@ fn eventfd_counts() {
     assert_eq!(guest.write(event, &u64::MAX.to_le_bytes()), Err(Errno::EINVAL));
     assert_eq!(guest.write(event, &(u64::MAX - 1).to_le_bytes()), Ok(8));
     assert_eq!(guest.write(event, &1u64.to_le_bytes()), Err(Errno::EAGAIN));
+    assert_eq!(guest.write(event, &0u64.to_le_bytes()), Ok(8), "there is always room for nothing");
+    assert_eq!(guest.write(event, &u64::MAX.to_le_bytes()), Err(Errno::EINVAL), "and never for this");
     let semaphore = guest.call("eventfd2", &[2, (general::EFD_SEMAPHORE | general::O_NONBLOCK) as usize]).unwrap();
     for _ in 0..2 {
         assert_eq!(guest.read(semaphore, 8), Ok(1u64.to_le_bytes().to_vec()));
     }
     assert_eq!(guest.read(semaphore, 8), Err(Errno::EAGAIN));
     assert_eq!(guest.call("eventfd2", &[0, 4]), Err(Errno::EINVAL));
+}
+
+#[test]
+fn write_to_a_counter_waits_for_room() {
+    let guest = guest();
+    let event = guest.call("eventfd2", &[0, 0]).unwrap();
+    assert_eq!(guest.write(event, &(u64::MAX - 3).to_le_bytes()), Ok(8));
+    assert_eq!(guest.write(event, &u64::MAX.to_le_bytes()), Err(Errno::EINVAL), "whether it would wait or not");
+    let reader = guest.process.descriptors.get(event as i32).unwrap();
+    let thread = guest.thread.clone();
+    let worker = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(20));
+        let mut value = [0; 8];
+        reader.read(&thread, None, &mut &mut value[..]).unwrap();
+        u64::from_le_bytes(value)
+    });
+    assert_eq!(guest.write(event, &5u64.to_le_bytes()), Ok(8));
+    assert_eq!(worker.join().unwrap(), u64::MAX - 3);
+    assert_eq!(guest.read(event, 8), Ok(5u64.to_le_bytes().to_vec()));
 }
 
 #[test]

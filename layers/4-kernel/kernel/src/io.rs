@@ -25,6 +25,9 @@ pub trait Source {
     /// Fills as much of `buffer` as there is data for. `EFAULT` if not even the first byte can be loaded.
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno>;
 
+    /// As [`take`](Source::take), and leaves it there: for what can only be taken whole, and perhaps later.
+    fn peek(&self, buffer: &mut [u8]) -> Result<usize, Errno>;
+
     /// Bytes that are left.
     fn left(&self) -> usize;
 }
@@ -116,6 +119,20 @@ impl Source for UserBuffers {
         })
     }
 
+    fn peek(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let mut done = 0usize;
+        for (address, length) in core::iter::once(&self.first).chain(self.rest.as_slice()) {
+            let rest = buffer.get_mut(done..).unwrap_or_default();
+            let length = rest.len().min(*length);
+            match user::read(*address, rest.get_mut(..length).unwrap_or_default()) {
+                Ok(()) => done = done.saturating_add(length),
+                Err(_) if done == 0 => return Err(Errno::EFAULT),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
     fn left(&self) -> usize {
         self.left
     }
@@ -144,6 +161,11 @@ impl Source for &[u8] {
             *self = tail;
         }
         Ok(length)
+    }
+
+    fn peek(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let mut copy = *self;
+        copy.take(buffer)
     }
 
     fn left(&self) -> usize {
