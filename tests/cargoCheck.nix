@@ -16,6 +16,8 @@ world.cargo {
     only = workspace.members;
     extra = [
       "docs"
+      "layers/4-kernel/clippy.toml"
+      "layers/5-base/clippy.toml"
       "rustfmt.toml"
     ];
   };

@@ -45,7 +45,7 @@ impl Boot<'_> {
         };
         // SAFETY: as in `lend`.
         let data: &'static BootData = unsafe { &*ptr::from_ref(&data) };
-        let machine = Machine { boot_data: Some(data), user_code: self.user_code };
+        let machine = Machine { boot_data: Some(data), user_code: self.user_code, ..Machine::default() };
         let result = catch_unwind(AssertUnwindSafe(|| machine.simulate(seed, || body(data))));
         // The only thing of a run that outlives it.
         power::on_stop(|| ());

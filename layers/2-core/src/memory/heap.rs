@@ -25,9 +25,12 @@ const GROWTH: usize = 64 * 1024;
 /// Bytes that the heap holds and nobody has; changed only under the heap's lock.
 static FREE: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes that the heap can give without growing, if they lie together.
-pub fn free_bytes() -> usize {
-    FREE.load(Ordering::Relaxed)
+/// Whether the heap can give so many more bytes, in pieces of a page at most, and still keep its reserve.
+pub fn ensure(bytes: usize) -> bool {
+    /// What freed pieces may add up to without being of use.
+    const SCATTERED: usize = 64 * 1024;
+    let (_, free) = frames::counts();
+    free.saturating_mul(PAGE_SIZE).saturating_add(FREE.load(Ordering::Relaxed)) > bytes.saturating_add(SCATTERED)
 }
 
 fn change_free(change: impl FnOnce(usize) -> usize) {

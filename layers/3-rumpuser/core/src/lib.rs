@@ -156,8 +156,8 @@ impl Backend for OnCore {
         frames::counts()
     }
 
-    fn rumpuser_heap_free() -> usize {
-        heap::free_bytes()
+    fn rumpuser_heap_ensure(bytes: usize) -> bool {
+        heap::ensure(bytes)
     }
 
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {

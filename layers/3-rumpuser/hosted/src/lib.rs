@@ -18,6 +18,7 @@ pub mod link;
 mod machine;
 mod memory;
 mod random;
+mod requests;
 mod simulation;
 mod space;
 mod terminal;
@@ -25,6 +26,7 @@ mod thread;
 
 pub use machine::{request_stop, set_boot_data, set_devices};
 pub use random::Random;
+pub use requests::Requests;
 pub use simulation::{Machine, UserCode, for_each_seed, simulate};
 pub use terminal::Terminal;
 
@@ -34,6 +36,7 @@ struct Hosted;
 
 impl Backend for Hosted {
     fn rumpuser_thread_spawn(name: &'static str, entry: Box<dyn FnOnce() + Send>) -> Result<NonNull<()>, OutOfMemory> {
+        simulation::memory_request()?;
         thread::spawn(name, entry)
     }
 
@@ -119,9 +122,9 @@ impl Backend for Hosted {
         memory::counts()
     }
 
-    /// The process's heap has no end that a test could come near to.
-    fn rumpuser_heap_free() -> usize {
-        1 << 30
+    /// The process's heap has no end that a test could come near to; a simulated machine refuses what it is told to.
+    fn rumpuser_heap_ensure(_bytes: usize) -> bool {
+        simulation::memory_request().is_ok()
     }
 
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {
@@ -130,6 +133,7 @@ impl Backend for Hosted {
     }
 
     fn rumpuser_space_create(pager: Arc<dyn Pager>) -> Result<NonNull<()>, OutOfMemory> {
+        simulation::memory_request()?;
         Ok(space::create(pager))
     }
 
@@ -142,6 +146,7 @@ impl Backend for Hosted {
     }
 
     fn rumpuser_space_map(space: NonNull<()>, address: usize, mapping: Mapping) -> Result<(), OutOfMemory> {
+        simulation::memory_request()?;
         space::get(space).map(address, mapping);
         Ok(())
     }
@@ -159,6 +164,7 @@ impl Backend for Hosted {
     }
 
     fn rumpuser_space_move(space: NonNull<()>, from: usize, to: usize, length: usize) -> Result<(), OutOfMemory> {
+        simulation::memory_request()?;
         space::get(space).move_range(from, to, length);
         Ok(())
     }

@@ -53,6 +53,7 @@ impl Frames {
 static FRAMES: LazyLock<Mutex<Frames>> = LazyLock::new(Mutex::default);
 
 pub fn allocate() -> Option<FrameNumber> {
+    simulation::memory_request().ok()?;
     (simulation::frames_taken() < LIMIT).then(|| FRAMES.lock().unwrap().add(Box::new([0; PAGE_SIZE])))
 }
 

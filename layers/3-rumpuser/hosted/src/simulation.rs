@@ -10,11 +10,13 @@
 use crate::{
     memory,
     random::Random,
+    requests::Requests,
     thread::{self, Thread},
 };
 use rumpuser::{
     boot::BootData,
     context::{Event, Registers},
+    memory::OutOfMemory,
 };
 use std::{
     any::Any,
@@ -43,6 +45,8 @@ pub struct Machine {
     pub boot_data: Option<&'static BootData>,
     /// What runs when a thread enters user code; without it, the first instruction is an invalid one.
     pub user_code: Option<UserCode>,
+    /// Which requests for memory it refuses, and how many there were.
+    pub requests: Arc<Requests>,
 }
 
 /// A run's threads, clock and chance.
@@ -372,4 +376,9 @@ pub fn frame_counter() -> Arc<AtomicUsize> {
 /// Frames that the calling thread's machine has taken.
 pub fn frames_taken() -> usize {
     frame_counter().load(Ordering::Relaxed)
+}
+
+/// The calling thread's machine is asked for memory. Real machines refuse nothing.
+pub fn memory_request() -> Result<(), OutOfMemory> {
+    current().map_or(Ok(()), |simulation| simulation.machine.requests.make())
 }

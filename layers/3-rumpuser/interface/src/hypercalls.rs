@@ -109,8 +109,9 @@ hypercalls! { ($)
     fn rumpuser_frame_copy(from: FrameNumber, to: FrameNumber);
     /// Frames in all, and frames free for user memory.
     fn rumpuser_frame_counts() -> (usize, usize);
-    /// Bytes that the kernel's heap holds free.
-    fn rumpuser_heap_free() -> usize;
+    /// Whether the kernel's heap can give so many more bytes, in pieces of a page at most, and still keep its reserve. What it
+    /// promised holds until the calling thread waits or asks anew.
+    fn rumpuser_heap_ensure(bytes: usize) -> bool;
     /// The frame that holds this page-aligned piece of the boot payload, which is never freed. `None` outside it.
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber>;
 

@@ -148,12 +148,20 @@ pub fn free_frames() -> usize {
     rumpuser_frame_counts().1
 }
 
-/// Whether the kernel may take memory for something that it could as well refuse (a file, a connection): there is some
-/// besides what the back end keeps for what cannot be refused.
+/// Sees to it that the allocations which the caller makes next, of `bytes` bytes in all and none larger than a page, succeed;
+/// refuses if that would take what is kept for those who release memory. It holds until the caller waits or asks anew.
+///
+/// Whoever allocates something whose size or number an outsider decides asks first; what is larger than a page is allocated
+/// by calls that can fail. Does not block.
+pub fn ensure(bytes: usize) -> Result<(), OutOfMemory> {
+    if rumpuser_heap_ensure(bytes) { Ok(()) } else { Err(OutOfMemory) }
+}
+
+/// Whether the kernel may take memory for something that it could as well refuse (a file, a connection).
 pub fn kernel_has_room() -> bool {
-    /// What a refusable thing takes at most, and what freed pieces may add up to without being of use.
-    const MARGIN: usize = 128 * 1024;
-    free_frames().saturating_mul(PAGE_SIZE).saturating_add(rumpuser_heap_free()) > MARGIN
+    /// What a refusable thing takes at most.
+    const MOST: usize = 64 * 1024;
+    ensure(MOST).is_ok()
 }
 
 /// One mapped page.

@@ -2,6 +2,7 @@
 
 use core::{fmt, num::NonZeroU16};
 use linux_raw_sys::errno;
+use rumpuser::memory::OutOfMemory;
 
 /// Why a system call failed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +71,12 @@ impl Errno {
     }
 }
 
+impl From<OutOfMemory> for Errno {
+    fn from(_: OutOfMemory) -> Self {
+        Errno::ENOMEM
+    }
+}
+
 impl fmt::Debug for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({})", self.name(), self.0)
@@ -79,6 +86,7 @@ impl fmt::Debug for Errno {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rumpuser_hosted as _;
 
     #[test]
     fn names_stand_at_their_numbers() {

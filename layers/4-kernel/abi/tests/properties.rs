@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use rumpkin_abi::{Errno, NANOSECONDS_PER_SECOND, Timespec, Timeval, system_call_name, system_call_number};
+use rumpuser_hosted as _;
 
 /// Parts of a second, of which there are so many, and what is none.
 fn near(second: i64) -> impl Strategy<Value = i64> {

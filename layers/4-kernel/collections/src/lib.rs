@@ -1,12 +1,16 @@
-//! Layer 4: an ordered map whose tree is compiled once, whatever it holds.
+//! Layer 4: collections that ask before they grow, and an ordered map whose tree is compiled once, whatever it holds.
+//!
+//! What an outsider decides the size or number of (a program, a packet, a disk, a configuration) is allocated with the functions
+//! of this crate, which refuse in good time (docs/memory.md): [`try_box`], [`try_arc`], [`TryVec`], [`TryDeque`], [`Queue`].
 //!
 //! `BTreeMap` is compiled anew for each type of key and value, four to eight KiB each time, and the kernel has many such
 //! maps. Here every key is a number of 128 bits and every value a box; the typed [`OrderedMap`] around the one tree is thin.
 //!
-//! The crate stands on nothing of ours.
+//! The crate stands on the hypercalls alone.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 #![cfg_attr(
     test,
     allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)
@@ -14,7 +18,16 @@
 
 extern crate alloc;
 
+mod fallible;
+mod queue;
 mod tree;
+
+pub use fallible::{
+    TryDeque, TryVec, try_arc, try_box, try_collect, try_concat, try_format, try_to_string, try_to_vec,
+    try_with_capacity,
+};
+pub use queue::Queue;
+pub use rumpuser::memory::OutOfMemory;
 
 use core::{any::Any, marker::PhantomData};
 use tree::{Iter as Entries, Tree};
@@ -111,9 +124,27 @@ impl<K: Key, V: Any + Send + Sync> OrderedMap<K, V> {
         self.tree.get(key.number()).is_some()
     }
 
-    /// Gives a key a value; the old one comes back.
+    /// Gives a key a value without asking; the old one comes back.
+    #[expect(clippy::disallowed_methods, reason = "those who call it have asked, or are not driven from outside")]
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         unboxed(self.tree.insert(key.number(), alloc::boxed::Box::new(value)))
+    }
+
+    /// Gives a key a value; the old one comes back.
+    pub fn try_insert(&mut self, key: K, value: V) -> Result<Option<V>, OutOfMemory> {
+        self.try_insert_or_return(key, value).map_err(|(_, refusal)| refusal)
+    }
+
+    /// As [`OrderedMap::try_insert`]; a value that is refused comes back.
+    pub fn try_insert_or_return(&mut self, key: K, value: V) -> Result<Option<V>, (V, OutOfMemory)> {
+        if let Some(place) = self.get_mut(key) {
+            return Ok(Some(core::mem::replace(place, value)));
+        }
+        match rumpuser::memory::ensure(self.tree.growth().saturating_add(size_of::<V>())) {
+            #[expect(clippy::disallowed_methods, reason = "it has been asked for")]
+            Ok(()) => Ok(self.insert(key, value)),
+            Err(refusal) => Err((value, refusal)),
+        }
     }
 
     /// Takes a key's value out.

@@ -1,8 +1,9 @@
-//! The map against the standard one.
+//! The map and the queue against the standard ones, and refusals.
 
-use crate::{Key, OrderedMap};
+use crate::{Key, OrderedMap, Queue, TryVec, try_collect, try_concat, try_format, try_to_string};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use rumpuser_hosted::{Machine, Requests};
+use std::{collections::BTreeMap, vec::Vec};
 
 extern crate std;
 
@@ -62,4 +63,71 @@ proptest! {
         prop_assert_eq!(a.cmp(&b), a.number().cmp(&b.number()));
         prop_assert_eq!(Pair::from_number(a.number()), a);
     }
+}
+
+/// What a queue does.
+#[derive(Debug, Clone)]
+enum Step {
+    Push,
+    Pop(u8),
+    Clear,
+}
+
+proptest! {
+    /// Much longer than a chunk, so that all three parts are used.
+    #[test]
+    fn queue_is_first_in_first_out(steps in prop::collection::vec(prop_oneof![
+        20 => Just(Step::Push), 1 => any::<u8>().prop_map(Step::Pop), 1 => Just(Step::Clear)], 1..2000)) {
+        let mut queue = Queue::new();
+        let mut model = std::collections::VecDeque::new();
+        for (number, step) in (0u128..).zip(steps) {
+            match step {
+                Step::Push => {
+                    prop_assert!(queue.try_push((number, number)).is_ok());
+                    model.push_back((number, number));
+                }
+                Step::Pop(count) => (0..count).try_for_each(|_| {
+                    prop_assert_eq!(queue.pop(), model.pop_front());
+                    Ok(())
+                })?,
+                Step::Clear => {
+                    queue.clear();
+                    model.clear();
+                }
+            }
+            prop_assert_eq!((queue.len(), queue.is_empty(), queue.front()), (model.len(), model.is_empty(), model.front()));
+        }
+    }
+}
+
+/// Fills with every request for memory refused in turn: what is refused changes nothing.
+#[test]
+fn refusal_leaves_everything_as_it_was() {
+    const MOST: u64 = 300;
+    for refused in 1.. {
+        let requests = std::sync::Arc::new(Requests::refusing(refused, refused));
+        let machine = Machine { requests: requests.clone(), ..Machine::default() };
+        machine.simulate(1, || {
+            let (mut queue, mut map, mut list) = (Queue::new(), OrderedMap::new(), Vec::new());
+            let mut kept = [0, 0, 0];
+            for number in 0..MOST {
+                kept[0] += usize::from(queue.try_push([number; 16]).is_ok());
+                kept[1] += usize::from(map.try_insert(number, number).is_ok());
+                kept[2] += usize::from(list.try_push(number).is_ok());
+                assert_eq!([queue.len(), map.len(), list.len()], kept);
+            }
+            assert!(kept.iter().sum::<usize>() + 1 >= 3 * MOST as usize);
+        });
+        if requests.refused() == 0 {
+            return assert!(refused > MOST, "the map alone asks for each entry");
+        }
+    }
+}
+
+#[test]
+fn texts_are_made_by_asking() {
+    assert_eq!(try_format(format_args!("{}-{:03}", "a", 7)).as_deref(), Ok("a-007"));
+    assert_eq!(try_to_string("añb").as_deref(), Ok("añb"));
+    assert_eq!(try_concat(&[&b"ab"[..], b"", b"c"]).as_deref(), Ok(&b"abc"[..]));
+    assert_eq!(try_collect((0..5).filter(|number| number % 2 == 0)).as_deref(), Ok(&[0, 2, 4][..]));
 }

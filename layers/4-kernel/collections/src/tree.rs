@@ -19,6 +19,16 @@ impl Tree {
         self.0.len()
     }
 
+    /// Most bytes that one more entry takes besides its value: a node on each level, and a new root.
+    pub fn growth(&self) -> usize {
+        /// A node of the library's tree: eleven entries, their twelve children, its parent and two numbers, and some to spare.
+        const NODE: usize = 11 * (size_of::<u128>() + size_of::<Value>()) + 16 * size_of::<usize>();
+        /// A node other than the root has five entries at least, so that a level is needed for six times as many.
+        const FEWEST_CHILDREN: usize = 6;
+        let levels = self.len().checked_ilog(FEWEST_CHILDREN).map_or(1, |levels| levels.saturating_add(2) as usize);
+        levels.saturating_mul(NODE)
+    }
+
     #[inline(never)]
     pub fn get(&self, key: u128) -> Option<&Value> {
         self.0.get(&key)
@@ -30,6 +40,7 @@ impl Tree {
     }
 
     #[inline(never)]
+    #[expect(clippy::disallowed_methods, reason = "the map around it has asked for `growth`")]
     pub fn insert(&mut self, key: u128, value: Value) -> Option<Value> {
         self.0.insert(key, value)
     }
