@@ -154,6 +154,67 @@ static void files(const char *program)
 	close(file);
 }
 
+static char *share(int file, int protection)
+{
+	return mmap(NULL, 2 * PAGE, protection, MAP_SHARED, file, 0);
+}
+
+/* memfd_create(2): seals against writing hold for mappings, too. */
+static void seals(void)
+{
+	int file = memfd_create("sealed", MFD_ALLOW_SEALING), reader;
+	char path[64], *memory, *private, *late;
+
+	MUST(file);
+	MUST(ftruncate(file, 2 * PAGE));
+	memory = share(file, PROT_READ | PROT_WRITE);
+	memory[0] = 'a';
+	FAILS(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE), EBUSY, "what is mapped to be written is not sealed");
+	MUST(munmap(memory, PAGE));
+	FAILS(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE), EBUSY, "nor what still is in part");
+	MUST(mprotect(memory + PAGE, PAGE, PROT_READ));
+	FAILS(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE), EBUSY, "or may be again");
+	MUST(mremap(memory + PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, memory));
+	FAILS(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE), EBUSY, "or has been moved");
+	MUST(munmap(memory, PAGE));
+	private = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	OK(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) == 0, "without such a mapping it is");
+	private[0] = 'b';
+	FAILS((intptr_t)share(file, PROT_READ | PROT_WRITE), EPERM, "then it is not mapped to be written");
+	FAILS((intptr_t)share(file, PROT_WRITE), EPERM, "in no way");
+	memory = share(file, PROT_READ);
+	OK(memory == MAP_FAILED ? errno == EPERM : memory[0] == 'a' && mprotect(memory, PAGE, PROT_READ | PROT_WRITE) && errno == EACCES,
+	   "and never becomes writable (Linux before 6.7 does not map it at all)");
+	FAILS(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE), EPERM, "nor are holes made in it");
+	snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+	MUST(reader = open(path, O_RDONLY));
+	FAILS(fcntl(reader, F_ADD_SEALS, F_SEAL_GROW), EPERM, "whoever may not write may not seal");
+	OK(fcntl(reader, F_GET_SEALS) == F_SEAL_WRITE, "but see");
+	close(reader);
+	close(file);
+
+	MUST(file = memfd_create("sealed", MFD_ALLOW_SEALING));
+	MUST(ftruncate(file, 2 * PAGE));
+	memory = share(file, PROT_READ | PROT_WRITE);
+	OK(fcntl(file, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0, "a seal against new writing leaves what is mapped alone");
+	memory[0] = 'c';
+	OK(mprotect(memory, PAGE, PROT_READ) == 0 && mprotect(memory, PAGE, PROT_READ | PROT_WRITE) == 0, "it can be written");
+	FAILS((intptr_t)share(file, PROT_READ | PROT_WRITE), EPERM, "but not mapped so again");
+	late = share(file, PROT_READ);
+	OK(late != MAP_FAILED && late[0] == 'c', "to read it is");
+	FAILS(mprotect(late, PAGE, PROT_READ | PROT_WRITE), EACCES, "and never to write");
+	FAILS(write(file, "x", 1), EPERM, "nor does write(2)");
+	FAILS(fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE), EPERM, "or a hole");
+	munmap(memory, 2 * PAGE);
+	munmap(late, 2 * PAGE);
+	munmap(private, PAGE);
+	close(file);
+
+	MUST(file = memfd_create("plain", 0));
+	FAILS(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE), EPERM, "a memory file that was not made for it takes no seals");
+	close(file);
+}
+
 static void heap(void)
 {
 	char *end = sbrk(0), *memory[64];
@@ -200,6 +261,7 @@ int main(int count, char **arguments)
 	advice();
 	moved();
 	files(arguments[0]);
+	seals();
 	heap();
 	round_trips();
 	return tap_done();

@@ -93,6 +93,12 @@ pub trait File: Any + Send + Sync {
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
         Err(Errno::ENODEV)
     }
+
+    /// The same, for a shared mapping through which stores reach the file, or may once it is made writable. The file takes no
+    /// seal against writing as long as what comes back is kept. `EPERM` for one that has such a seal.
+    fn mappable_for_stores(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        self.mappable()
+    }
 }
 
 /// An open file description: a file, a position, and the status flags.

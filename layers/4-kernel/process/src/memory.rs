@@ -1,6 +1,6 @@
 //! mmap and its family (mmap(2), mremap(2), madvise(2), brk(2), …).
 
-use alloc::vec;
+use alloc::{sync::Arc, vec};
 use rumpkin_kernel::{
     Call, Errno, Kernel,
     abi::linux::general::{
@@ -11,9 +11,10 @@ use rumpkin_kernel::{
         MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_STACK, MAP_TYPE, MREMAP_FIXED, MREMAP_MAYMOVE, MS_ASYNC,
         MS_INVALIDATE, MS_SYNC, PROT_EXEC, PROT_READ, PROT_SEM, PROT_WRITE,
     },
+    file::OpenFile,
     system_calls,
 };
-use rumpkin_mm::{Request, Source, Terms};
+use rumpkin_mm::{Mappable, Request, Source, Terms};
 use rumpuser::{
     memory::{PAGE_SIZE, Protection},
     user,
@@ -61,6 +62,24 @@ fn protection(bits: u32) -> Result<Protection, Errno> {
     Ok(protection)
 }
 
+/// What a mapping of a file shows, and what mprotect(2) may make of it; `stores`: it is to be writable at once.
+fn object_of(file: &OpenFile, shared: bool, stores: bool) -> Result<(Arc<dyn Mappable>, Protection), Errno> {
+    if !file.readable() || shared && stores && !file.writable() {
+        return Err(Errno::EACCES);
+    }
+    if !shared {
+        return Ok((file.file().mappable()?, Protection::all()));
+    }
+    if file.writable() {
+        match file.file().mappable_for_stores() {
+            // Sealed against writing: it can be read all the same, and no more than that.
+            Err(Errno::EPERM) if !stores => {}
+            object => return Ok((object?, Protection::all())),
+        }
+    }
+    Ok((file.file().mappable()?, Protection::READ | Protection::EXECUTE))
+}
+
 fn mmap(call: &mut Call<'_>) -> Result<usize, Errno> {
     let (address, length, flags, offset) = (call.argument(0), call.argument(1), call.uint(3), call.argument(5));
     // Like Linux, mmap ignores protection bits that it does not know.
@@ -80,13 +99,9 @@ fn mmap(call: &mut Call<'_>) -> Result<usize, Errno> {
         Source::Anonymous { shared }
     } else {
         let file = call.process().descriptors.get(call.int(4))?;
-        if !file.readable() || shared && protection.contains(Protection::WRITE) && !file.writable() {
-            return Err(Errno::EACCES);
-        }
-        if shared && !file.writable() {
-            terms.maximum = Protection::READ | Protection::EXECUTE;
-        }
-        Source::File { object: file.file().mappable()?, offset: offset as u64, shared }
+        let (object, maximum) = object_of(&file, shared, protection.contains(Protection::WRITE))?;
+        terms.maximum = maximum;
+        Source::File { object, offset: offset as u64, shared }
     };
     let no_replace = flags & MAP_FIXED_NOREPLACE != 0;
     let fixed = flags & MAP_FIXED != 0 || no_replace;

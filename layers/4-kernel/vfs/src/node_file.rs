@@ -117,6 +117,11 @@ impl File for NodeFile {
         let pages = self.content()?.mappable()?;
         Ok(Arc::new(Named { pages, found: self.found.clone() }))
     }
+
+    fn mappable_for_stores(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        let pages = self.content()?.mappable_for_stores()?;
+        Ok(Arc::new(Named { pages, found: self.found.clone() }))
+    }
 }
 
 /// The pages of a file, with the path that the file was found at.

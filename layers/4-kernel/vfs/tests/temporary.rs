@@ -266,6 +266,44 @@ fn memfd_is_sealed() {
 }
 
 #[test]
+fn mapping_that_lets_stores_through_keeps_a_seal_off() {
+    let guest = Guest::new();
+    let memory = |flags: u32| guest.call("memfd_create", &[guest.text("x"), flags as usize]).unwrap();
+    let seal = |file: usize, seals: u32| guest.call("fcntl", &[file, general::F_ADD_SEALS as usize, seals as usize]);
+    let number = memory(general::MFD_ALLOW_SEALING);
+    let file = guest.process.descriptors.get(number as i32).unwrap();
+    let pages = file.file().mappable_for_stores().unwrap();
+    assert_eq!(seal(number, general::F_SEAL_WRITE), Err(Errno::EBUSY));
+    assert_eq!(seal(number, general::F_SEAL_FUTURE_WRITE), Ok(0), "which leaves what is mapped alone");
+    assert_eq!(file.file().mappable_for_stores().err(), Some(Errno::EPERM));
+    let to_read = file.file().mappable().unwrap();
+    drop(pages);
+    assert_eq!(seal(number, general::F_SEAL_WRITE), Ok(0));
+    drop(to_read);
+    let punch = (general::FALLOC_FL_PUNCH_HOLE | general::FALLOC_FL_KEEP_SIZE) as usize;
+    assert_eq!(guest.call("fallocate", &[number, punch, 0, 4096]), Err(Errno::EPERM));
+    let reader = guest.open(&format!("/proc/self/fd/{number}"), general::O_RDONLY).unwrap();
+    assert_eq!(seal(reader, general::F_SEAL_GROW), Err(Errno::EPERM), "whoever may not write may not seal");
+}
+
+#[test]
+fn seal_keeps_a_file_executable_or_not() {
+    let guest = Guest::new();
+    let memory = |flags: u32| guest.call("memfd_create", &[guest.text("x"), flags as usize]);
+    let seals = |file: usize| guest.call("fcntl", &[file, general::F_GET_SEALS as usize]).unwrap() as u32;
+    let script = memory(general::MFD_ALLOW_SEALING).unwrap();
+    guest.call("fcntl", &[script, general::F_ADD_SEALS as usize, general::F_SEAL_EXEC as usize]).unwrap();
+    assert_eq!(seals(script), 0x3e, "and nobody writes what can be executed");
+    assert_eq!(guest.call("fchmod", &[script, 0o644]), Err(Errno::EPERM));
+    assert_eq!(guest.call("fchmod", &[script, 0o555]), Ok(0));
+    let data = memory(general::MFD_NOEXEC_SEAL).unwrap();
+    assert_eq!(seals(data), general::F_SEAL_EXEC);
+    assert_eq!(guest.call("fchmod", &[data, 0o744]), Err(Errno::EPERM));
+    assert_eq!(guest.call("fchmod", &[data, 0o600]), Ok(0));
+    assert_eq!(memory(general::MFD_NOEXEC_SEAL | general::MFD_EXEC), Err(Errno::EINVAL));
+}
+
+#[test]
 fn shared_mapping_and_file_are_one() {
     let guest = Guest::new();
     let number = guest.create("/dev/shm/a", &[1; 5000]);

@@ -65,6 +65,8 @@ fn fcntl(call: &mut Call<'_>) -> Result<usize, Errno> {
             Ok(0)
         }
         general::F_GETLK | general::F_SETLK | general::F_SETLKW => super::locks::record_lock(&open, command, argument),
+        // Whatever the file says to them, and for ever: whoever may only read must not bind whoever may write.
+        general::F_ADD_SEALS if !open.writable() => Err(Errno::EPERM),
         // Nobody is told by SIGIO.
         general::F_GETOWN => Ok(0),
         _ => open.file().control(command, argument),

@@ -146,7 +146,7 @@ fn open_unnamed(process: &Process, directory: Location, wish: &Wish) -> Result<A
         return Err(Errno::EINVAL);
     }
     let any: &dyn Any = &*directory.inode;
-    let inode = any.downcast_ref::<TmpfsNode>().ok_or(Errno::EOPNOTSUPP)?.unnamed(wish.mode, false)?;
+    let inode = any.downcast_ref::<TmpfsNode>().ok_or(Errno::EOPNOTSUPP)?.unnamed(wish.mode, general::F_SEAL_SEAL)?;
     let place = Location { mount: directory.mount.clone(), inode };
     let content = open_content(process, &place, wish)?;
     let name = alloc::format!("#{}", place.inode.number()).into_bytes();
@@ -224,16 +224,19 @@ fn memfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     const MAX_NAME: usize = 249;
     let flags = call.uint(1);
     let known = general::MFD_CLOEXEC | general::MFD_ALLOW_SEALING | general::MFD_NOEXEC_SEAL | general::MFD_EXEC;
-    if flags & !known != 0 {
+    let both = general::MFD_NOEXEC_SEAL | general::MFD_EXEC;
+    if flags & !known != 0 || flags & both == both {
         return Err(Errno::EINVAL);
     }
     let name = rumpuser::user::read_string(call.argument(0), MAX_NAME.saturating_add(1)).map_err(|_| Errno::EFAULT)?;
     let name = [b"memfd:", &*name.ok_or(Errno::EINVAL)?].concat();
     let kernel = call.kernel();
-    let executable = flags & general::MFD_NOEXEC_SEAL == 0;
-    let permissions = if executable { 0o777 } else { 0o666 };
-    let sealable = flags & (general::MFD_ALLOW_SEALING | general::MFD_NOEXEC_SEAL) != 0;
-    let inode = Vfs::of(kernel)?.unnamed.unnamed(permissions, sealable)?;
+    let (permissions, seals) = match flags & (general::MFD_ALLOW_SEALING | general::MFD_NOEXEC_SEAL) {
+        0 => (0o777, general::F_SEAL_SEAL),
+        general::MFD_ALLOW_SEALING => (0o777, 0),
+        _ => (0o666, general::F_SEAL_EXEC),
+    };
+    let inode = Vfs::of(kernel)?.unnamed.unnamed(permissions, seals)?;
     let root = tree::of(kernel)?.root();
     let place = Location { mount: root.mount.clone(), inode: inode.clone() };
     let open =

@@ -14,6 +14,9 @@ use rumpuser::{
 /// Longest file (`MAX_LFS_FILESIZE`).
 pub const MAX_SIZE: u64 = i64::MAX as u64;
 
+/// The seals of a file that no new write may change.
+const AGAINST_WRITING: u32 = general::F_SEAL_WRITE | general::F_SEAL_FUTURE_WRITE;
+
 const PAGE: u64 = PAGE_SIZE as u64;
 
 /// What passes through the kernel stack at once.
@@ -80,6 +83,8 @@ struct State {
     length: u64,
     /// `F_SEAL_*`.
     seals: u32,
+    /// Shared mappings through which stores come, or may.
+    stores: usize,
 }
 
 /// The content of a file.
@@ -162,9 +167,8 @@ impl State {
 }
 
 impl Pages {
-    /// An empty file; with `sealable`, seals may be added (memfd_create(2)).
-    pub fn new(limit: Arc<Limit>, sealable: bool) -> Arc<Pages> {
-        let seals = if sealable { 0 } else { general::F_SEAL_SEAL };
+    /// An empty file with these seals; `F_SEAL_SEAL` for one that takes none (memfd_create(2)).
+    pub fn new(limit: Arc<Limit>, seals: u32) -> Arc<Pages> {
         Arc::new(Pages { limit, state: Mutex::new(State { seals, ..State::default() }) })
     }
 
@@ -236,7 +240,7 @@ impl Pages {
     fn store(&self, index: u64, offset: usize, at: u64, data: &[u8]) -> Result<usize, Errno> {
         let end = at.checked_add(data.len() as u64).filter(|&end| end <= MAX_SIZE).ok_or(Errno::EFBIG)?;
         let mut state = self.state.lock();
-        state.sealed(general::F_SEAL_WRITE | general::F_SEAL_FUTURE_WRITE)?;
+        state.sealed(AGAINST_WRITING)?;
         if end > state.length {
             state.sealed(general::F_SEAL_GROW)?;
         }
@@ -276,12 +280,12 @@ impl Pages {
         let mut state = self.state.lock();
         match mode & !general::FALLOC_FL_KEEP_SIZE {
             general::FALLOC_FL_PUNCH_HOLE if keep => {
-                state.sealed(general::F_SEAL_WRITE)?;
+                state.sealed(AGAINST_WRITING)?;
                 state.punch(&self.limit, offset, end);
                 return Ok(());
             }
             general::FALLOC_FL_ZERO_RANGE => {
-                state.sealed(general::F_SEAL_WRITE)?;
+                state.sealed(AGAINST_WRITING)?;
                 state.punch(&self.limit, offset, end);
             }
             0 => {}
@@ -333,12 +337,43 @@ impl Pages {
         self.state.lock().seals
     }
 
-    /// `F_ADD_SEALS`. `EPERM` once sealed against it. Mappings that exist already are not looked for.
+    /// `F_ADD_SEALS`. `EPERM` once sealed against it; `EBUSY` for `F_SEAL_WRITE` while a shared mapping lets stores through.
     pub fn add_seals(&self, seals: u32) -> Result<(), Errno> {
         let mut state = self.state.lock();
         state.sealed(general::F_SEAL_SEAL)?;
+        if seals & general::F_SEAL_WRITE != 0 && state.stores > 0 {
+            return Err(Errno::EBUSY);
+        }
         state.seals |= seals;
         Ok(())
+    }
+
+    /// The pages for a shared mapping that lets stores through, now or later. `EPERM` if sealed against it.
+    pub fn for_stores(self: &Arc<Self>) -> Result<OpenToStores, Errno> {
+        let mut state = self.state.lock();
+        state.sealed(AGAINST_WRITING)?;
+        state.stores = state.stores.saturating_add(1);
+        Ok(OpenToStores(self.clone()))
+    }
+}
+
+/// Pages that a mapping may change; as long as there is one of these, the file is not sealed with `F_SEAL_WRITE`.
+pub struct OpenToStores(Arc<Pages>);
+
+impl Mappable for OpenToStores {
+    fn frame(&self, index: u64) -> Result<Frame, Errno> {
+        self.0.frame(index)
+    }
+
+    fn frame_at_hand(&self, index: u64) -> Option<Frame> {
+        self.0.frame_at_hand(index)
+    }
+}
+
+impl Drop for OpenToStores {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.stores = state.stores.saturating_sub(1);
     }
 }
 

@@ -27,7 +27,11 @@ const ALL_SEALS: u32 = general::F_SEAL_SEAL
     | general::F_SEAL_SHRINK
     | general::F_SEAL_GROW
     | general::F_SEAL_WRITE
-    | general::F_SEAL_FUTURE_WRITE;
+    | general::F_SEAL_FUTURE_WRITE
+    | general::F_SEAL_EXEC;
+
+/// Whoever may execute a file (`chmod(2)`).
+const EXECUTABLE: u32 = 0o111;
 
 /// What all inodes of one tmpfs share.
 pub struct Tmpfs {
@@ -116,9 +120,9 @@ impl TmpfsNode {
         })
     }
 
-    /// A file without a name (memfd_create(2), `O_TMPFILE`).
-    pub fn unnamed(&self, permissions: u32, sealable: bool) -> Result<Arc<TmpfsNode>, Errno> {
-        let pages = Pages::new(self.file_system.limit.clone(), sealable);
+    /// A file without a name, with these seals (memfd_create(2), `O_TMPFILE`).
+    pub fn unnamed(&self, permissions: u32, seals: u32) -> Result<Arc<TmpfsNode>, Errno> {
+        let pages = Pages::new(self.file_system.limit.clone(), seals);
         let node = TmpfsNode::new(&self.file_system, Kind::File(pages), permissions)?;
         node.attributes.lock().links = 0;
         Ok(node)
@@ -149,7 +153,9 @@ impl TmpfsNode {
 
     fn make(&self, new: New) -> Result<Arc<TmpfsNode>, Errno> {
         let (kind, permissions) = match new {
-            New::File(permissions) => (Kind::File(Pages::new(self.file_system.limit.clone(), false)), permissions),
+            New::File(permissions) => {
+                (Kind::File(Pages::new(self.file_system.limit.clone(), general::F_SEAL_SEAL)), permissions)
+            }
             New::Directory(permissions) => {
                 (Kind::Directory(Mutex::new(Directory::new(self.this.clone()))), permissions)
             }
@@ -222,7 +228,12 @@ impl File for TmpfsNode {
         match command {
             general::F_GET_SEALS => Ok(pages.seals() as usize),
             general::F_ADD_SEALS if argument as u32 & !ALL_SEALS == 0 => {
-                pages.add_seals(argument as u32)?;
+                let mut seals = argument as u32;
+                // What can be executed for ever must not be written either.
+                if seals & general::F_SEAL_EXEC != 0 && self.attributes.lock().permissions & EXECUTABLE != 0 {
+                    seals |= ALL_SEALS & !general::F_SEAL_SEAL;
+                }
+                pages.add_seals(seals)?;
                 Ok(0)
             }
             _ => Err(Errno::EINVAL),
@@ -268,6 +279,13 @@ impl File for TmpfsNode {
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
         match &self.kind {
             Kind::File(pages) => Ok(pages.clone()),
+            _ => Err(Errno::ENODEV),
+        }
+    }
+
+    fn mappable_for_stores(&self) -> Result<Arc<dyn Mappable>, Errno> {
+        match &self.kind {
+            Kind::File(pages) => Ok(Arc::new(pages.for_stores()?)),
             _ => Err(Errno::ENODEV),
         }
     }
@@ -337,6 +355,10 @@ impl Inode for TmpfsNode {
     fn change(&self, change: &Change) -> Result<(), Errno> {
         let mut attributes = self.attributes.lock();
         let old = *attributes;
+        let executable = change.permissions.is_some_and(|new| (new ^ old.permissions) & EXECUTABLE != 0);
+        if executable && self.file().is_ok_and(|pages| pages.seals() & general::F_SEAL_EXEC != 0) {
+            return Err(Errno::EPERM);
+        }
         *attributes = Attributes {
             permissions: change.permissions.unwrap_or(old.permissions) & 0o7777,
             uid: change.uid.unwrap_or(old.uid),
