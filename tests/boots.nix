@@ -44,6 +44,7 @@ let
     "timers"
     "tmpfs"
     "udp"
+    "usage"
   ];
 
   # The same program in an image without some of the components, which it is told.

@@ -5,7 +5,6 @@ use alloc::{sync::Arc, vec::Vec};
 use rumpkin_kernel::{
     Call, Errno,
     abi::{PollDescriptor, Timespec},
-    fd::MAX_DESCRIPTORS,
     file::OpenFile,
     io::{read_value, write_value},
     thread::Thread,
@@ -73,7 +72,7 @@ pub fn ppoll(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 fn poll_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
     let (list, count) = (call.argument(0), call.uint(1) as usize);
-    if count > MAX_DESCRIPTORS {
+    if count > call.process().descriptors.limit() {
         return Err(Errno::EINVAL);
     }
     // What is kept of each while it waits; there must be that much, for it is taken piece by piece.

@@ -2,13 +2,14 @@
 
 use crate::file::OpenFile;
 use alloc::{sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_abi::Errno;
 use rumpuser::{
     memory::{PAGE_SIZE, free_frames, kernel_has_room},
     sync::Mutex,
 };
 
-/// Most descriptors of a process (`RLIMIT_NOFILE`).
+/// Most descriptors that a process can ask for (`/proc/sys/fs/nr_open`).
 pub const MAX_DESCRIPTORS: usize = 65536;
 
 /// One slot.
@@ -47,9 +48,9 @@ impl Slots {
         least.max(self.taken.len().saturating_mul(64))
     }
 
-    /// Puts something into a slot; what was there comes back. `ENFILE` if memory has run out but for what the kernel keeps
-    /// for needs that it cannot refuse, as it can an open file.
-    fn put(&mut self, index: usize, slot: Slot) -> Result<Option<Slot>, Errno> {
+    /// Takes a slot. `ENFILE` if memory has run out but for what the kernel keeps for needs that it cannot refuse, as it can
+    /// an open file.
+    fn occupy(&mut self, index: usize) -> Result<(), Errno> {
         if !kernel_has_room() {
             return Err(Errno::ENFILE);
         }
@@ -61,7 +62,17 @@ impl Slots {
         if let Some(word) = self.taken.get_mut(index / 64) {
             *word |= 1 << (index % 64);
         }
-        Ok(self.slots.get_mut(index).and_then(|place| place.replace(slot)))
+        Ok(())
+    }
+
+    /// Whether a slot is taken, filled or not.
+    fn is_taken(&self, index: usize) -> bool {
+        self.taken.get(index / 64).is_some_and(|word| word & 1 << (index % 64) != 0)
+    }
+
+    /// Puts something into a slot that is taken; what was there comes back.
+    fn put(&mut self, index: usize, slot: Slot) -> Option<Slot> {
+        self.slots.get_mut(index).and_then(|place| place.replace(slot))
     }
 
     /// Makes room for so many slots.
@@ -78,89 +89,150 @@ impl Slots {
         self.slots.try_reserve(length.saturating_sub(self.slots.len())).map_err(|_| Errno::ENFILE)
     }
 
-    /// Empties a slot.
+    /// Empties a slot that is filled.
     fn take(&mut self, index: usize) -> Option<Slot> {
+        let slot = self.slots.get_mut(index).and_then(Option::take);
+        if slot.is_some() {
+            self.release(index);
+        }
+        slot
+    }
+
+    /// Gives back a slot that is empty.
+    fn release(&mut self, index: usize) {
         if let Some(word) = self.taken.get_mut(index / 64) {
             *word &= !(1 << (index % 64));
         }
-        self.slots.get_mut(index).and_then(Option::take)
     }
 }
 
 /// Descriptors and the open file descriptions that they point at.
-#[derive(Default)]
-pub struct DescriptorTable(Mutex<Slots>);
+pub struct DescriptorTable {
+    slots: Mutex<Slots>,
+    /// New descriptors are below this.
+    limit: AtomicUsize,
+}
+
+impl Default for DescriptorTable {
+    fn default() -> Self {
+        DescriptorTable { slots: Mutex::default(), limit: AtomicUsize::new(MAX_DESCRIPTORS) }
+    }
+}
+
+/// A descriptor that is taken, but points at nothing yet; given back unless it is filled.
+pub struct Reservation<'a> {
+    table: &'a DescriptorTable,
+    index: usize,
+    close_on_exec: bool,
+    filled: bool,
+}
+
+impl Reservation<'_> {
+    /// The descriptor points at `file` from now on.
+    pub fn fill(mut self, file: Arc<OpenFile>) -> i32 {
+        self.filled = true;
+        self.table.slots.lock().put(self.index, Slot { file, close_on_exec: self.close_on_exec });
+        // No index is larger than the most descriptors.
+        self.index as i32
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if !self.filled {
+            self.table.slots.lock().release(self.index);
+        }
+    }
+}
 
 impl DescriptorTable {
     /// What the descriptor points at; `EBADF` if nothing.
     pub fn get(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
-        self.0.lock().get(descriptor).map(|slot| slot.file.clone()).ok_or(Errno::EBADF)
+        self.slots.lock().get(descriptor).map(|slot| slot.file.clone()).ok_or(Errno::EBADF)
     }
 
-    /// The lowest free descriptor that is at least `least` now points at `file`. `EMFILE` if there is none, `ENFILE` if
-    /// memory has run out.
-    pub fn insert(&self, file: Arc<OpenFile>, close_on_exec: bool, least: usize) -> Result<i32, Errno> {
-        let mut slots = self.0.lock();
-        if least >= MAX_DESCRIPTORS {
-            return Err(Errno::EINVAL);
+    /// New descriptors are to be below `limit` (`RLIMIT_NOFILE`); what is open stays.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit.min(MAX_DESCRIPTORS), Ordering::Relaxed);
+    }
+
+    /// What new descriptors are below.
+    pub fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Takes the lowest free descriptor that is at least `least`, before there is a file for it: whoever makes or accepts
+    /// something for it must not lose that. Errors as [`DescriptorTable::insert`].
+    pub fn reserve(&self, close_on_exec: bool, least: usize) -> Result<Reservation<'_>, Errno> {
+        let mut slots = self.slots.lock();
+        if least >= self.limit() {
+            return Err(if least == 0 { Errno::EMFILE } else { Errno::EINVAL });
         }
-        let descriptor = slots.lowest_free(least);
-        if descriptor >= MAX_DESCRIPTORS {
+        let index = slots.lowest_free(least);
+        if index >= self.limit() {
             return Err(Errno::EMFILE);
         }
-        slots.put(descriptor, Slot { file, close_on_exec })?;
-        i32::try_from(descriptor).map_err(|_| Errno::EMFILE)
+        slots.occupy(index)?;
+        Ok(Reservation { table: self, index, close_on_exec, filled: false })
     }
 
-    /// `descriptor` now points at `file`; what it pointed at before comes back (dup2(2)).
+    /// The lowest free descriptor that is at least `least` now points at `file`. `EMFILE` if there is none within the limit,
+    /// `EINVAL` if `least` is not, `ENFILE` if memory has run out.
+    pub fn insert(&self, file: Arc<OpenFile>, close_on_exec: bool, least: usize) -> Result<i32, Errno> {
+        Ok(self.reserve(close_on_exec, least)?.fill(file))
+    }
+
+    /// `descriptor` now points at `file`; what it pointed at before comes back (dup2(2)). `EBADF` if it is not within the
+    /// limit, `EBUSY` if another thread is about to fill it, `ENFILE` if memory has run out.
     pub fn replace(
         &self,
         descriptor: i32,
         file: Arc<OpenFile>,
         close_on_exec: bool,
     ) -> Result<Option<Arc<OpenFile>>, Errno> {
-        let index = usize::try_from(descriptor).map_err(|_| Errno::EBADF)?;
-        if index >= MAX_DESCRIPTORS {
-            return Err(Errno::EBADF);
+        let index = usize::try_from(descriptor).ok().filter(|index| *index < self.limit()).ok_or(Errno::EBADF)?;
+        let mut slots = self.slots.lock();
+        if slots.is_taken(index) && slots.get(descriptor).is_none() {
+            return Err(Errno::EBUSY);
         }
-        let old = self.0.lock().put(index, Slot { file, close_on_exec })?;
-        Ok(old.map(|slot| slot.file))
+        slots.occupy(index)?;
+        Ok(slots.put(index, Slot { file, close_on_exec }).map(|slot| slot.file))
     }
 
     /// Closes a descriptor; the description comes back, to be dropped without the table's lock.
     pub fn remove(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
         let index = usize::try_from(descriptor).map_err(|_| Errno::EBADF)?;
-        let slot = self.0.lock().take(index).ok_or(Errno::EBADF)?;
+        let slot = self.slots.lock().take(index).ok_or(Errno::EBADF)?;
         Ok(slot.file)
     }
 
     /// The close-on-exec flag.
     pub fn close_on_exec(&self, descriptor: i32) -> Result<bool, Errno> {
-        self.0.lock().get(descriptor).map(|slot| slot.close_on_exec).ok_or(Errno::EBADF)
+        self.slots.lock().get(descriptor).map(|slot| slot.close_on_exec).ok_or(Errno::EBADF)
     }
 
     /// Sets the close-on-exec flag.
     pub fn set_close_on_exec(&self, descriptor: i32, value: bool) -> Result<(), Errno> {
-        self.0.lock().get_mut(descriptor).map(|slot| slot.close_on_exec = value).ok_or(Errno::EBADF)
+        self.slots.lock().get_mut(descriptor).map(|slot| slot.close_on_exec = value).ok_or(Errno::EBADF)
     }
 
     /// The lowest open descriptor from `least` on.
     pub fn next(&self, least: usize) -> Option<i32> {
-        let slots = self.0.lock();
+        let slots = self.slots.lock();
         let open = slots.slots.iter().enumerate().skip(least).find(|(_, slot)| slot.is_some());
         open.and_then(|(index, _)| i32::try_from(index).ok())
     }
 
     /// Every open descriptor, in order.
     pub fn descriptors(&self) -> Vec<i32> {
-        let slots = self.0.lock();
+        let slots = self.slots.lock();
         let open = slots.slots.iter().enumerate().filter(|(_, slot)| slot.is_some());
         open.filter_map(|(index, _)| i32::try_from(index).ok()).collect()
     }
 
     /// Closes everything; the descriptions come back.
     pub fn drain(&self) -> Vec<Arc<OpenFile>> {
-        let slots = core::mem::take(&mut *self.0.lock());
+        let slots = core::mem::take(&mut *self.slots.lock());
         slots.slots.into_iter().flatten().map(|slot| slot.file).collect()
     }
 }

@@ -66,6 +66,38 @@ fn thread(process: &Arc<Process>) -> Arc<Thread> {
 }
 
 #[test]
+fn descriptors_stay_below_their_limit() {
+    let process = process();
+    let table = &process.descriptors;
+    let file = || OpenFile::new(Arc::new(Stream::default()), general::O_RDWR);
+    assert_eq!(table.insert(file(), false, 9), Ok(9));
+    table.set_limit(2);
+    assert_eq!((table.insert(file(), false, 0), table.insert(file(), false, 0)), (Ok(0), Ok(1)));
+    assert_eq!(table.insert(file(), false, 0), Err(Errno::EMFILE));
+    assert_eq!(table.insert(file(), false, 2), Err(Errno::EINVAL));
+    assert_eq!(table.replace(2, file(), false).err(), Some(Errno::EBADF));
+    assert!(table.get(9).is_ok(), "what is open stays");
+    table.set_limit(usize::MAX);
+    assert_eq!(table.insert(file(), false, 0), Ok(2));
+}
+
+#[test]
+fn descriptor_that_is_reserved_is_nobody_elses() {
+    let process = process();
+    let table = &process.descriptors;
+    let file = || OpenFile::new(Arc::new(Stream::default()), general::O_RDWR);
+    let reservation = table.reserve(true, 0).unwrap();
+    assert_eq!(table.insert(file(), false, 0), Ok(1));
+    assert_eq!(table.get(0).err(), Some(Errno::EBADF));
+    assert_eq!(table.remove(0).err(), Some(Errno::EBADF));
+    assert_eq!(table.replace(0, file(), false).err(), Some(Errno::EBUSY));
+    assert_eq!(reservation.fill(file()), 0);
+    assert_eq!(table.close_on_exec(0), Ok(true));
+    drop(table.reserve(false, 0).unwrap());
+    assert_eq!(table.insert(file(), false, 0), Ok(2), "what was not filled is free again");
+}
+
+#[test]
 fn lowest_free_descriptor_is_taken() {
     let process = process();
     let file = OpenFile::new(Arc::new(Stream::default()), general::O_RDWR);

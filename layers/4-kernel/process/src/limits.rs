@@ -18,8 +18,8 @@ const TICK: u64 = 10_000_000;
 pub fn register(kernel: &mut Kernel) {
     kernel.table.add(system_calls! {
         getrlimit => getrlimit;
-        setrlimit => setrlimit, "kept, not enforced";
-        prlimit64 => prlimit, "of the caller; kept, not enforced";
+        setrlimit => setrlimit, "RLIMIT_NOFILE; others are kept, not enforced";
+        prlimit64 => prlimit, "of the caller; as setrlimit";
         getrusage => getrusage, "CPU time is time since the start";
         times => times, "CPU time is time since the start";
         sysinfo => sysinfo;
@@ -39,6 +39,9 @@ fn set_limit(call: &Call<'_>, resource: u32, new: ResourceLimit) -> Result<(), E
     }
     let mut limits = call.process().limits.lock();
     *limits.get_mut(resource as usize).ok_or(Errno::EINVAL)? = new;
+    if resource == general::RLIMIT_NOFILE {
+        call.process().descriptors.set_limit(usize::try_from(new.current).unwrap_or(usize::MAX));
+    }
     Ok(())
 }
 

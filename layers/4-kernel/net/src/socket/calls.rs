@@ -74,9 +74,12 @@ fn parse_type(value: u32) -> Result<(u32, u32), Errno> {
     Ok((value & KIND, flags))
 }
 
+fn description(file: Arc<Socket>, flags: u32) -> Arc<OpenFile> {
+    OpenFile::new(file, general::O_RDWR | flags & general::O_NONBLOCK)
+}
+
 fn install(call: &Call<'_>, file: Arc<Socket>, flags: u32) -> Result<i32, Errno> {
-    let open = OpenFile::new(file, general::O_RDWR | flags & general::O_NONBLOCK);
-    call.process().descriptors.insert(open, flags & general::O_CLOEXEC != 0, 0)
+    call.process().descriptors.insert(description(file, flags), flags & general::O_CLOEXEC != 0, 0)
 }
 
 fn open_socket(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -167,11 +170,13 @@ fn accept4(call: &mut Call<'_>) -> Result<usize, Errno> {
 fn accept_with(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
     let open = socket(call, 0)?;
     let listener = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
+    // First the descriptor: without one, the connection stays where it is.
+    let reservation = call.process().descriptors.reserve(flags & general::O_CLOEXEC != 0, 0)?;
     let accept = || listener.operations.accept();
     let (operations, peer) = open.wait_for(call.thread, Events::READ, false, accept)?;
     let file = Socket::new(&listener.net, listener.family, listener.kind, listener.protocol, operations);
     peer.write_with_length(call.argument(1), call.argument(2))?;
-    install(call, file, flags).map(|descriptor| descriptor as usize)
+    Ok(reservation.fill(description(file, flags)) as usize)
 }
 
 fn connect(call: &mut Call<'_>) -> Result<usize, Errno> {

@@ -117,6 +117,9 @@ fn limits_are_kept() {
     assert_eq!(f.call("setrlimit", &[3, f.page]), Err(Errno::EINVAL));
     assert_eq!(f.call("setrlimit", &[16, f.page + 32]), Err(Errno::EINVAL));
     assert_eq!(f.call("prlimit64", &[4000, 3, 0, f.page]), Err(Errno::ESRCH));
+    store(f.page, &[5, 0, 10, 0]);
+    assert_eq!(f.call("prlimit64", &[0, general::RLIMIT_NOFILE as usize, f.page, 0]), Ok(0));
+    assert_eq!(f.process.descriptors.limit(), 5);
     for call in ["getrusage", "sysinfo"] {
         assert_eq!(f.call(call, &[if call == "sysinfo" { f.page } else { 0 }, f.page]), Ok(0));
     }

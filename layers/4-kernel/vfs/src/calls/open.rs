@@ -169,9 +169,10 @@ fn open_path(
         (Some(b'/'), 0) => tree::of(&process.kernel)?.root(),
         _ => base(process, descriptor)?,
     };
+    // First the descriptor: without one, nothing is made or emptied.
+    let reservation = process.descriptors.reserve(flags & general::O_CLOEXEC != 0, 0)?;
     let open = open_at(process, start, &path, flags, mode, resolve)?;
-    let descriptor = process.descriptors.insert(open, flags & general::O_CLOEXEC != 0, 0)?;
-    Ok(descriptor as usize)
+    Ok(reservation.fill(open) as usize)
 }
 
 fn open(call: &mut Call<'_>) -> Result<usize, Errno> {
