@@ -198,6 +198,8 @@ impl OpenFile {
             Err(Errno::ETIMEDOUT) if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) => {
                 Err(Errno::EAGAIN)
             }
+            // As in Linux, a wait that has its time is not begun again after a signal, for it would last longer.
+            Err(Errno::ERESTARTSYS) if deadline.is_some() => Err(Errno::EINTR),
             result => result,
         }
     }
