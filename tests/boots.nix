@@ -38,6 +38,7 @@ let
     "components"
     "epoll"
     "futex"
+    "local"
     "mmap"
     "signals"
     "tcp"

@@ -27,10 +27,22 @@ struct Direction {
     /// Bytes of the first message that have been read.
     read: usize,
     bytes: usize,
-    /// The reader is gone, or reads no more.
+    /// The reader reads no more (SHUT_RD).
     unread: bool,
-    /// The writer is gone, or writes no more.
+    /// The reader has closed its end.
+    gone: bool,
+    /// The writer is gone, or writes no more (SHUT_WR).
     ended: bool,
+    /// The writer has been told that the reader is gone, and has no peer since (datagrams).
+    parted: bool,
+}
+
+impl Direction {
+    fn clear(&mut self) {
+        self.messages.clear();
+        self.read = 0;
+        self.bytes = 0;
+    }
 }
 
 struct Pair {
@@ -68,19 +80,29 @@ pub fn pair(kind: u32) -> (End, End) {
 }
 
 impl Pair {
+    /// Whether ends hear of each other's end. Those of datagrams do not: any other socket might send, too.
+    fn is_connected(&self) -> bool {
+        self.kind != net::SOCK_DGRAM
+    }
+
+    fn read_ended(&self, incoming: &Direction) -> bool {
+        incoming.unread || self.is_connected() && incoming.ended
+    }
+
     fn readiness(&self, incoming: &Direction, outgoing: &Direction) -> Events {
         let mut events = Events::empty();
-        if !incoming.messages.is_empty() || incoming.ended {
+        let read_ended = self.read_ended(incoming);
+        let write_ended = outgoing.ended || self.is_connected() && (outgoing.unread || outgoing.gone);
+        if !incoming.messages.is_empty() || read_ended {
             events |= Events::READ | Events::READ_NORMAL;
         }
-        if incoming.ended {
+        if read_ended {
             events |= Events::READ_HANG_UP;
         }
-        if outgoing.bytes < CAPACITY / 4 * 3 || outgoing.ended || outgoing.unread {
+        if outgoing.bytes < CAPACITY / 4 * 3 || outgoing.gone || write_ended {
             events |= Events::WRITE | Events::WRITE_NORMAL;
         }
-        let connected = self.kind != net::SOCK_DGRAM;
-        if connected && incoming.ended && (outgoing.ended || outgoing.unread) {
+        if read_ended && write_ended {
             events |= Events::HANG_UP;
         }
         events
@@ -130,9 +152,8 @@ impl End {
 impl Drop for End {
     fn drop(&mut self) {
         self.work(|incoming, outgoing| {
-            incoming.unread = true;
-            incoming.messages.clear();
-            incoming.bytes = 0;
+            incoming.gone = true;
+            incoming.clear();
             outgoing.ended = true;
         });
     }
@@ -160,12 +181,18 @@ impl Operations for End {
             return Err(Errno::EISCONN);
         }
         let stream = self.pair.stream;
-        self.work(|_, outgoing| {
-            if outgoing.ended {
-                return Err(Errno::EPIPE);
+        self.work(|incoming, outgoing| {
+            if outgoing.parted {
+                return Err(Errno::ENOTCONN);
             }
-            if outgoing.unread {
-                return Err(if self.pair.kind == net::SOCK_DGRAM { Errno::ECONNREFUSED } else { Errno::EPIPE });
+            if outgoing.gone && !self.pair.is_connected() {
+                // As in Linux, what the peer has sent before is lost with it.
+                outgoing.parted = true;
+                incoming.clear();
+                return Err(Errno::ECONNREFUSED);
+            }
+            if outgoing.ended || outgoing.unread || outgoing.gone {
+                return Err(Errno::EPIPE);
             }
             let room = CAPACITY.saturating_sub(outgoing.bytes);
             let wanted = source.left();
@@ -198,7 +225,7 @@ impl Operations for End {
         self.work(|incoming, _| {
             if incoming.messages.is_empty() {
                 let none = Received { stored: 0, length: 0, source: None };
-                return if incoming.ended || incoming.unread { Ok(none) } else { Err(Errno::EAGAIN) };
+                return if self.pair.read_ended(incoming) { Ok(none) } else { Err(Errno::EAGAIN) };
             }
             if stream { take_bytes(incoming, destination, peek) } else { take_message(incoming, destination, peek) }
         })
@@ -207,7 +234,6 @@ impl Operations for End {
     fn shutdown(&self, read: bool, write: bool) -> Result<(), Errno> {
         self.work(|incoming, outgoing| {
             incoming.unread |= read;
-            incoming.ended |= read;
             outgoing.ended |= write;
         });
         Ok(())
@@ -218,6 +244,9 @@ impl Operations for End {
     }
 
     fn remote(&self) -> Result<SocketAddress, Errno> {
+        if self.work(|_, outgoing| outgoing.parted) {
+            return Err(Errno::ENOTCONN);
+        }
         Ok(SocketAddress::Unix(Vec::new()))
     }
 
