@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -196,6 +197,158 @@ static void edges(void)
 	close(listener);
 }
 
+static void disconnected(void)
+{
+	struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+	struct sockaddr_in self;
+	int listener = listening(4), one = connected(), two = accept(listener, NULL, NULL), error = 0;
+	socklen_t size = sizeof error;
+	char byte;
+
+	OK(connect(one, &nowhere, sizeof nowhere) == 0, "a connection can be dissolved");
+	OK(events(two, POLLIN, LATE_MS) & POLLERR, "the peer is told");
+	FAILS(recv(two, &byte, 1, 0), ECONNRESET, "by a reset");
+	OK(events(one, POLLIN | POLLOUT, 0) == (POLLOUT | POLLERR | POLLHUP), "the socket has ended");
+	OK(getsockopt(one, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNRESET, "in the same way");
+	OK(events(one, POLLIN | POLLOUT, 0) == (POLLOUT | POLLHUP), "and is as new");
+	FAILS(recv(one, &byte, 1, 0), ENOTCONN, "without a connection");
+	FAILS(getpeername(one, (void *)&self, &size), ENOTCONN, "or a peer");
+	OK(connect(one, &nowhere, sizeof nowhere) == 0, "to dissolve nothing is no error");
+	OK(connect(one, (void *)&address, sizeof address) == 0, "it connects anew");
+	close(two);
+	MUST(two = accept(listener, NULL, NULL));
+	OK(send(one, "x", 1, 0) == 1 && recv(two, &byte, 1, 0) == 1, "and bytes flow");
+	close(one);
+	close(two);
+
+	/* A port that is free, for a moment at least. */
+	MUST(one = socket(AF_INET, SOCK_STREAM, 0));
+	self = (struct sockaddr_in){ AF_INET, 0, { htonl(INADDR_LOOPBACK) }, { 0 } };
+	size = sizeof self;
+	MUST(bind(one, (void *)&self, sizeof self));
+	MUST(getsockname(one, (void *)&self, &size));
+	close(one);
+	MUST(one = socket(AF_INET, SOCK_STREAM, 0));
+	uint16_t port = self.sin_port;
+	MUST(bind(one, (void *)&self, sizeof self));
+	MUST(connect(one, (void *)&address, sizeof address));
+	OK(connect(one, &nowhere, sizeof nowhere) == 0, "one that was bound is dissolved");
+	OK(getsockname(one, (void *)&self, &size) == 0 && self.sin_port == port, "and keeps its port");
+	OK(listen(one, 1) == 0, "where it can listen now");
+	close(one);
+	OK(connect(listener, &nowhere, sizeof nowhere) == 0, "a listener can be ended so, too");
+	FAILS(accept(listener, NULL, NULL), EINVAL, "it does not accept any more");
+	close(listener);
+}
+
+static void *shut(void *listener)
+{
+	sleep_ms(100);
+	shutdown((int)(intptr_t)listener, SHUT_RDWR);
+	return NULL;
+}
+
+static void shut_listener(void)
+{
+	int listener = listening(4);
+	pthread_t thread;
+
+	MUST(-(pthread_create(&thread, NULL, shut, (void *)(intptr_t)listener) != 0));
+	FAILS(accept(listener, NULL, NULL), EINVAL, "who waits for connections is told that there will be none");
+	pthread_join(thread, NULL);
+	OK(events(listener, POLLIN | POLLRDHUP, 0) == POLLHUP, "a shut listener has hung up, with nothing to read");
+	OK(listen(listener, 4) == 0 && events(listener, POLLIN, 0) == 0, "it can listen again");
+	socklen_t size = sizeof address;
+	MUST(getsockname(listener, (void *)&address, &size));
+	int one = connected();
+	OK(events(listener, POLLIN, LATE_MS) == POLLIN, "and is connected to");
+	OK(shutdown(listener, SHUT_WR) == 0 && events(listener, POLLIN, 0) == POLLIN, "to shut what it never writes is nothing");
+	close(one);
+	close(listener);
+}
+
+/* Whether a new socket can be bound to `address`, and listen there. */
+static int can_listen(int reuse)
+{
+	int one = socket(AF_INET, SOCK_STREAM, 0);
+
+	MUST(one);
+	MUST(setsockopt(one, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse));
+	int result = bind(one, (void *)&address, sizeof address) == 0 && listen(one, 1) == 0;
+	int error = errno;
+	close(one);
+	errno = error;
+	return result;
+}
+
+static void kept_ports(void)
+{
+	for (int reuse = 0; reuse < 2; reuse++) {
+		int listener = listening(4), one, two;
+
+		MUST(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse));
+		one = connected();
+		two = accept(listener, NULL, NULL);
+		close(listener);
+		OK(!can_listen(0) && errno == EADDRINUSE, "a connection holds its port when nobody listens there any more");
+		OK(can_listen(1) == reuse, "unless both sides share it");
+		close(two);
+		char byte;
+		recv(one, &byte, 1, 0);
+		close(one);
+		sleep_ms(50);
+		OK(!can_listen(0) && errno == EADDRINUSE, "so does one that waits for its last segments to die");
+		OK(can_listen(1) == reuse, "unless both sides share it, too");
+	}
+	int listener = listening(4), one = connected(), two = accept(listener, NULL, NULL);
+	struct sockaddr_in self;
+	socklen_t size = sizeof self;
+	MUST(getsockname(one, (void *)&self, &size));
+	address = self;
+	OK(!can_listen(0) && errno == EADDRINUSE, "the port of a connection that was made cannot be bound");
+	self.sin_port = 0;
+	MUST(setsockopt(two, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger)));
+	close(two);
+	close(one);
+	sleep_ms(50);
+	OK(can_listen(0), "after a reset nothing is kept");
+	close(listener);
+}
+
+static void nothing(int number)
+{
+	(void)number;
+}
+
+static void *kick(void *thread)
+{
+	sleep_ms(100);
+	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	return NULL;
+}
+
+static void interrupted(void)
+{
+	struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+	struct timeval limit = { 60, 0 };
+	int listener = listening(1), one = connected(), two = accept(listener, NULL, NULL);
+	pthread_t self = pthread_self(), thread;
+	char byte;
+
+	MUST(sigaction(SIGUSR1, &action, NULL));
+	MUST(setsockopt(two, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+	MUST(setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+	MUST(-(pthread_create(&thread, NULL, kick, &self) != 0));
+	FAILS(recv(two, &byte, 1, 0), EINTR, "a receive with a time-out is not begun again after a signal");
+	pthread_join(thread, NULL);
+	MUST(-(pthread_create(&thread, NULL, kick, &self) != 0));
+	FAILS(accept(listener, NULL, NULL), EINTR, "nor is an accept");
+	pthread_join(thread, NULL);
+	close(one);
+	close(two);
+	close(listener);
+}
+
 static void errors(void)
 {
 	int listener = listening(1), one = socket(AF_INET, SOCK_STREAM, 0);
@@ -230,6 +383,10 @@ int main(void)
 	not_waiting();
 	full();
 	edges();
+	disconnected();
+	shut_listener();
+	kept_ports();
+	interrupted();
 	errors();
 	return tap_done();
 }

@@ -73,6 +73,31 @@ static void connected(void)
 	MUST(sendto(two, "yes", 3, 0, (void *)&one_address, sizeof one_address));
 	OK(recv(one, buffer, 64, 0) == 3, "only the peer is heard");
 	FAILS(recv(one, buffer, 64, 0), EAGAIN, "nobody else");
+	struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+	OK(connect(one, &nowhere, sizeof nowhere) == 0, "the peer can be forgotten");
+	OK(getsockname(one, (void *)&peer, &size) == 0 && peer.sin_port == 0 &&
+		   peer.sin_addr.s_addr == one_address.sin_addr.s_addr,
+	   "a port that was chosen for it has gone with the peer, an address of its own has not");
+	OK(bind(one, (void *)&one_address, sizeof one_address) == 0, "it can be bound anew");
+	FAILS(send(one, "x", 1, 0), EDESTADDRREQ, "nothing can be sent without an address again");
+	MUST(connect(one, (void *)&two_address, sizeof two_address));
+	MUST(connect(one, &nowhere, sizeof nowhere));
+	OK(sendto(other, "now", 3, 0, (void *)&one_address, sizeof one_address) == 3 && recv(one, buffer, 64, 0) == 3,
+	   "a port of its own stays, and there everyone is heard");
+	close(one);
+	MUST(one = socket(AF_INET, SOCK_DGRAM, 0));
+	MUST(connect(one, (void *)&two_address, sizeof two_address));
+	MUST(connect(one, &nowhere, sizeof nowhere));
+	OK(getsockname(one, (void *)&peer, &size) == 0 && peer.sin_port == 0 && peer.sin_addr.s_addr == 0,
+	   "one that was chosen by connecting goes with the peer");
+	peer = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = one_address.sin_port };
+	MUST(bind(one, (void *)&peer, sizeof peer));
+	MUST(connect(one, (void *)&two_address, sizeof two_address));
+	OK(getsockname(one, (void *)&peer, &size) == 0 && peer.sin_addr.s_addr == htonl(INADDR_LOOPBACK),
+	   "connecting chooses among all addresses");
+	MUST(connect(one, &nowhere, sizeof nowhere));
+	OK(getsockname(one, (void *)&peer, &size) == 0 && peer.sin_port != 0 && peer.sin_addr.s_addr == 0,
+	   "afterwards it is all of them again");
 	close(one);
 	close(two);
 	close(other);

@@ -24,7 +24,7 @@ impl UdpSocket {
     pub fn bind(net: &Arc<Net>, port: u16) -> Result<UdpSocket, Errno> {
         let (key, shared) = net.with(|stack| stack.udp.open());
         let socket = UdpSocket { net: net.clone(), key, shared };
-        net.with(|stack| stack.udp.bind(key, (Address::UNSPECIFIED, port), true))?;
+        net.with(|stack| stack.udp.bind(key, (Address::UNSPECIFIED, port)))?;
         Ok(socket)
     }
 

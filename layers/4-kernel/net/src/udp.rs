@@ -49,8 +49,10 @@ pub struct Datagram {
 struct Socket {
     shared: Arc<Shared>,
     bound: Option<Endpoint>,
-    /// Bound by the program, not by its first use.
-    explicit: bool,
+    /// The program has chosen the port; one that was chosen for it goes when it forgets its peer.
+    own_port: bool,
+    /// The address that the program has chosen, or any.
+    own_address: Address,
     peer: Option<Endpoint>,
     options: Options,
     queue: VecDeque<Datagram>,
@@ -92,7 +94,8 @@ impl Udp {
         let key = self.sockets.insert(Socket {
             shared: shared.clone(),
             bound: None,
-            explicit: false,
+            own_port: false,
+            own_address: Address::UNSPECIFIED,
             peer: None,
             options,
             queue: VecDeque::new(),
@@ -120,7 +123,7 @@ impl Udp {
     }
 
     /// Binds to a local endpoint; port 0 takes a free one.
-    pub fn bind(&mut self, key: Key, endpoint: Endpoint, explicit: bool) -> Result<(), Errno> {
+    pub fn bind(&mut self, key: Key, endpoint: Endpoint) -> Result<(), Errno> {
         let socket = self.sockets.get(key).ok_or(Errno::EBADF)?;
         if socket.bound.is_some() {
             return Err(Errno::EINVAL);
@@ -142,9 +145,20 @@ impl Udp {
         };
         let socket = self.socket(key)?;
         socket.bound = Some((endpoint.0, port));
-        socket.explicit = explicit;
+        socket.own_port = endpoint.1 != 0;
+        socket.own_address = endpoint.0;
         self.ports.add(port, key);
         Ok(())
+    }
+
+    /// What sends or has a peer is bound.
+    fn bind_if_unbound(&mut self, key: Key) -> Result<(), Errno> {
+        let socket = self.socket(key)?;
+        if socket.bound.is_some() {
+            return Ok(());
+        }
+        let address = socket.own_address;
+        self.bind(key, (address, 0))
     }
 
     /// Sets, or with `None` forgets, the peer.
@@ -152,15 +166,15 @@ impl Udp {
         let Some(peer) = peer else {
             let socket = self.socket(key)?;
             socket.peer = None;
-            if !socket.explicit {
+            if !socket.own_port {
                 self.unbind(key);
+            } else if let Some((address, _)) = &mut socket.bound {
+                *address = socket.own_address;
             }
             return Ok(());
         };
         let local = ip.source_for(peer.0)?;
-        if self.socket(key)?.bound.is_none() {
-            self.bind(key, (Address::UNSPECIFIED, 0), false)?;
-        }
+        self.bind_if_unbound(key)?;
         let socket = self.socket(key)?;
         if ip.is_broadcast(peer.0) && !socket.options.broadcast {
             return Err(Errno::EACCES);
@@ -179,9 +193,7 @@ impl Udp {
         if data.len() > MAX_PAYLOAD {
             return Err(Errno::EMSGSIZE);
         }
-        if self.socket(key)?.bound.is_none() {
-            self.bind(key, (Address::UNSPECIFIED, 0), false)?;
-        }
+        self.bind_if_unbound(key)?;
         let socket = self.socket(key)?;
         if socket.write_shutdown {
             return Err(Errno::EPIPE);
@@ -338,7 +350,9 @@ impl Udp {
 
     /// The local endpoint; all zeroes if there is none yet.
     pub fn local(&self, key: Key) -> Endpoint {
-        self.sockets.get(key).and_then(|socket| socket.bound).unwrap_or((Address::UNSPECIFIED, 0))
+        self.sockets
+            .get(key)
+            .map_or((Address::UNSPECIFIED, 0), |socket| socket.bound.unwrap_or((socket.own_address, 0)))
     }
 
     /// The peer's endpoint.

@@ -80,6 +80,9 @@ impl Operations for TcpSocket {
     }
 
     fn connect(&self, address: &SocketAddress) -> Result<(), Errno> {
+        if *address == SocketAddress::Unspecified {
+            return self.net.with(|stack| stack.tcp.disconnect(self.key, &mut stack.ip, &mut stack.notices));
+        }
         let remote = destination(address.v4()?);
         self.net.with(|stack| stack.tcp.connect(self.key, remote, &mut stack.ip))
     }

@@ -48,7 +48,7 @@ impl Operations for UdpSocket {
         if !group {
             check_local(&self.net, endpoint.0)?;
         }
-        self.net.with(|stack| stack.udp.bind(self.key, endpoint, true))
+        self.net.with(|stack| stack.udp.bind(self.key, endpoint))
     }
 
     fn connect(&self, address: &SocketAddress) -> Result<(), Errno> {

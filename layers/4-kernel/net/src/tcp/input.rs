@@ -5,6 +5,7 @@ use super::{
     connection::HANDSHAKE_TIMEOUT,
     engine::{Tuple, sequence_length},
     time_wait::Verdict,
+    tuples::Reuse,
     vet::Vetted,
 };
 use crate::{
@@ -35,7 +36,7 @@ impl Tcp {
         }
         self.work.segments = self.work.segments.wrapping_add(1);
         let tuple = Tuple { local: (destination, tcp.destination.get()), remote: (source, tcp.source.get()) };
-        if let Some(&key) = self.connections.get(&tuple) {
+        if let Some(key) = self.tuples.get(&tuple) {
             self.feed(key, ip, tcp, packet, segment);
             return;
         }
@@ -117,8 +118,9 @@ impl Tcp {
         }
         self.engine.reseed();
         connection.receive(&mut self.engine, ip, packet);
+        let reuse = Reuse::of(&options);
         let key = self.insert(false, options, Role::Connection(Box::new(connection)));
-        self.connections.insert(tuple, key);
+        self.tuples.enter(tuple, key, reuse);
         self.half_open = self.half_open.saturating_add(1);
         if let Some(socket) = self.sockets.get_mut(listener)
             && let Role::Listening(queues) = &mut socket.role
@@ -132,7 +134,7 @@ impl Tcp {
     /// goes on, for anyone can make such a message up.
     pub fn problem(&mut self, problem: &Problem) {
         let tuple = Tuple { local: problem.local, remote: problem.remote };
-        if let Some(&key) = self.connections.get(&tuple)
+        if let Some(key) = self.tuples.get(&tuple)
             && let Ok(connection) = self.connection(key)
             && connection.connecting()
             && connection.listener.is_none()

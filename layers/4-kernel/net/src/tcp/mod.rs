@@ -13,10 +13,10 @@ mod engine;
 mod input;
 mod table;
 mod time_wait;
+mod tuples;
 mod vet;
 
 use crate::{
-    hash::{HashMap, Seed},
     ip::{Ip, wire::Address},
     ports::Ports,
     shared::{Notices, Shared},
@@ -35,6 +35,7 @@ use rumpuser::memory;
 use smoltcp::socket::tcp::State;
 pub use table::{addresses_overlap, ephemeral_port};
 use time_wait::TimeWait;
+use tuples::{Reuse, Tuples};
 
 /// An address and a port.
 pub type Endpoint = (Address, u16);
@@ -106,13 +107,26 @@ struct Socket {
     bound: Option<Endpoint>,
     options: Options,
     role: Role,
+    /// Why it has no connection any more, until the program has been told.
+    error: Option<Errno>,
+}
+
+impl Socket {
+    /// Readiness of a socket that is neither connected nor listening: as Linux has it, writable and hung up.
+    fn tell_idle(&self, notices: &mut Notices) {
+        let mut ready = Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP;
+        if self.error.is_some() {
+            ready |= Events::ERROR;
+        }
+        self.shared.update(ready, ready, notices);
+    }
 }
 
 /// All of TCP.
 pub struct Tcp {
     engine: Engine,
     sockets: Slab<Socket>,
-    connections: HashMap<Tuple, Key>,
+    tuples: Tuples,
     /// Sockets that are bound, by port.
     ports: Ports,
     time_wait: TimeWait,
@@ -139,7 +153,7 @@ impl Tcp {
         Tcp {
             engine: Engine::new(mtu),
             sockets: Slab::default(),
-            connections: HashMap::with_hasher(Seed::new()),
+            tuples: Tuples::new(),
             ports: Ports::default(),
             time_wait: TimeWait::new(),
             dirty: Vec::new(),
@@ -152,14 +166,15 @@ impl Tcp {
     /// A new socket of a program.
     pub fn open(&mut self) -> (Key, Arc<Shared>) {
         let key = self.insert(true, Options::default(), Role::Idle);
-        let shared = self.sockets.get(key).map(|socket| socket.shared.clone()).unwrap_or_default();
-        // Linux: neither connected nor listening is writable and hung up.
-        shared.update(Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP, Events::empty(), &mut Notices::new());
-        (key, shared)
+        let shared = self.sockets.get(key).map(|socket| {
+            socket.tell_idle(&mut Notices::new());
+            socket.shared.clone()
+        });
+        (key, shared.unwrap_or_default())
     }
 
     fn insert(&mut self, owned: bool, options: Options, role: Role) -> Key {
-        self.sockets.insert(Socket { shared: Arc::default(), owned, bound: None, options, role })
+        self.sockets.insert(Socket { shared: Arc::default(), owned, bound: None, options, role, error: None })
     }
 
     /// Binds to a local endpoint; port 0 takes a free one.
@@ -169,7 +184,7 @@ impl Tcp {
             return Err(Errno::EINVAL);
         }
         let port = match endpoint.1 {
-            0 => self.free_port()?,
+            0 => self.free_port(endpoint.0, Reuse::of(&socket.options))?,
             port if self.may_bind(key, (endpoint.0, port), false) => port,
             _ => return Err(Errno::EADDRINUSE),
         };
@@ -255,9 +270,10 @@ impl Tcp {
             self.budget.give(connection.memory);
             return Err(error);
         }
-        self.connections.insert(tuple, key);
+        self.tuples.enter(tuple, key, Reuse::of(&options));
         if let Some(socket) = self.sockets.get_mut(key) {
             socket.role = Role::Connection(Box::new(connection));
+            socket.error = None;
         }
         self.touch(key);
         Err(Errno::EINPROGRESS)
@@ -266,7 +282,9 @@ impl Tcp {
     /// How the attempt to connect ended; `EAGAIN` while it has not. After a failure the socket is as new.
     pub fn connect_result(&mut self, key: Key) -> Result<(), Errno> {
         let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
-        let Role::Connection(connection) = &mut socket.role else { return Err(Errno::ENOTCONN) };
+        let Role::Connection(connection) = &mut socket.role else {
+            return Err(self.without_connection(key, Errno::ENOTCONN));
+        };
         if connection.connecting() {
             return Err(Errno::EAGAIN);
         }
@@ -275,13 +293,46 @@ impl Tcp {
             return Ok(());
         }
         let error = connection.error.take().unwrap_or(Errno::ECONNABORTED);
-        let (tuple, memory) = (connection.tuple, connection.memory);
-        if connection.detached && self.connections.get(&tuple) == Some(&key) {
-            self.connections.remove(&tuple);
+        let (tuple, memory, detached) = (connection.tuple, connection.memory, connection.detached);
+        socket.role = Role::Idle;
+        socket.tell_idle(&mut Notices::new());
+        if detached {
+            self.tuples.leave(&tuple, key);
         }
         self.budget.give(memory);
-        socket.role = Role::Idle;
         Err(error)
+    }
+
+    /// Forgets the peer, or that it listens (connect(2) to `AF_UNSPEC`). A peer is told by a reset; the socket is as new, and
+    /// keeps what it was bound to.
+    pub fn disconnect(&mut self, key: Key, ip: &mut Ip, notices: &mut Notices) -> Result<(), Errno> {
+        self.stop_listening(key, ip);
+        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        if let Role::Connection(mut connection) = core::mem::replace(&mut socket.role, Role::Idle) {
+            let alive = connection.connecting() || connection.established && !connection.detached;
+            socket.error = connection.error.take().or(alive.then_some(Errno::ECONNRESET));
+            // What is left of the connection ends by itself, as that of a closed socket does.
+            connection.clear_timer(&mut ip.timers, key);
+            connection.dirty = false;
+            let (tuple, options) = (connection.tuple, socket.options.clone());
+            let known = self.tuples.get(&tuple) == Some(key);
+            self.tuples.leave(&tuple, key);
+            let reuse = Reuse::of(&options);
+            let orphan = self.insert(false, options, Role::Connection(connection));
+            if known {
+                self.tuples.enter(tuple, orphan, reuse);
+            }
+            self.abandon(orphan, true, ip);
+        }
+        if let Some(socket) = self.sockets.get(key) {
+            socket.tell_idle(notices);
+        }
+        Ok(())
+    }
+
+    /// The error of a call that needs a connection, on a socket without one: why it has none, or `otherwise`.
+    fn without_connection(&mut self, key: Key, otherwise: Errno) -> Errno {
+        self.take_error(key).unwrap_or(otherwise)
     }
 
     fn make_connection(&mut self, tuple: Tuple, options: &Options) -> Result<Connection, Errno> {
@@ -299,6 +350,10 @@ impl Tcp {
         }
     }
 
+    fn is_connection(&self, key: Key) -> bool {
+        self.sockets.get(key).is_some_and(|socket| matches!(socket.role, Role::Connection(_)))
+    }
+
     fn connection(&mut self, key: Key) -> Result<&mut Connection, Errno> {
         match &mut self.sockets.get_mut(key).ok_or(Errno::EBADF)?.role {
             Role::Connection(connection) => Ok(connection),
@@ -309,11 +364,11 @@ impl Tcp {
     /// Takes data to send. `EAGAIN` if there is no room, `EPIPE` after the end.
     pub fn send(&mut self, key: Key, source: &mut dyn Source) -> Result<usize, Errno> {
         let cork = self.sockets.get(key).is_some_and(|socket| socket.options.cork);
-        // Linux: not connected is a broken pipe.
-        let connection = self.connection(key).map_err(|error| match error {
-            Errno::ENOTCONN => Errno::EPIPE,
-            other => other,
-        })?;
+        if !self.is_connection(key) {
+            // Linux: not connected is a broken pipe.
+            return Err(self.without_connection(key, Errno::EPIPE));
+        }
+        let connection = self.connection(key)?;
         if let Some(error) = connection.error.take_if(|_| !connection.write_shutdown) {
             connection.detached = true;
             return Err(error);
@@ -328,6 +383,9 @@ impl Tcp {
 
     /// Gives received data; how, `read` says. `EAGAIN` if there is none yet, 0 at the end.
     fn read(&mut self, key: Key, read: impl FnOnce(&mut Connection) -> Result<usize, Errno>) -> Result<usize, Errno> {
+        if !self.is_connection(key) {
+            return Err(self.without_connection(key, Errno::ENOTCONN));
+        }
         let connection = self.connection(key)?;
         let had_data = connection.one.socket().can_recv();
         if !had_data && let Some(error) = connection.error.take() {
@@ -361,18 +419,11 @@ impl Tcp {
         notices: &mut Notices,
     ) -> Result<(), Errno> {
         if self.is_listening(key) {
-            if read {
-                self.stop_listening(key, ip);
-                if let Some(socket) = self.sockets.get(key) {
-                    let ready = Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP | Events::READ_HANG_UP;
-                    socket.shared.update(ready | Events::READ | Events::READ_NORMAL, ready, notices);
-                }
-            }
-            return Ok(());
+            return if read { self.disconnect(key, ip, notices) } else { Ok(()) };
         }
         let connection = self.connection(key)?;
-        if connection.connecting() {
-            return Err(Errno::ENOTCONN);
+        if connection.state() == State::SynSent && !connection.over {
+            return self.disconnect(key, ip, notices);
         }
         if write {
             connection.finish();
@@ -405,11 +456,13 @@ impl Tcp {
     /// Resets everyone who waits for a listener; the socket is idle then.
     fn stop_listening(&mut self, key: Key, ip: &mut Ip) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
-        let Role::Listening(listener) = core::mem::replace(&mut socket.role, Role::Idle) else { return };
-        for (_, key) in listener.half_open {
+        let Role::Listening(listener) = &mut socket.role else { return };
+        let (half_open, ready) = (core::mem::take(&mut listener.half_open), core::mem::take(&mut listener.ready));
+        socket.role = Role::Idle;
+        for (_, key) in half_open {
             self.abandon(key, true, ip);
         }
-        for key in listener.ready {
+        for key in ready {
             self.abandon(key, true, ip);
         }
     }
@@ -456,6 +509,7 @@ impl Tcp {
         let result = change(&mut socket.options);
         if let Role::Connection(connection) = &mut socket.role {
             connection.apply(&socket.options);
+            self.tuples.change(&connection.tuple, key, Reuse::of(&socket.options));
             self.touch(key);
         }
         Ok(result)
@@ -468,6 +522,12 @@ impl Tcp {
 
     /// The pending error, which is then forgotten (SO_ERROR).
     pub fn take_error(&mut self, key: Key) -> Option<Errno> {
+        if !self.is_connection(key) {
+            let socket = self.sockets.get_mut(key)?;
+            let error = socket.error.take()?;
+            socket.tell_idle(&mut Notices::new());
+            return Some(error);
+        }
         let connection = self.connection(key).ok()?;
         let error = connection.error.take()?;
         connection.detached = true;

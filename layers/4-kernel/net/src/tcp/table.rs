@@ -1,6 +1,6 @@
 //! Ports, and what becomes of a connection after each change: accepted, moved to TIME-WAIT, removed.
 
-use super::{Endpoint, Progress, Role, Tcp, engine::Tuple};
+use super::{Endpoint, Progress, Role, Tcp, engine::Tuple, tuples::Reuse};
 use crate::{
     ip::{Ip, wire::Address},
     shared::Notices,
@@ -31,13 +31,21 @@ pub fn addresses_overlap(one: Address, other: Address) -> bool {
 }
 
 impl Tcp {
-    pub(super) fn free_port(&self) -> Result<u16, Errno> {
-        ephemeral_port(|port| self.ports.is_free(port))
+    pub(super) fn free_port(&self, address: Address, reuse: Reuse) -> Result<u16, Errno> {
+        ephemeral_port(|port| self.ports.is_free(port) && !self.is_held((address, port), reuse))
+    }
+
+    /// Whether connections, or what is left of them in TIME-WAIT, keep a socket from being bound to an endpoint.
+    fn is_held(&self, endpoint: Endpoint, reuse: Reuse) -> bool {
+        self.tuples.holders.forbid(endpoint, reuse) || self.time_wait.holders.forbid(endpoint, reuse)
     }
 
     /// Whether a socket may be bound to an endpoint, or listen there (Linux's rules for SO_REUSEADDR and SO_REUSEPORT).
     pub(super) fn may_bind(&self, key: Key, endpoint: Endpoint, to_listen: bool) -> bool {
         let Some(socket) = self.sockets.get(key) else { return false };
+        if self.is_held(endpoint, Reuse::of(&socket.options)) {
+            return false;
+        }
         let others = self.ports.of(endpoint.1).iter().filter(|other| **other != key);
         others.filter_map(|other| self.sockets.get(*other)).all(|other| {
             let listening = matches!(other.role, Role::Listening(_));
@@ -66,9 +74,7 @@ impl Tcp {
             let tuple = Tuple { local: (address, port), remote };
             // To ourselves, the other end's TIME-WAIT is in this table too.
             let reversed = Tuple { local: remote, remote: (address, port) };
-            !self.connections.contains_key(&tuple)
-                && !self.time_wait.contains(tuple)
-                && !self.time_wait.contains(reversed)
+            self.tuples.get(&tuple).is_none() && !self.time_wait.contains(tuple) && !self.time_wait.contains(reversed)
         };
         match bound {
             Some(port) if free(port) => Ok(port),
@@ -92,8 +98,7 @@ impl Tcp {
         };
         [true, false].into_iter().find_map(|exact| {
             let count = listening(exact).count();
-            let choice = core::hash::BuildHasher::hash_one(self.connections.hasher(), tuple) as usize;
-            listening(exact).nth(choice.checked_rem(count)?)
+            listening(exact).nth(self.tuples.hash(tuple).checked_rem(count)?)
         })
     }
 
@@ -148,7 +153,7 @@ impl Tcp {
         let told = connection.peer_end == Some(connection.one.sent.acknowledged);
         let quiet = progress == Progress::Done;
         if state == State::TimeWait && quiet && told && !connection.detached {
-            self.time_wait.insert(connection.tuple, connection.one.sent, ip.now);
+            self.time_wait.insert(connection.tuple, connection.one.sent, Reuse::of(&socket.options), ip.now);
             connection.detached = true;
             let deadline = self.time_wait.deadline();
             ip.timers.set(Timer::TimeWait, &mut self.time_wait.timer, deadline);
@@ -159,9 +164,7 @@ impl Tcp {
         }
         if connection.detached {
             connection.clear_timer(&mut ip.timers, key);
-            if self.connections.get(&connection.tuple) == Some(&key) {
-                self.connections.remove(&connection.tuple);
-            }
+            self.tuples.leave(&connection.tuple, key);
         }
         let failed_handshake = connection.listener.is_some() && !connection.established && connection.detached;
         if connection.detached && !owned && (failed_handshake || connection.listener.is_none()) {

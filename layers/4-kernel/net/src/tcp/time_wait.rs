@@ -1,6 +1,9 @@
 //! Connections in TIME-WAIT (RFC 9293 §3.6.1): what is left of them is a few numbers, so thousands cost little.
 
-use super::engine::{Sent, Tuple};
+use super::{
+    engine::{Sent, Tuple},
+    tuples::{Holders, Reuse},
+};
 use crate::ip::wire::{TCP_ACK, TCP_RST, TCP_SYN, TcpHeader};
 use alloc::collections::VecDeque;
 use rumpkin_collections::OrderedMap;
@@ -13,6 +16,7 @@ const MAX_ENTRIES: usize = 8192;
 #[derive(Clone, Copy)]
 struct Entry {
     sent: Sent,
+    reuse: Reuse,
     deadline: u64,
 }
 
@@ -39,22 +43,26 @@ pub struct TimeWait {
     entries: OrderedMap<Tuple, Entry>,
     /// In order of deadline; an entry whose deadline differs has been replaced.
     order: VecDeque<(u64, Tuple)>,
+    /// The ports that they hold.
+    pub holders: Holders,
     /// Where the timer is remembered.
     pub timer: Option<u64>,
 }
 
 impl TimeWait {
     pub fn new() -> Self {
-        TimeWait { entries: OrderedMap::new(), order: VecDeque::new(), timer: None }
+        TimeWait { entries: OrderedMap::new(), order: VecDeque::new(), holders: Holders::default(), timer: None }
     }
 
     /// A connection that both sides have closed, and that sent this last.
-    pub fn insert(&mut self, tuple: Tuple, sent: Sent, now: u64) {
+    pub fn insert(&mut self, tuple: Tuple, sent: Sent, reuse: Reuse, now: u64) {
         while self.order.len() >= MAX_ENTRIES {
             self.pop();
         }
         let deadline = now.saturating_add(LIFETIME);
-        self.entries.insert(tuple, Entry { sent, deadline });
+        self.remove(tuple);
+        self.entries.insert(tuple, Entry { sent, reuse, deadline });
+        self.holders.add(tuple.local, reuse);
         self.order.push_back((deadline, tuple));
     }
 
@@ -62,7 +70,13 @@ impl TimeWait {
         if let Some((deadline, tuple)) = self.order.pop_front()
             && self.entries.get(tuple).is_some_and(|entry| entry.deadline == deadline)
         {
-            self.entries.remove(tuple);
+            self.remove(tuple);
+        }
+    }
+
+    fn remove(&mut self, tuple: Tuple) {
+        if let Some(entry) = self.entries.remove(tuple) {
+            self.holders.remove(tuple.local, entry.reuse);
         }
     }
 
@@ -78,14 +92,14 @@ impl TimeWait {
         if header.flags & TCP_RST != 0 {
             // As in Linux, an exact reset ends it: it is how a peer that wants the tuple again answers our acknowledgment.
             if header.sequence.get() == sent.acknowledged {
-                self.entries.remove(tuple);
+                self.remove(tuple);
             }
             return Verdict::Drop;
         }
         let ahead = header.sequence.get().wrapping_sub(sent.acknowledged) as i32 > 0;
         if header.flags & (TCP_SYN | TCP_ACK) == TCP_SYN && ahead {
             // A new incarnation whose sequence numbers lie beyond the old one's (RFC 9293 §3.10.7.4).
-            self.entries.remove(tuple);
+            self.remove(tuple);
             return Verdict::Free;
         }
         if length == 0 {
@@ -127,7 +141,7 @@ mod tests {
     fn a_repeated_fin_is_acknowledged_and_a_blind_reset_ignored() {
         let mut table = TimeWait::new();
         let sent = Sent { next: 10, acknowledged: 20, window: 30, ..Sent::default() };
-        table.insert(tuple(1), sent, 0);
+        table.insert(tuple(1), sent, Reuse::default(), 0);
         let again = Verdict::Acknowledge { sequence: 10, acknowledgment: 20, window: 30 };
         assert_eq!(table.receive(tuple(1), &segment(TCP_ACK | 1, 19), 1), again);
         assert_eq!(table.receive(tuple(1), &segment(TCP_ACK, 20), 0), Verdict::Drop);
@@ -135,7 +149,7 @@ mod tests {
         assert_eq!(table.receive(tuple(1), &segment(TCP_SYN, 19), 1), again);
         assert_eq!(table.receive(tuple(1), &segment(TCP_SYN, 21), 1), Verdict::Free);
         assert!(!table.contains(tuple(1)));
-        table.insert(tuple(2), sent, 0);
+        table.insert(tuple(2), sent, Reuse::default(), 0);
         assert_eq!(table.receive(tuple(2), &segment(TCP_RST, 20), 0), Verdict::Drop);
         assert!(!table.contains(tuple(2)));
     }
@@ -144,10 +158,11 @@ mod tests {
     fn entries_are_bounded_and_end() {
         let mut table = TimeWait::new();
         for port in 0..20_000 {
-            table.insert(tuple(port), Sent::default(), u64::from(port));
+            table.insert(tuple(port), Sent::default(), Reuse::default(), u64::from(port));
         }
         assert_eq!(table.entries.len(), MAX_ENTRIES);
         table.expire(LIFETIME + 20_000);
         assert_eq!((table.entries.len(), table.order.len()), (0, 0));
+        assert!(table.holders.is_empty());
     }
 }

@@ -368,3 +368,66 @@ fn shutting_a_listener_down_ends_accepting() {
     assert_eq!(world.receive(0, client), Err(Errno::ECONNRESET));
     assert_eq!(world.stacks[1].tcp.count(), 1);
 }
+
+/// Ports are as busy as Linux has them: with connections, and with what is left of those.
+#[test]
+fn a_connection_holds_its_port_until_time_wait_is_over() {
+    for reuse in [false, true] {
+        let mut world = World::new(Shape::default());
+        let listener = world.listen(80, 8);
+        world.on(1, |stack| stack.tcp.with_options(listener, |options| options.reuse_address = reuse)).unwrap();
+        let (client, server) = world.connection(listener, 80);
+        world.close(1, listener);
+        let bind = |world: &mut World, address, reuse| {
+            world.on(1, |stack| {
+                let (key, _) = stack.tcp.open();
+                stack.tcp.with_options(key, |options| options.reuse_address = reuse).unwrap();
+                let result = stack.tcp.bind(key, (address, 80));
+                stack.tcp.close(key, &mut stack.ip);
+                result.is_ok()
+            })
+        };
+        let check = |world: &mut World| {
+            assert!(!bind(world, Address::UNSPECIFIED, false));
+            assert!(!bind(world, OTHER, false));
+            assert_eq!(bind(world, OTHER, true), reuse);
+            assert!(bind(world, Address::LOCALHOST, false));
+        };
+        check(&mut world);
+        world.close(1, server);
+        assert!(world.run_until(|world| world.receive(0, client) == Ok(Vec::new())));
+        world.close(0, client);
+        world.run_for(SECOND);
+        assert_eq!(world.stacks[1].tcp.count(), 0);
+        check(&mut world);
+        world.run_for(100 * SECOND);
+        assert!(bind(&mut world, OTHER, false));
+    }
+}
+
+#[test]
+fn a_dissolved_connection_resets_its_peer_and_leaves_a_new_socket() {
+    let mut world = World::new(Shape::default());
+    let listener = world.listen(80, 8);
+    let (client, server) = world.connection(listener, 80);
+    let disconnect =
+        |stack: &mut crate::stack::Stack, key| stack.tcp.disconnect(key, &mut stack.ip, &mut stack.notices);
+    world.on(0, |stack| disconnect(stack, client)).unwrap();
+    assert_eq!(world.receive(0, client), Err(Errno::ECONNRESET));
+    assert_eq!(world.receive(0, client), Err(Errno::ENOTCONN));
+    assert!(world.run_until(|world| world.receive(1, server) == Err(Errno::ECONNRESET)));
+    // In the middle of its handshake, too: nobody hears of it.
+    let again = |world: &mut World| world.on(0, |stack| stack.tcp.connect(client, (OTHER, 80), &mut stack.ip));
+    assert_eq!(again(&mut world), Err(Errno::EINPROGRESS));
+    world.on(0, |stack| stack.tcp.shutdown(client, true, true, &mut stack.ip, &mut stack.notices)).unwrap();
+    assert_eq!(world.on(0, |stack| stack.tcp.connect_result(client)), Err(Errno::ECONNRESET));
+    assert_eq!(again(&mut world), Err(Errno::EINPROGRESS));
+    assert!(world.run_until(|world| world.on(0, |stack| stack.tcp.connect_result(client)) == Ok(())));
+    world.close(0, client);
+    world.close(1, server);
+    world.close(1, listener);
+    world.run_for(100 * SECOND);
+    for stack in &world.stacks {
+        assert_eq!((stack.tcp.count(), stack.tcp.buffer_bytes(), stack.ip.timers.len()), (0, 0, 0));
+    }
+}

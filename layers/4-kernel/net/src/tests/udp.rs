@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 fn open(world: &mut World, index: usize, port: u16) -> Key {
     world.on(index, |stack| {
         let (key, _) = stack.udp.open();
-        stack.udp.bind(key, (Address::UNSPECIFIED, port), true).unwrap();
+        stack.udp.bind(key, (Address::UNSPECIFIED, port)).unwrap();
         key
     })
 }
