@@ -4,7 +4,7 @@ use core::panic::PanicInfo;
 use rumpkin_core::KernelHeap;
 
 #[global_allocator]
-static HEAP: KernelHeap = KernelHeap::new();
+static HEAP: KernelHeap = KernelHeap;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {

@@ -1,8 +1,12 @@
 //! Vector state. The kernel has none: it stays in the processor until another thread's user code is to run.
 
 use super::{cpuid, local::cpu};
-use crate::sync::Once;
-use crate::{sync::Interrupts, thread::Thread};
+use crate::{
+    layout::PAGE_SIZE,
+    memory::{OutOfMemory, heap},
+    sync::{Interrupts, Once},
+    thread::Thread,
+};
 use alloc::alloc::{alloc_zeroed, dealloc};
 use core::{alloc::Layout, arch::asm, ptr::NonNull};
 use x86_64::registers::{
@@ -50,7 +54,7 @@ pub(crate) fn initialize() {
         });
     }
     let (components, size) = if xsave { enable_xsave() } else { (0, LEGACY_SIZE) };
-    let mut area = Area::new();
+    let mut area = Area::new().expect("no memory for vector state");
     // SAFETY: the area has at least the legacy size; `fninit` sets a valid state.
     unsafe {
         asm!("fninit", "fxsave64 [{}]", in(reg) area.as_mut_ptr(), options(nostack));
@@ -95,21 +99,26 @@ unsafe impl Send for Area {}
 
 impl Area {
     /// The state that a program starts with.
-    pub(crate) fn new() -> Area {
+    pub(crate) fn new() -> Result<Area, OutOfMemory> {
         // Room for any processor while the format is not yet known.
         let size = FORMAT.get().map_or(4096, |_| size());
         let Ok(layout) = Layout::from_size_align(size, 64) else {
             unreachable!("sizes of vector state are small");
         };
-        // SAFETY: the size is not 0.
-        let Some(memory) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
-            alloc::alloc::handle_alloc_error(layout)
-        };
+        // Its alignment may cost it a page.
+        heap::ensure(PAGE_SIZE)?;
+        // SAFETY: the size is not 0. Zeroed, so that it can be lent as bytes.
+        let memory = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(OutOfMemory)?;
         let mut area = Area(memory, layout);
-        let bytes = area.bytes_mut();
+        area.reset();
+        Ok(area)
+    }
+
+    fn reset(&mut self) {
+        let bytes = self.bytes_mut();
+        bytes.fill(0);
         bytes[..2].copy_from_slice(&CONTROL_WORD.to_le_bytes());
         bytes[MXCSR_OFFSET..MXCSR_OFFSET + 4].copy_from_slice(&MXCSR.to_le_bytes());
-        area
     }
 
     fn as_mut_ptr(&mut self) -> *mut u8 {
@@ -243,7 +252,7 @@ pub fn reset() {
     let _off = Interrupts::disable();
     let thread = crate::thread::current_ref();
     forget(thread);
-    thread.with_fpu(|saved| *saved = Area::new());
+    thread.with_fpu(|saved| saved.reset());
 }
 
 #[cfg(test)]

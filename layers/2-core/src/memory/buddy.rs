@@ -120,6 +120,32 @@ impl Buddy {
         Some(frame)
     }
 
+    /// Takes just these frames, if all of them are free.
+    pub fn claim(&mut self, frame: u64, count: usize) -> bool {
+        let (mut at, end) = (frame, frame + count as u64);
+        while at < end {
+            let Some((head, order)) = self.free_block_of(at) else {
+                self.release(frame, (at - frame) as usize);
+                return false;
+            };
+            self.unlink(head, order);
+            self.free -= 1 << order;
+            let (start, behind) = (u64::from(head), u64::from(head) + (1 << order));
+            self.release(start, (at - start) as usize);
+            let stop = end.min(behind);
+            self.release(stop, (behind - stop) as usize);
+            at = stop;
+        }
+        true
+    }
+
+    /// The head and the order of the free block that a frame is in.
+    fn free_block_of(&self, frame: u64) -> Option<(u32, usize)> {
+        let frame = u32::try_from(frame).ok()?;
+        let mut blocks = (0..ORDERS).map(|order| (frame >> order << order, order));
+        blocks.find(|&(head, order)| self.get(head) == FREE | order as u32)
+    }
+
     /// Takes back a run of frames.
     pub fn release(&mut self, frame: u64, count: usize) {
         let (mut at, end) = (frame, frame + count as u64);
@@ -230,6 +256,22 @@ mod tests {
     }
 
     #[test]
+    fn a_run_grows_into_free_frames_alone() {
+        let mut buddy = machine(64);
+        buddy.add(0, 64);
+        let run = buddy.allocate(5).unwrap();
+        assert!(buddy.claim(run + 5, 20));
+        assert_eq!(buddy.free_frames(), 39);
+        let other = buddy.allocate(1).unwrap();
+        assert!(!buddy.claim(run + 25, (other - run) as usize - 25 + 1));
+        assert!(!buddy.claim(run + 25, 40), "not beyond the last frame");
+        assert_eq!(buddy.free_frames(), 38);
+        buddy.release(run, 25);
+        buddy.release(other, 1);
+        assert_eq!(buddy.allocate(64), Some(0));
+    }
+
+    #[test]
     fn owners_are_counted_and_permanent_frames_stay() {
         let buddy = machine(4);
         let states = buddy.states;
@@ -257,11 +299,17 @@ mod tests {
                     let (frame, count) = held.swap_remove(count % held.len());
                     buddy.release(frame, count);
                 } else if let Some(frame) = buddy.allocate(count) {
-                    for &(other, length) in &held {
-                        prop_assert!(frame + count as u64 <= other || other + length as u64 <= frame);
-                    }
-                    prop_assert!(frame >= 5 && frame + count as u64 <= 505);
                     held.push((frame, count));
+                }
+                if let Some((frame, length)) = held.last_mut()
+                    && buddy.claim(*frame + *length as u64, count)
+                {
+                    *length += count;
+                }
+                for (number, &(frame, length)) in held.iter().enumerate() {
+                    let end = frame + length as u64;
+                    prop_assert!(frame >= 5 && end <= 505);
+                    prop_assert!(held[..number].iter().all(|&(other, length)| end <= other || other + length as u64 <= frame));
                 }
                 let taken: usize = held.iter().map(|run| run.1).sum();
                 prop_assert_eq!(buddy.free_frames() + taken, 500);

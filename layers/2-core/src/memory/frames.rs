@@ -9,7 +9,10 @@ use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
     layout::{DIRECT_MAP, PAGE_SIZE, direct},
 };
-use core::{slice, sync::atomic::AtomicU32};
+use core::{
+    slice,
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
+};
 use spin::Mutex;
 
 /// Number of a frame: its physical address divided by [`PAGE_SIZE`].
@@ -23,10 +26,32 @@ const BOOT_MAPPED_END: u64 = 1 << 32;
 static STATES: Once<States> = Once::new();
 static FRAMES: Once<Mutex<Frames>> = Once::new();
 
+/// Free frames above the emergency part, to be read without the lock that they change under.
+static ASKABLE: AtomicUsize = AtomicUsize::new(0);
+
 struct Frames {
     buddy: Buddy,
     /// Free frames that users do not get.
     reserve: usize,
+    /// Free frames that the heap does not promise to those who ask.
+    emergency: usize,
+}
+
+impl Frames {
+    fn allocate(&mut self, count: usize) -> Option<FrameNumber> {
+        let frame = self.buddy.allocate(count);
+        self.publish();
+        frame
+    }
+
+    fn release(&mut self, frame: FrameNumber, count: usize) {
+        self.buddy.release(frame, count);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        ASKABLE.store(self.buddy.free_frames().saturating_sub(self.emergency), Ordering::Relaxed);
+    }
 }
 
 fn states() -> Option<&'static States> {
@@ -97,12 +122,12 @@ pub(crate) fn initialize(boot: &BootInfo) {
         });
     }
     TABLE.call_once(|| place);
-    FRAMES.call_once(|| Mutex::new(Frames { buddy, reserve: 0 }));
+    FRAMES.call_once(|| Mutex::new(Frames { buddy, reserve: 0, emergency: 0 }));
 }
 
 static TABLE: Once<PhysicalRange> = Once::new();
 
-/// Adds what lies above 4 GiB, now that the final direct map is in force, and sets the kernel's reserve.
+/// Adds what lies above 4 GiB, now that the final direct map is in force, and sets the marks.
 pub(crate) fn complete(boot: &BootInfo) {
     let (Some(frames), Some(table)) = (FRAMES.get(), TABLE.get()) else {
         return;
@@ -111,6 +136,8 @@ pub(crate) fn complete(boot: &BootInfo) {
     add_pieces(&mut frames.buddy, boot, *table, BOOT_MAPPED_END..u64::MAX);
     // A sixteenth, but not less than 512 KiB nor more than 16 MiB.
     frames.reserve = (frames.buddy.total_frames() / 16).clamp(128, 4096);
+    frames.emergency = frames.reserve / 4;
+    frames.publish();
 }
 
 fn add_pieces(buddy: &mut Buddy, boot: &BootInfo, table: PhysicalRange, within: core::ops::Range<u64>) {
@@ -127,19 +154,20 @@ fn add_pieces(buddy: &mut Buddy, boot: &BootInfo, table: PhysicalRange, within: 
 /// A zeroed frame for what user programs ask for (their memory, its page tables, their threads' stacks), with one owner;
 /// `None` when only the reserve for the kernel's heap is left.
 pub fn allocate_user() -> Option<FrameNumber> {
-    let mut frames = FRAMES.get()?.lock();
-    if frames.buddy.free_frames() <= frames.reserve {
-        return None;
-    }
-    let frame = frames.buddy.allocate(1)?;
-    drop(frames);
+    let take = || {
+        let mut frames = FRAMES.get()?.lock();
+        if frames.buddy.free_frames() <= frames.reserve { None } else { frames.allocate(1) }
+    };
+    let frame = take().or_else(|| {
+        super::reclaim();
+        take()
+    })?;
     Some(prepare(frame))
 }
 
 /// A zeroed frame for the kernel's own tables, with one owner.
 pub(crate) fn allocate_kernel() -> Option<FrameNumber> {
-    let frame = FRAMES.get()?.lock().buddy.allocate(1)?;
-    Some(prepare(frame))
+    allocate_run(1).map(prepare)
 }
 
 fn prepare(frame: FrameNumber) -> FrameNumber {
@@ -151,16 +179,40 @@ fn prepare(frame: FrameNumber) -> FrameNumber {
     frame
 }
 
-/// A run of frames for the kernel, with arbitrary content and no owner count.
+/// A run of frames for the kernel, aligned to the power of two that is not less than its length, with arbitrary content and no
+/// owner count. It may take the last.
 pub(crate) fn allocate_run(count: usize) -> Option<FrameNumber> {
-    FRAMES.get()?.lock().buddy.allocate(count)
+    FRAMES.get()?.lock().allocate(count)
 }
 
-/// Gives back what [`allocate_run`] gave.
+/// Gives back what [`allocate_run`] gave, or a part of it.
 pub(crate) fn release_run(frame: FrameNumber, count: usize) {
     if let Some(frames) = FRAMES.get() {
-        frames.lock().buddy.release(frame, count);
+        frames.lock().release(frame, count);
     }
+}
+
+/// Makes a run of `count` frames one of `new` where it is; false if what it would need is not free.
+pub(crate) fn resize_run(frame: FrameNumber, count: usize, new: usize) -> bool {
+    let end = frame + count as u64;
+    match new.checked_sub(count) {
+        Some(0) => true,
+        Some(more) => FRAMES.get().is_some_and(|frames| {
+            let mut frames = frames.lock();
+            let grown = frames.buddy.claim(end, more);
+            frames.publish();
+            grown
+        }),
+        None => {
+            release_run(frame + new as u64, count - new);
+            true
+        }
+    }
+}
+
+/// Whether the heap may take so many frames for somebody who asked.
+pub(super) fn may_ask(count: usize) -> bool {
+    ASKABLE.load(Ordering::Relaxed) >= count
 }
 
 /// One more owner.
@@ -196,15 +248,21 @@ pub(crate) fn make_permanent(frame: FrameNumber) {
 
 /// Frames in all, and frames that users may still take.
 pub fn counts() -> (usize, usize) {
+    let empty = super::heap::empty_pages();
     FRAMES.get().map_or((0, 0), |frames| {
         let frames = frames.lock();
-        (frames.buddy.total_frames(), frames.buddy.free_frames().saturating_sub(frames.reserve))
+        (frames.buddy.total_frames(), (frames.buddy.free_frames() + empty).saturating_sub(frames.reserve))
     })
 }
 
 /// Where the kernel sees the frame.
 pub(crate) fn address(frame: FrameNumber) -> *mut u8 {
     direct(frame * PAGE_SIZE as u64) as *mut u8
+}
+
+/// The frame at an address of the direct map.
+pub(crate) fn number(address: *mut u8) -> FrameNumber {
+    ((address.addr() - direct(0)) / PAGE_SIZE) as FrameNumber
 }
 
 /// Copies out of a frame; what lies beyond its end is not touched.

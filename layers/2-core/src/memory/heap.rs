@@ -1,157 +1,105 @@
-//! The kernel's heap, which grows out of free frames.
+//! The kernel's heap: small pieces come from slabs, larger ones are runs of frames, and both go back when they are freed.
 
 use super::{
-    bins::{self, Bins},
-    frames,
+    OutOfMemory, frames, reclaim,
+    slabs::{self, Pages, Slabs},
 };
-use crate::layout::{PAGE_SIZE, direct};
+use crate::layout::PAGE_SIZE;
 use core::{
     alloc::{GlobalAlloc, Layout},
     ptr,
-    sync::atomic::{AtomicUsize, Ordering},
 };
 use spin::Mutex;
-use talc::{
-    DefaultBinning,
-    base::{Talc, binning::Binning},
-    source::Source,
-};
 
-/// Allocations of this size and more are runs of frames of their own, which go back when they are freed.
-const LARGE: usize = 64 * 1024;
-/// The heap for small allocations grows by this much, if there is so much.
-const GROWTH: usize = 64 * 1024;
+/// Never locked in interrupt context: it does not keep interrupts off, which would cost more than the allocation does. Before
+/// the lock of the frames.
+static SLABS: Mutex<Slabs<FreeFrames>> = Mutex::new(Slabs::new(FreeFrames));
 
-/// Bytes that the heap holds and nobody has; changed only under the heap's lock.
-static FREE: AtomicUsize = AtomicUsize::new(0);
+/// Frames that nobody has.
+struct FreeFrames;
 
-/// Whether the heap can give so many more bytes, in pieces of a page at most, and still keep its reserve.
-pub fn ensure(bytes: usize) -> bool {
-    /// What freed pieces may add up to without being of use.
-    const SCATTERED: usize = 64 * 1024;
-    let (_, free) = frames::counts();
-    free.saturating_mul(PAGE_SIZE).saturating_add(FREE.load(Ordering::Relaxed)) > bytes.saturating_add(SCATTERED)
+impl Pages for FreeFrames {
+    fn take(&mut self) -> *mut u8 {
+        frames::allocate_run(1).map_or(ptr::null_mut(), frames::address)
+    }
+
+    unsafe fn give(&mut self, page: *mut u8) {
+        frames::release_run(frames::number(page), 1);
+    }
 }
 
-fn change_free(change: impl FnOnce(usize) -> usize) {
-    // Not a read-modify-write, which would cost as much as the allocation does: the lock is held.
-    FREE.store(change(FREE.load(Ordering::Relaxed)), Ordering::Relaxed);
-}
-
-/// What an allocation takes: a word more for the allocator's mark, in whole units of four words.
-fn cost(layout: Layout) -> usize {
-    (layout.size() + bins::OVERHEAD).next_multiple_of(bins::UNIT)
-}
-
-/// The global allocator of an image: `#[global_allocator] static HEAP: KernelHeap = KernelHeap::new();`.
+/// Whether allocations of `bytes` bytes in all succeed now and still leave the emergency part alone; of pieces of a page at most,
+/// aligned to 16 bytes at most, which count as 16 bytes at least. It holds until another thread runs.
 ///
-/// It may be used from the moment that core has found the free frames, and never in interrupt context: its lock does not
-/// keep interrupts off, which would cost more than the allocation does.
-pub struct KernelHeap(Mutex<Heap>);
-
-struct Heap {
-    allocator: Talc<FrameSource, DefaultBinning>,
-    /// Small pieces that went through it once.
-    bins: Bins,
-}
-
-impl KernelHeap {
-    /// An empty heap.
-    pub const fn new() -> Self {
-        KernelHeap(Mutex::new(Heap { allocator: Talc::new(FrameSource), bins: Bins::new() }))
+/// Of what is larger it says only that there are frames enough, not that they lie together.
+pub fn ensure(bytes: usize) -> Result<(), OutOfMemory> {
+    if frames::may_ask(bytes / slabs::LARGEST + slabs::CLASSES) {
+        return Ok(());
     }
+    reclaim();
+    if frames::may_ask(slabs::pages_for(bytes)) { Ok(()) } else { Err(OutOfMemory) }
 }
 
-impl Default for KernelHeap {
-    fn default() -> Self {
-        Self::new()
+/// Pages that the slabs keep and do not need.
+pub(super) fn empty_pages() -> usize {
+    SLABS.lock().empty_pages()
+}
+
+/// Gives up those pages. True if there were any.
+pub(super) fn give_back() -> bool {
+    SLABS.lock().give_back()
+}
+
+/// The global allocator of an image: `#[global_allocator] static HEAP: KernelHeap = KernelHeap;`.
+///
+/// It may be used from the moment that core has found the free frames, and never in interrupt context.
+pub struct KernelHeap;
+
+fn pages(size: usize) -> usize {
+    size.div_ceil(PAGE_SIZE)
+}
+
+fn allocate_run(layout: Layout) -> *mut u8 {
+    // A run is aligned to the power of two that is not less than its length.
+    let count = pages(layout.size());
+    let taken = count.max(layout.align() / PAGE_SIZE);
+    let run = frames::allocate_run(taken).or_else(|| {
+        reclaim();
+        frames::allocate_run(taken)
+    });
+    let Some(run) = run else { return ptr::null_mut() };
+    if taken > count {
+        frames::release_run(run + count as u64, taken - count);
     }
+    frames::address(run)
 }
 
-/// Gets memory for the allocator.
-#[derive(Debug)]
-struct FrameSource;
-
-// SAFETY: `acquire` claims memory that was nobody's and does not allocate by other means.
-unsafe impl Source for FrameSource {
-    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
-        // The allocator's own tables, which lie in the first piece, take a few pages.
-        let needed = layout.size() + layout.align() + 2 * PAGE_SIZE;
-        for bytes in [needed.max(GROWTH), needed] {
-            let count = bytes.div_ceil(PAGE_SIZE);
-            if let Some(frame) = frames::allocate_run(count) {
-                let start = direct(frame * PAGE_SIZE as u64) as *mut u8;
-                // SAFETY: the run is ours and in the direct map.
-                unsafe { talc.claim(start, count * PAGE_SIZE) }.ok_or(())?;
-                change_free(|free| free.saturating_add(count * PAGE_SIZE));
-                return Ok(());
-            }
-        }
-        Err(())
-    }
-}
-
-impl Heap {
-    /// Memory from the allocator, or null. The pieces that are kept go back to it before there is none.
-    fn allocate(&mut self, layout: Layout) -> *mut u8 {
-        let Heap { allocator, bins } = self;
-        loop {
-            // SAFETY: no size is 0, by the promise to `alloc`; that of a piece never is.
-            if let Some(allocation) = unsafe { allocator.allocate(layout) } {
-                return allocation.as_ptr();
-            }
-            // SAFETY: pieces were allocated with this layout, and are nobody's.
-            if !bins.empty(|piece, class| unsafe { allocator.deallocate(piece, bins::piece(class)) }) {
-                return ptr::null_mut();
-            }
-        }
-    }
-}
-
-fn is_large(layout: Layout) -> bool {
-    layout.size() >= LARGE && layout.align() <= PAGE_SIZE
-}
-
-// SAFETY: memory comes from the allocator or is a run of frames, and neither is given twice.
+// SAFETY: memory is an object of the slabs or a run of frames, and neither is given twice.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if is_large(layout) {
-            return frames::allocate_run(layout.size().div_ceil(PAGE_SIZE)).map_or(ptr::null_mut(), frames::address);
+        match slabs::class(layout) {
+            Some(class) => SLABS.lock().allocate(class),
+            None => allocate_run(layout),
         }
-        let mut heap = self.0.lock();
-        let allocation = match bins::class(layout) {
-            Some(class) => {
-                let kept = heap.bins.take(class);
-                if kept.is_null() { heap.allocate(bins::piece(class)) } else { kept }
-            }
-            None => heap.allocate(layout),
-        };
-        if !allocation.is_null() {
-            change_free(|free| free.saturating_sub(cost(layout)));
-        }
-        allocation
     }
 
     unsafe fn dealloc(&self, allocation: *mut u8, layout: Layout) {
-        if is_large(layout) {
-            let frame = (allocation as usize - direct(0)) / PAGE_SIZE;
-            return frames::release_run(frame as u64, layout.size().div_ceil(PAGE_SIZE));
+        match slabs::class(layout) {
+            // SAFETY: the caller's promise: it was allocated with this layout, and so as an object of that class.
+            Some(class) => unsafe { SLABS.lock().free(class, allocation) },
+            None => frames::release_run(frames::number(allocation), pages(layout.size())),
         }
-        let mut heap = self.0.lock();
-        let class = bins::class(layout);
-        // SAFETY: the caller's promise; what has a class was allocated as a piece of it.
-        if !class.is_some_and(|class| unsafe { heap.bins.keep(class, allocation) }) {
-            // SAFETY: as above.
-            unsafe { heap.allocator.deallocate(allocation, class.map_or(layout, bins::piece)) };
-        }
-        change_free(|free| free.saturating_add(cost(layout)));
     }
 
     unsafe fn realloc(&self, allocation: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
         let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        if !is_large(layout) && bins::class(layout).is_some() && bins::class(layout) == bins::class(new) {
-            return allocation;
+        match (slabs::class(layout), slabs::class(new)) {
+            (Some(old), Some(new)) if old == new => return allocation,
+            (None, None) if frames::resize_run(frames::number(allocation), pages(layout.size()), pages(new_size)) => {
+                return allocation;
+            }
+            _ => (),
         }
         // SAFETY: the caller's promise.
         let copy = unsafe { self.alloc(new) };

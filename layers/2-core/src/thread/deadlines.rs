@@ -1,5 +1,6 @@
 //! A heap of deadlines from which any entry can be taken out in O(log n), because each entry knows its place.
 
+use crate::memory::{OutOfMemory, reserve};
 use alloc::vec::Vec;
 
 /// The place of something that is not in the heap.
@@ -23,8 +24,8 @@ impl<W: Waiter> Deadlines<W> {
     }
 
     /// Makes room for `count` entries in all, so that [`Deadlines::insert`] does not allocate.
-    pub fn reserve(&mut self, count: usize) {
-        self.0.reserve(count.saturating_sub(self.0.len()));
+    pub fn reserve(&mut self, count: usize) -> Result<(), OutOfMemory> {
+        reserve(&mut self.0, count)
     }
 
     /// The earliest deadline.

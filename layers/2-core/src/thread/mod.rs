@@ -19,12 +19,12 @@ mod stack;
 mod switch;
 
 pub use event::Event;
-pub(crate) use stack::above_guard;
+pub(crate) use stack::{above_guard, give_back_stacks};
 
 use crate::{
     clock,
     cpu::{fpu, halt, local::cpu},
-    memory::{OutOfMemory, kernel},
+    memory::{OutOfMemory, heap, kernel},
     sync::{Interrupts, IrqGuard, IrqMutex},
     timer,
     user::space::AddressSpace,
@@ -54,7 +54,7 @@ pub struct Thread {
     interrupted: AtomicBool,
     space: AtomicPtr<AddressSpace>,
     /// Vector state of the user code; touched with interrupts off, by the CPU that runs or last ran the thread.
-    fpu: UnsafeCell<Option<fpu::Area>>,
+    fpu: UnsafeCell<fpu::Area>,
 }
 
 // SAFETY: `entry` is touched by the creator and then by the thread itself; `scheduling` under the scheduler's lock; `fpu`
@@ -107,8 +107,10 @@ impl Waiter for &'static Thread {
 }
 
 impl Thread {
-    fn new(name: &'static str, stack: Option<Stack>, state: State) -> Thread {
-        Thread {
+    fn new(name: &'static str, stack: Option<Stack>, state: State) -> Result<Arc<Thread>, OutOfMemory> {
+        let fpu = fpu::Area::new()?;
+        heap::ensure(size_of::<Thread>() + 2 * size_of::<usize>())?;
+        Ok(Arc::new(Thread {
             name,
             _stack: stack,
             entry: Cell::new(None),
@@ -122,8 +124,8 @@ impl Thread {
             },
             interrupted: AtomicBool::new(false),
             space: AtomicPtr::new(ptr::null_mut()),
-            fpu: UnsafeCell::new(None),
-        }
+            fpu: UnsafeCell::new(fpu),
+        }))
     }
 
     /// The name it was given.
@@ -163,10 +165,10 @@ impl Thread {
         self.space.load(Ordering::Relaxed)
     }
 
-    /// Lends the saved vector state, which is made when it is wanted first. With interrupts off.
+    /// Lends the saved vector state. With interrupts off.
     pub(crate) fn with_fpu<R>(&self, work: impl FnOnce(&mut fpu::Area) -> R) -> R {
         // SAFETY: interrupts are off and only the CPU that the thread runs or ran on comes here.
-        work(unsafe { (*self.fpu.get()).get_or_insert_with(fpu::Area::new) })
+        work(unsafe { &mut *self.fpu.get() })
     }
 }
 
@@ -204,6 +206,7 @@ impl Scheduler {
 
 /// Starts a thread. It ends when `entry` returns.
 pub fn spawn(name: &'static str, entry: impl FnOnce() + Send + 'static) -> Result<Arc<Thread>, OutOfMemory> {
+    heap::ensure(size_of_val(&entry))?;
     spawn_boxed(name, Box::new(entry))
 }
 
@@ -211,14 +214,14 @@ pub fn spawn(name: &'static str, entry: impl FnOnce() + Send + 'static) -> Resul
 pub fn spawn_boxed(name: &'static str, entry: Box<dyn FnOnce() + Send>) -> Result<Arc<Thread>, OutOfMemory> {
     let stack = Stack::new()?;
     let stack_pointer = switch::prepare(stack.top());
-    let mut thread = Thread::new(name, Some(stack), State::Runnable);
+    let thread = Thread::new(name, Some(stack), State::Runnable)?;
     thread.entry.set(Some(entry));
-    *thread.scheduling.stack_pointer.get_mut() = stack_pointer;
-    let thread = Arc::new(thread);
+    // SAFETY: nobody else has the thread yet.
+    unsafe { *thread.scheduling.stack_pointer.get() = stack_pointer };
     let mut scheduler = SCHEDULER.lock();
-    scheduler.threads += 1;
-    let threads = scheduler.threads;
-    scheduler.deadlines.reserve(threads);
+    let threads = scheduler.threads + 1;
+    scheduler.deadlines.reserve(threads)?;
+    scheduler.threads = threads;
     // The scheduler's own reference, given up when the thread has ended.
     // SAFETY: the pointer comes from an Arc whose count it keeps.
     let reference = unsafe { &*Arc::into_raw(thread.clone()) };
@@ -440,7 +443,8 @@ pub(crate) fn must_leave_user_code() -> bool {
 
 /// Makes the caller the idle thread of its CPU; threads run from now on.
 pub(crate) fn initialize() {
-    let idle = Arc::into_raw(Arc::new(Thread::new("idle", None, State::Running)));
+    let idle = Thread::new("idle", None, State::Running).expect("no memory for the idle thread");
+    let idle = Arc::into_raw(idle);
     let cpu = cpu();
     cpu.idle.set(idle);
     cpu.current.set(idle);

@@ -3,7 +3,7 @@
 use crate::{
     boot::PhysicalRange,
     layout::{PAGE_SIZE, STACKS, STACKS_SIZE},
-    memory::{OutOfMemory, frames, kernel},
+    memory::{OutOfMemory, frames, kernel, reserve},
 };
 use alloc::vec::Vec;
 use spin::Mutex;
@@ -15,12 +15,34 @@ const SLOT: usize = 2 * SIZE;
 /// Stacks that are kept mapped for the next threads.
 const KEPT: usize = 16;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { mapped: Vec::new(), unmapped: Vec::new(), next: STACKS });
+static POOL: Mutex<Pool> = Mutex::new(Pool { mapped: [0; KEPT], kept: 0, unmapped: Vec::new(), made: 0 });
 
 struct Pool {
-    mapped: Vec<usize>,
+    /// The first `kept` are slots of mapped stacks.
+    mapped: [usize; KEPT],
+    kept: usize,
+    /// Slots without a stack. It has room for all that were ever made.
     unmapped: Vec<usize>,
-    next: usize,
+    made: usize,
+}
+
+impl Pool {
+    fn take_mapped(&mut self) -> Option<usize> {
+        self.kept = self.kept.checked_sub(1)?;
+        Some(self.mapped[self.kept])
+    }
+
+    fn take_unmapped(&mut self) -> Result<usize, OutOfMemory> {
+        if let Some(slot) = self.unmapped.pop() {
+            return Ok(slot);
+        }
+        if (self.made + 1) * SLOT > STACKS_SIZE {
+            return Err(OutOfMemory);
+        }
+        reserve(&mut self.unmapped, self.made + 1)?;
+        self.made += 1;
+        Ok(STACKS + (self.made - 1) * SLOT)
+    }
 }
 
 /// A mapped stack. Dropping it gives it back; not while running on it.
@@ -33,17 +55,10 @@ impl Stack {
     /// A stack with arbitrary content.
     pub(super) fn new() -> Result<Stack, OutOfMemory> {
         let mut pool = POOL.lock();
-        if let Some(slot) = pool.mapped.pop() {
+        if let Some(slot) = pool.take_mapped() {
             return Ok(Stack { slot });
         }
-        let slot = match pool.unmapped.pop() {
-            Some(slot) => slot,
-            None if pool.next + SLOT > STACKS + STACKS_SIZE => return Err(OutOfMemory),
-            None => {
-                pool.next += SLOT;
-                pool.next - SLOT
-            }
-        };
+        let slot = pool.take_unmapped()?;
         drop(pool);
         for page in pages(slot) {
             let mapped = frames::allocate_user().ok_or(OutOfMemory).and_then(|frame| {
@@ -70,18 +85,32 @@ fn pages(slot: usize) -> impl Iterator<Item = usize> {
 
 fn unmap(slot: usize) {
     pages(slot).filter_map(kernel::unmap).for_each(frames::release);
+    // There is room for it.
     POOL.lock().unmapped.push(slot);
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         let mut pool = POOL.lock();
-        if pool.mapped.len() < KEPT {
-            pool.mapped.push(self.slot);
-        } else {
-            drop(pool);
-            unmap(self.slot);
+        let kept = pool.kept;
+        match pool.mapped.get_mut(kept) {
+            Some(place) => {
+                *place = self.slot;
+                pool.kept += 1;
+            }
+            None => {
+                drop(pool);
+                unmap(self.slot);
+            }
         }
+    }
+}
+
+/// Unmaps the stacks that are kept for the next threads.
+pub(crate) fn give_back_stacks() {
+    // Whoever holds the lock is after memory for the pool itself.
+    while let Some(slot) = POOL.try_lock().and_then(|mut pool| pool.take_mapped()) {
+        unmap(slot);
     }
 }
 

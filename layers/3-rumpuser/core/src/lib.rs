@@ -157,7 +157,7 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_heap_ensure(bytes: usize) -> bool {
-        heap::ensure(bytes)
+        heap::ensure(bytes).is_ok()
     }
 
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {
