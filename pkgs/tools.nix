@@ -8,6 +8,7 @@
       "pkgs/bake"
       "pkgs/launcher"
       "pkgs/format"
+      "layers/4-kernel/configuration"
     ];
     programs = 2;
   };

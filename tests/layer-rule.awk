@@ -16,7 +16,7 @@ BEGIN {
   rule("pkgs/format", "")
   rule("pkgs/hosted", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/")
   rule("pkgs/bake", "pkgs/format")
-  rule("pkgs/launcher", "pkgs/format")
+  rule("pkgs/launcher", "pkgs/format layers/4-kernel/configuration")
   rule("pkgs/manifest", "pkgs/format")
   # What runs in an image runs on any Linux and knows nothing of us.
   rule("apps/", "")

@@ -23,7 +23,7 @@ use alloc::{format, sync::Arc};
 use core::sync::atomic::{AtomicBool, Ordering};
 use options::Options;
 use reading::Reading;
-use rumpkin_kernel::{Errno, Kernel};
+use rumpkin_kernel::{Errno, Kernel, config::Config};
 use rumpkin_net::{Net, direct::UdpSocket};
 use rumpuser::{boot, clock, device, power, thread};
 
@@ -47,7 +47,7 @@ pub fn run() -> u8 {
         }
     };
     log::set_max_level(options.settings.tracing.level);
-    let mut kernel = Kernel::new(options.settings.kernel_config(), device::take());
+    let mut kernel = Kernel::new(Config::from(&options.settings), device::take());
     let net = rumpkin_net::attach(&mut kernel);
     let kernel = Arc::new(kernel);
     // The first packet, for an address by DHCP or to tell of a fixed one, goes out with this.

@@ -1,9 +1,12 @@
 //! What the sensor is told: the kernel's settings, and the key `sensor` of the configuration document.
 
 use alloc::{format, string::String};
-use rumpkin_configuration::{ConfigurationError, Node, Object, Settings, Wrong, parse_ipv4, read};
+use rumpkin_configuration::{ConfigurationError, Documents, Node, Object, Settings, Wrong, parse_ipv4};
 use rumpkin_net::direct::Endpoint;
-use rumpuser::boot::BootData;
+use rumpuser::{
+    boot::BootData,
+    memory::{self, PAGE_SIZE},
+};
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -23,17 +26,19 @@ pub struct Options {
 impl Options {
     /// From the documents of the image. Without any, all is as by default: DHCP, and queries alone.
     pub fn read(boot: &BootData) -> Result<Options, ConfigurationError> {
-        Ok(Options::take(read(boot)?)?)
+        let memory = (memory::total_frames() as u64).saturating_mul(PAGE_SIZE as u64);
+        let documents = Documents::read(boot.baked_configuration, boot.launch_configuration, memory)?;
+        Ok(Options::take(documents.root()?)?)
     }
 
-    fn take(root: Option<Object>) -> Result<Options, Wrong> {
+    fn take(root: Option<Object<'_>>) -> Result<Options, Wrong> {
         let mut options =
             Options { settings: Settings::default(), collector: None, interval: 1000 * MILLISECOND, query_port: 7 };
         let Some(mut root) = root else { return Ok(options) };
         options.settings = Settings::take(&mut root)?;
         if let Some(sensor) = root.take("sensor") {
             let mut sensor = sensor.object()?;
-            let parse = |node: Node| node.parse(parse_endpoint);
+            let parse = |node: Node<'_>| node.parse(parse_endpoint);
             options.collector = sensor.take("collector").map(parse).transpose()?;
             if let Some(node) = sensor.take("interval") {
                 options.interval = node.parse(parse_interval)?;

@@ -3,9 +3,14 @@
 //! `docs/configuration.md` is the reference, `docs/configuration.schema.json` the schema.
 
 use crate::credentials::{self, Credential};
-use alloc::{format, string::String, vec::Vec};
-use rumpkin_configuration::{ConfigurationError, Node, Object, Settings, Wrong, read};
-use rumpuser::boot::BootData;
+use crate::start::MAX_ARGUMENTS;
+use alloc::{borrow::Cow, format, string::String, vec::Vec};
+use rumpkin_configuration::{ConfigurationError, Documents, Node, Object, Settings, Wrong};
+use rumpkin_kernel::strings::Strings;
+use rumpuser::{
+    boot::BootData,
+    memory::{self, PAGE_SIZE},
+};
 
 /// A configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,21 +27,23 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// Path and arguments; there is at least the path.
-    pub argv: Vec<String>,
-    /// Environment variables.
-    pub env: Vec<(String, String)>,
+    pub argv: Strings,
+    /// Environment variables, as `NAME=value`.
+    pub env: Strings,
     /// Working directory, absolute.
     pub cwd: String,
 }
 
 /// Reads and checks the documents of an image: the baked default, overridden by what was given at launch.
 pub fn configuration(boot: &BootData) -> Result<Document, ConfigurationError> {
-    Ok(document(read(boot)?.ok_or_else(|| Wrong::at("", MISSING))?)?)
+    let memory = (memory::total_frames() as u64).saturating_mul(PAGE_SIZE as u64);
+    let documents = Documents::read(boot.baked_configuration, boot.launch_configuration, memory)?;
+    Ok(document(documents.root()?.ok_or_else(|| Wrong::at("", MISSING))?)?)
 }
 
 const MISSING: &str = "there is none: bake one into the image, or give one at launch (-initrd)";
 
-fn document(mut root: Object) -> Result<Document, Wrong> {
+fn document(mut root: Object<'_>) -> Result<Document, Wrong> {
     let programs =
         root.take("programs").ok_or_else(|| Wrong::at("programs", "is missing; name a program with its argv"))?;
     let mut program = program(only_program(programs)?)?;
@@ -46,55 +53,70 @@ fn document(mut root: Object) -> Result<Document, Wrong> {
     }
     let credentials = root.take("credentials").map(credentials::read).transpose()?.unwrap_or_default();
     if !credentials.is_empty() {
-        credentials::announce(&mut program.env);
+        credentials::announce(&mut program.env)?;
     }
     root.finish()?;
     Ok(Document { program, credentials, settings })
 }
 
-fn only_program(programs: Node) -> Result<Node, Wrong> {
-    let path = programs.path().clone();
-    let mut list = programs.list()?.into_iter();
+fn only_program(programs: Node<'_>) -> Result<Node<'_>, Wrong> {
+    let mut list = programs.list()?;
     match (list.next(), list.next()) {
         (Some(program), None) => Ok(program),
-        (None, _) => Err(Wrong::at(path, "is empty; name a program with its argv")),
-        (Some(_), Some(_)) => Err(Wrong::at(path, "several programs in one image are not supported yet; leave one")),
+        (None, _) => Err(programs.wrong("is empty; name a program with its argv")),
+        (Some(_), Some(_)) => Err(programs.wrong("several programs in one image are not supported yet; leave one")),
     }
 }
 
-fn program(node: Node) -> Result<Program, Wrong> {
-    let path = node.path().clone();
-    let mut node = node.object()?;
-    let missing =
-        || Wrong::at(format!("{path}.argv"), "is missing or empty; its first entry is the path of the program");
-    let argv = node.take("argv").ok_or_else(missing)?.list()?;
-    let argv = argv.into_iter().map(plain_string).collect::<Result<Vec<_>, _>>()?;
+fn program(node: Node<'_>) -> Result<Program, Wrong> {
+    let mut object = node.object()?;
+    let missing = || {
+        let path = format!("{}.argv", node.path());
+        Wrong::at(path, "is missing or empty; its first entry is the path of the program")
+    };
+    let mut argv = Strings::default();
+    for argument in object.take("argv").ok_or_else(missing)?.list()? {
+        push(&mut argv, argument, [&plain_string(argument)?])?;
+    }
     if argv.is_empty() {
         return Err(missing());
     }
-    let mut env = Vec::new();
-    if let Some(variables) = node.take("env") {
-        for (name, value) in variables.object()?.entries() {
+    let mut env = Strings::default();
+    if let Some(variables) = object.take("env") {
+        for (key, value) in variables.object()?.entries() {
+            let name = key.string()?;
             if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(Wrong::at(value.path(), "is no name for an environment variable"));
+                return Err(key.wrong("is no name for an environment variable"));
             }
-            env.push((name, plain_string(value)?));
+            push(&mut env, value, [&name, "=", &plain_string(value)?])?;
         }
     }
-    let cwd = node.take("cwd").map(absolute_path).transpose()?;
-    node.finish()?;
+    let cwd = object.take("cwd").map(absolute_path).transpose()?;
+    object.finish()?;
+    let bytes = argv.cost().saturating_add(env.cost());
+    if bytes > MAX_ARGUMENTS {
+        return Err(node.wrong(format!(
+            "argv and env take {bytes} bytes, eight for each string among them; a program can be given {MAX_ARGUMENTS}"
+        )));
+    }
     Ok(Program { argv, env, cwd: cwd.unwrap_or_else(|| String::from("/")) })
 }
 
-/// A string that a program can be given.
-fn plain_string(node: Node) -> Result<String, Wrong> {
-    node.parse(|text| match text.contains('\0') {
-        true => Err("holds a zero byte, which no program can be given".into()),
-        false => Ok(String::from(text)),
-    })
+/// Adds the string that `parts` are.
+fn push<const N: usize>(strings: &mut Strings, node: Node<'_>, parts: [&str; N]) -> Result<(), Wrong> {
+    strings.push(parts.map(str::as_bytes)).map_err(|_| node.wrong("there is no memory for it"))
 }
 
-fn absolute_path(node: Node) -> Result<String, Wrong> {
+/// A string that a program can be given.
+fn plain_string(node: Node<'_>) -> Result<Cow<'_, str>, Wrong> {
+    let text = node.string()?;
+    match text.contains('\0') {
+        true => Err(node.wrong("holds a zero byte, which no program can be given")),
+        false => Ok(text),
+    }
+}
+
+fn absolute_path(node: Node<'_>) -> Result<String, Wrong> {
     node.parse(|text| match text.starts_with('/') && !text.contains('\0') {
         true => Ok(String::from(text)),
         false => Err(format!("`{text}` is not an absolute path")),
@@ -102,14 +124,12 @@ fn absolute_path(node: Node) -> Result<String, Wrong> {
 }
 
 /// `disks` is reserved for file systems on disks. Disks themselves need no configuration.
-fn no_disks(node: Node) -> Result<(), Wrong> {
-    let path = node.path().clone();
-    match node.list()?.is_empty() {
-        true => Ok(()),
-        false => Err(Wrong::at(
-            path,
-            "file systems on disks are not supported yet; disks are /dev/vda and so on by themselves",
-        )),
+fn no_disks(node: Node<'_>) -> Result<(), Wrong> {
+    match node.list()?.next() {
+        None => Ok(()),
+        Some(_) => {
+            Err(node.wrong("file systems on disks are not supported yet; disks are /dev/vda and so on by themselves"))
+        }
     }
 }
 
@@ -117,7 +137,7 @@ fn no_disks(node: Node) -> Result<(), Wrong> {
 mod tests {
     use super::*;
     use alloc::string::ToString;
-    use rumpkin_kernel::config::Address;
+    use rumpkin_kernel::config::{Address, Config};
 
     fn read(baked: Option<&'static str>, launch: Option<&'static str>) -> Result<Document, String> {
         let boot = BootData {
@@ -130,12 +150,13 @@ mod tests {
 
     #[test]
     fn launch_overrides_baked_key_by_key() {
-        let baked = r#"{"programs":[{"argv":["/a"]}],"hostname":"a","network":{"address":"none","gateway":"1.2.3.4"}}"#;
+        let baked =
+            r#"{"programs":[{"argv":["/a"]}],"hostname":"a","network":{"address":"none","gateway":"10.2.3.4"}}"#;
         let launch = "{\"hostname\":\"b\",\"network\":{\"address\":\"10.0.0.2/8\"}}\0\0";
-        let config = read(Some(baked), Some(launch)).unwrap().settings.kernel_config();
+        let config = Config::from(&read(Some(baked), Some(launch)).unwrap().settings);
         assert_eq!(config.hostname, "b");
         assert_eq!(config.network.address, Address::Static { address: [10, 0, 0, 2], prefix: 8 });
-        assert_eq!(config.network.gateway, Some([1, 2, 3, 4]));
+        assert_eq!(config.network.gateway, Some([10, 2, 3, 4]));
     }
 
     #[test]
@@ -153,6 +174,11 @@ mod tests {
             (r#"{"programs":[{"argv":["/a"]},{"argv":["/b"]}]}"#, "several"),
             (r#"{"programs":[{"argv":["/a"]}],"network":{"address":"10.0.0.1"}}"#, "network.address"),
             (r#"{"programs":[{"argv":["/a"]}],"network":{"gateway":"x"}}"#, "network.gateway"),
+            (
+                r#"{"programs":[{"argv":["/a"]}],"network":{"address":"127.0.0.1/8"}}"#,
+                "network.address: `127.0.0.1/8` is",
+            ),
+            (r#"{"programs":[{"argv":["/a"],"env":{"A":"1","B":"2","A":"3"}}]}"#, "the key `programs[0].env.A` twice"),
             (r#"{"programs":[{"argv":["/a"]}],"tracing":{"level":"loud"}}"#, "tracing.level"),
             (r#"{"programs":[{"argv":["/a"]}],"nework":{}}"#, "nework"),
             (r#"{"programs":[{"argv":["/a"]}],"credentials":{"k":"a"}}"#, "credentials.k: is not Base64"),
@@ -165,6 +191,17 @@ mod tests {
             assert!(message.contains(expected), "{text}: {message}");
         }
         assert!(read(None, None).unwrap_err().contains("there is none"));
+    }
+
+    #[test]
+    fn what_no_stack_has_room_for_is_said_with_its_number() {
+        let text = |count| format!(r#"{{"programs":[{{"argv":["/a"{}]}}]}}"#, ",\"x\"".repeat(count)).leak();
+        assert_eq!(read(Some(text(209_714)), None).unwrap().program.argv.count(), 209_715);
+        assert_eq!(
+            read(Some(text(209_715)), None).unwrap_err(),
+            "configuration: programs[0]: argv and env take 2097161 bytes, eight for each string among them; \
+             a program can be given 2097152"
+        );
     }
 
     #[test]

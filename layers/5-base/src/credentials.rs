@@ -8,7 +8,7 @@ use alloc::{
 use base64ct::{Base64, Encoding};
 use core::fmt;
 use rumpkin_configuration::{Node, Wrong};
-use rumpkin_kernel::Kernel;
+use rumpkin_kernel::{Kernel, strings::Strings};
 
 /// Where the program finds them.
 const FOLDER: &str = "/run/credentials";
@@ -32,12 +32,13 @@ impl fmt::Debug for Credential {
 }
 
 /// Reads the key `credentials`: an object of names and Base64.
-pub fn read(node: Node) -> Result<Vec<Credential>, Wrong> {
+pub fn read(node: Node<'_>) -> Result<Vec<Credential>, Wrong> {
     let mut credentials = Vec::new();
-    for (name, value) in node.object()?.entries() {
-        if !is_file_name(&name) {
-            return Err(Wrong::at(value.path(), "is no name for a file"));
-        }
+    for (key, value) in node.object()?.entries() {
+        let name = key.parse(|name| match is_file_name(name) {
+            true => Ok(name.to_string()),
+            false => Err("is no name for a file".to_string()),
+        })?;
         let content = value.parse(|text| {
             // The text stays out of the message: it may be the secret itself, not encoded.
             Base64::decode_vec(text).map_err(|_| "is not Base64 (RFC 4648, padded, on one line)".to_string())
@@ -55,10 +56,13 @@ fn is_file_name(name: &str) -> bool {
 }
 
 /// Tells the program where they are, unless its environment says something else already.
-pub fn announce(environment: &mut Vec<(String, String)>) {
-    if !environment.iter().any(|(name, _)| name == VARIABLE) {
-        environment.push((VARIABLE.to_string(), FOLDER.to_string()));
+pub fn announce(environment: &mut Strings) -> Result<(), Wrong> {
+    let is_said = |text: &[u8]| text.strip_prefix(VARIABLE.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
+    if environment.iter().any(is_said) {
+        return Ok(());
     }
+    let variable = [VARIABLE, "=", FOLDER].map(str::as_bytes);
+    environment.push(variable).map_err(|_| Wrong::at("credentials", "there is no memory for them"))
 }
 
 /// Adds the files to a kernel that is being made.
@@ -72,12 +76,12 @@ pub fn prepare(kernel: &mut Kernel, credentials: &[Credential]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumpuser::boot::BootData;
+    use rumpkin_configuration::Documents;
 
     fn credentials(text: &str) -> Result<Vec<Credential>, String> {
-        let document = format!(r#"{{"credentials":{text}}}"#).into_bytes().leak();
-        let boot = BootData { baked_configuration: Some(document), ..BootData::default() };
-        let mut root = rumpkin_configuration::read(&boot).unwrap().unwrap();
+        let document = format!(r#"{{"credentials":{text}}}"#);
+        let documents = Documents::read(Some(document.as_bytes()), None, 1 << 30).unwrap();
+        let mut root = documents.root().unwrap().unwrap();
         read(root.take("credentials").unwrap()).map_err(|wrong| wrong.to_string())
     }
 
@@ -85,7 +89,7 @@ mod tests {
     fn contents_are_bytes() {
         let read = credentials(r#"{"token":"c2VjcmV0","empty":"","binary":"AP8="}"#).unwrap();
         let contents: Vec<(&str, &[u8])> = read.iter().map(|one| (&*one.name, &*one.content)).collect();
-        assert_eq!(contents, [("token", &b"secret"[..]), ("empty", b""), ("binary", b"\0\xff")]);
+        assert_eq!(contents, [("binary", &b"\0\xff"[..]), ("empty", b""), ("token", b"secret")]);
     }
 
     #[test]
@@ -105,11 +109,13 @@ mod tests {
 
     #[test]
     fn the_program_is_told_where_they_are_unless_it_knows() {
-        let mut environment = Vec::new();
-        announce(&mut environment);
-        assert_eq!(environment, [(VARIABLE.to_string(), FOLDER.to_string())]);
-        environment = Vec::from([(VARIABLE.to_string(), "/elsewhere".to_string())]);
-        announce(&mut environment);
-        assert_eq!(environment, [(VARIABLE.to_string(), "/elsewhere".to_string())]);
+        let mut environment = Strings::default();
+        announce(&mut environment).unwrap();
+        announce(&mut environment).unwrap();
+        assert_eq!(environment.bytes(), b"CREDENTIALS_DIRECTORY=/run/credentials\0");
+        environment = Strings::default();
+        environment.push([b"CREDENTIALS_DIRECTORY=/elsewhere"]).unwrap();
+        announce(&mut environment).unwrap();
+        assert_eq!(environment.bytes(), b"CREDENTIALS_DIRECTORY=/elsewhere\0");
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     loader::{self, Loaded, PROGRAM_HEADER_SIZE},
     stack,
 };
-use alloc::{format, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::{
@@ -24,7 +24,9 @@ use rumpuser::{
 /// Bytes of the first thread's stack (`RLIMIT_STACK`).
 const STACK_SIZE: usize = 8 << 20;
 /// Arguments and environment may take this much of it, as on Linux a quarter.
-const MAX_ARGUMENTS: usize = STACK_SIZE / 4;
+pub const MAX_ARGUMENTS: usize = STACK_SIZE / 4;
+/// The same with what stands beside them: the path, the auxiliary vector.
+const MAX_STACK: usize = MAX_ARGUMENTS + 16 * PAGE_SIZE;
 /// RFLAGS at the start: interrupts on, and the bit that is always set.
 const INITIAL_FLAGS: u64 = 0x202;
 
@@ -84,18 +86,11 @@ pub fn run(kernel: &Arc<Kernel>, document: &Document) -> Result<u8, StartError> 
 
 fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, StartError> {
     let program = &document.program;
-    let bytes = |text: &str| text.as_bytes().to_vec();
-    let path = program.argv.first().map(|path| bytes(path)).unwrap_or_default();
-    let arguments: Vec<Vec<u8>> = program.argv.iter().map(|argument| bytes(argument)).collect();
-    let environment: Vec<Vec<u8>> =
-        program.env.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect();
-
+    let path = program.argv.iter().next().unwrap_or_default().to_vec();
     let memory = Mm::new().map_err(|_| StartError::System("an address space", Errno::ENOMEM))?;
-    let process = Process::new(
-        kernel,
-        memory.clone(),
-        process::Program { path: path.clone(), arguments: arguments.clone(), environment: environment.clone() },
-    );
+    let given =
+        process::Program { path: path.clone(), arguments: program.argv.clone(), environment: program.env.clone() };
+    let process = Process::new(kernel, memory.clone(), given);
     let directory = program.cwd.as_bytes();
     rumpkin_vfs::set_working_directory(&process, directory)
         .map_err(|error| StartError::WorkingDirectory(directory.to_vec(), error))?;
@@ -105,24 +100,18 @@ fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, Star
         .map_err(|error| StartError::Open(path.clone(), error))?;
     // The program is loaded through its own address space, by the thread that starts it.
     memory.activate();
-    let registers = load(&process, &**file.file(), &path, &arguments, &environment);
+    let registers = load(&process, &**file.file());
     memory::deactivate();
     let registers = registers?;
     rumpkin_process::start(&process, registers).map_err(|_| StartError::System("its first thread", Errno::ENOMEM))?;
     Ok(process)
 }
 
-fn load(
-    process: &Process,
-    file: &dyn rumpkin_kernel::file::File,
-    path: &[u8],
-    arguments: &[Vec<u8>],
-    environment: &[Vec<u8>],
-) -> Result<Registers, StartError> {
-    let memory = &process.memory;
+fn load(process: &Process, file: &dyn rumpkin_kernel::file::File) -> Result<Registers, StartError> {
+    let Process { memory, program, .. } = process;
     let open =
         |interpreter: &[u8]| rumpkin_vfs::open(process, interpreter, general::O_RDONLY).map(|file| file.file().clone());
-    let loaded = loader::load(memory, file, open).map_err(|error| StartError::Load(path.to_vec(), error))?;
+    let loaded = loader::load(memory, file, open).map_err(|error| StartError::Load(program.path.clone(), error))?;
     memory.set_break_start(loaded.end);
     let vdso = map_vdso(memory).map_err(|error| StartError::System("its vDSO", error))?;
 
@@ -132,7 +121,7 @@ fn load(
     random::fill(&mut seed);
     let auxiliary = |strings| auxiliary_vector(&loaded, vdso, strings);
     let (stack_pointer, vector) =
-        stack::build(top, top.saturating_sub(MAX_ARGUMENTS).max(bottom), arguments, environment, auxiliary, path, seed)
+        stack::build(top, top.saturating_sub(MAX_STACK).max(bottom), program, auxiliary, seed)
             .map_err(|error| StartError::System("its arguments and environment", error))?;
     process.set_auxiliary(vector);
     Ok(Registers { rip: loaded.start as u64, rsp: stack_pointer as u64, rflags: INITIAL_FLAGS, ..Registers::default() })

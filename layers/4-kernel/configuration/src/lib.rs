@@ -1,11 +1,18 @@
 //! Layer 4: the configuration document, and the kernel's settings in it.
 //!
-//! A JSON default is baked into the image, and overridden key by key by a document that is given at launch. [`read`] gives
-//! the root of what comes of it; whoever runs on the kernel takes keys of its own from that (layer 5 the program to run),
-//! [`Settings::take`] takes the kernel's, and [`Object::finish`] complains about the rest. `docs/configuration.md` is the
-//! reference, `docs/configuration.schema.json` the schema.
+//! A JSON default is baked into the image, and overridden key by key by a document that is given at launch. [`Documents`]
+//! are the two; from their [root](Documents::root) whoever runs on the kernel takes keys of its own (layer 5 the program to
+//! run), [`Settings::take`] takes the kernel's, and [`Object::finish`] complains about the rest. `docs/configuration.md` is
+//! the reference, `docs/configuration.schema.json` the schema.
 //!
-//! Depends on `rumpuser` and `rumpkin-kernel`.
+//! The crate stands on nothing of ours, so that the launcher refuses what the guest would, by the same code. What it takes
+//! of memory and time is in proportion to the document's length, which is [limited](limit) by the machine's memory:
+//!
+//! ```text
+//!   text    { "a" : [ "x" , 1 ] , "b" : null }      borrowed; strings are decoded when they are taken
+//!   slots   {  "a"  [  "x"  1     "b"   null        one allocation of 16 bytes for each value and key
+//!   order      ╰─────────────────── ╯               keys of each object, sorted: found in O(log n), doubles seen
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
@@ -17,11 +24,14 @@
 extern crate alloc;
 
 mod document;
-mod json;
-mod parse;
+mod documents;
+mod network;
+mod node;
 mod settings;
-mod value;
+mod text;
 
-pub use document::{ConfigurationError, read};
-pub use json::{Node, Object, Wrong};
-pub use settings::{Settings, Tracing, parse_ipv4};
+pub use document::{Document, Malformed};
+pub use documents::{ConfigurationError, Documents, LIMIT, limit};
+pub use network::{Address, Network, parse_ipv4};
+pub use node::{Entries, Node, Object, Wrong};
+pub use settings::{Settings, Tracing};

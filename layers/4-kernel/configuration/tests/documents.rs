@@ -2,10 +2,10 @@
 //! key by key.
 
 use proptest::prelude::*;
-use rumpkin_configuration::{Settings, Tracing, read};
-use rumpkin_kernel::config::{Address, Network};
-use rumpuser::boot::BootData;
-use rumpuser_hosted as _;
+use rumpkin_configuration::{Address, ConfigurationError, Documents, LIMIT, Network, Settings, Tracing, limit};
+use std::time::{Duration, Instant};
+
+const GIBIBYTE: u64 = 1 << 30;
 
 /// Settings of which some are left out.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ fn wishes() -> impl Strategy<Value = Wishes> {
     let address = prop_oneof![
         Just(Address::Dhcp),
         Just(Address::None),
-        (any::<[u8; 4]>(), 0..=32u8).prop_map(|(address, prefix)| Address::Static { address, prefix }),
+        (any::<u8>(), 2..255u8, 1..=16u8).prop_map(|(c, d, prefix)| Address::Static { address: [10, 1, c, d], prefix }),
     ];
     let level = prop::sample::select(log::LevelFilter::iter().skip(1).collect::<Vec<_>>());
     let hostname = "[^\\p{Cc}]{1,16}";
@@ -30,16 +30,17 @@ fn wishes() -> impl Strategy<Value = Wishes> {
     (
         option(hostname.boxed()),
         prop::option::of(address),
-        prop::option::of(any::<[u8; 4]>()),
-        prop::option::of(prop::collection::vec(any::<[u8; 4]>(), 0..4)),
+        // In the network of each of these addresses, and none of them.
+        prop::option::of(any::<u8>().prop_map(|c| [10, 1, c, 1])),
+        prop::option::of(prop::collection::vec((1..224u8, any::<[u8; 3]>()), 0..4)),
         prop::option::of(level),
         prop::option::of(any::<bool>()),
     )
-        .prop_map(|(hostname, address, gateway, nameservers, level, syscalls)| Wishes {
+        .prop_map(|(hostname, address, gateway, servers, level, syscalls)| Wishes {
             hostname,
             address,
             gateway,
-            nameservers,
+            nameservers: servers.map(|servers| servers.into_iter().map(|(a, [b, c, d])| [a, b, c, d]).collect()),
             level,
             syscalls,
         })
@@ -118,18 +119,48 @@ impl Wishes {
     }
 }
 
-/// Reads documents as an image does. They live as long as the process, which is not for long.
-fn settings(baked: Option<String>, launch: Option<String>) -> Result<Settings, String> {
-    let keep = |text: String| -> &'static [u8] { text.into_bytes().leak() };
-    let boot = BootData {
-        baked_configuration: baked.map(keep),
-        launch_configuration: launch.map(keep),
-        ..BootData::default()
-    };
-    let mut root = read(&boot).map_err(|error| error.to_string())?.ok_or("there is no document")?;
-    let settings = Settings::take(&mut root).map_err(|wrong| wrong.to_string())?;
-    root.finish().map_err(|wrong| wrong.to_string())?;
+/// Reads documents as an image does.
+fn settings(baked: Option<&str>, launch: Option<&str>) -> Result<Settings, ConfigurationError> {
+    let documents = Documents::read(baked.map(str::as_bytes), launch.map(str::as_bytes), GIBIBYTE)?;
+    let mut root = documents.root()?.unwrap();
+    let settings = Settings::take(&mut root)?;
+    root.finish()?;
     Ok(settings)
+}
+
+#[test]
+fn a_document_may_have_its_share_of_the_memory() {
+    for (mebibytes, most) in [(4, 64 << 10), (8, 128 << 10), (64, LIMIT), (1 << 20, LIMIT)] {
+        assert_eq!(limit(mebibytes << 20), most);
+    }
+    let text = format!(r#"{{"hostname":"{}"}}"#, "h".repeat(200_000)).into_bytes();
+    let error = Documents::read(None, Some(&text), 8 << 20).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the launch configuration has 200015 bytes; with 8 MiB of memory beside the image it may have 131072; give more memory"
+    );
+    assert!(Documents::read(None, Some(&text), GIBIBYTE).is_ok());
+    // Zeroes behind it do not count.
+    let padded = [&b"{}"[..], &vec![0; 2 << 20]].concat();
+    assert!(Documents::read(Some(&padded), None, GIBIBYTE).is_ok());
+}
+
+/// Both documents with as many variables as fit: quadratic, it took 46 s for twenty thousand.
+#[test]
+fn many_variables_are_laid_over_each_other_in_time() {
+    let object = |range: std::ops::Range<u32>, value| {
+        let entries: Vec<_> = range.map(|number| format!(r#""V{number}":"{value}""#)).collect();
+        format!(r#"{{"env":{{{}}}}}"#, entries.join(","))
+    };
+    let (below, above) = (object(0..60_000, "b"), object(30_000..90_000, "a"));
+    let began = Instant::now();
+    let documents = Documents::read(Some(below.as_bytes()), Some(above.as_bytes()), GIBIBYTE).unwrap();
+    let env = documents.root().unwrap().unwrap().take("env").unwrap().object().unwrap();
+    let entries: Vec<_> = env.entries().map(|(key, value)| (key.string().unwrap(), value.string().unwrap())).collect();
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert_eq!(entries.len(), 90_000);
+    assert!(entries.is_sorted());
+    assert_eq!(entries.iter().filter(|(_, value)| value == "a").count(), 60_000);
 }
 
 proptest! {
@@ -143,9 +174,9 @@ proptest! {
     ) {
         let (baked, launch) = (below.document(&space, turn, escaped), above.document("", turn, !escaped) + "\0\0");
         let nothing = Wishes::default();
-        prop_assert_eq!(settings(Some(baked.clone()), None), Ok(below.over(&nothing)), "{}", baked);
-        prop_assert_eq!(settings(None, Some(launch.clone())), Ok(above.over(&nothing)), "{}", launch);
-        prop_assert_eq!(settings(Some(baked.clone()), Some(launch.clone())), Ok(above.over(&below)), "{} under {}", baked, launch);
+        prop_assert_eq!(settings(Some(&baked), None), Ok(below.over(&nothing)), "{}", baked);
+        prop_assert_eq!(settings(None, Some(&launch)), Ok(above.over(&nothing)), "{}", launch);
+        prop_assert_eq!(settings(Some(&baked), Some(&launch)), Ok(above.over(&below)), "{} under {}", baked, launch);
     }
 
     /// A document with one byte too many, too few, or another one gives settings or a message that says what is wrong.
@@ -158,15 +189,16 @@ proptest! {
             1 => text.insert(place, byte),
             _ => text[place] = byte,
         }
-        let boot = BootData { baked_configuration: Some(text.leak()), ..BootData::default() };
-        match read(&boot) {
-            Err(error) => prop_assert!(error.to_string().len() > 20),
-            Ok(root) => {
-                let mut root = root.unwrap();
-                if let Err(wrong) = Settings::take(&mut root).and_then(|_| root.finish()) {
-                    prop_assert!(wrong.to_string().contains(": "), "{}", wrong);
-                }
-            }
+        let told = |documents: Result<Documents<'_>, ConfigurationError>| {
+            let documents = documents?;
+            let mut root = documents.root()?.unwrap();
+            Settings::take(&mut root)?;
+            root.finish()?;
+            Ok::<(), ConfigurationError>(())
+        };
+        if let Err(error) = told(Documents::read(Some(&text), None, GIBIBYTE)) {
+            let error = error.to_string();
+            prop_assert!(error.len() > 20 && (error.contains(": ") || error.starts_with("the ")), "{}", error);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the kernel is told when it is made.
 
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
+use rumpkin_configuration::Settings;
+pub use rumpkin_configuration::{Address, Network};
 
 /// The release of Linux whose ABI this follows (uname(2)); glibc refuses to run on one that is too old for it.
 pub const RELEASE: &str = "6.12.0-rumpkin";
@@ -22,30 +24,12 @@ impl Default for Config {
     }
 }
 
-/// Addresses of the first link.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Network {
-    /// Where the address comes from.
-    pub address: Address,
-    /// Default route; DHCP's if it gives one and this is `None`.
-    pub gateway: Option<[u8; 4]>,
-    /// Name servers, for `/etc/resolv.conf`; DHCP's if empty.
-    pub nameservers: Vec<[u8; 4]>,
-}
-
-/// Where the address of a link comes from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Address {
-    /// Ask by DHCP.
-    #[default]
-    Dhcp,
-    /// This one.
-    Static {
-        /// The address.
-        address: [u8; 4],
-        /// Bits of the network part, 0 to 32.
-        prefix: u8,
-    },
-    /// The link stays down.
-    None,
+impl From<&Settings> for Config {
+    fn from(settings: &Settings) -> Self {
+        Config {
+            hostname: settings.hostname.clone(),
+            network: settings.network.clone(),
+            trace_system_calls: settings.tracing.syscalls,
+        }
+    }
 }

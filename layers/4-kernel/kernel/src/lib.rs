@@ -27,6 +27,7 @@ pub mod kernel;
 pub mod parts;
 pub mod process;
 pub mod signal;
+pub mod strings;
 pub mod table;
 pub mod thread;
 pub mod timer;

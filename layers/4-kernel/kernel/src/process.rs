@@ -5,6 +5,7 @@ use crate::{
     kernel::Kernel,
     parts::Parts,
     signal::{self, Disposition, Pending, SignalSet},
+    strings::Strings,
     thread::Thread,
     wait::{Events, WaitQueue},
 };
@@ -21,9 +22,9 @@ pub struct Program {
     /// Path of the executable (`/proc/self/exe`).
     pub path: Vec<u8>,
     /// Arguments.
-    pub arguments: Vec<Vec<u8>>,
+    pub arguments: Strings,
     /// Environment, as `NAME=value`.
-    pub environment: Vec<Vec<u8>>,
+    pub environment: Strings,
 }
 
 /// A program that runs.

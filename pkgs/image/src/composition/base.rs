@@ -2,7 +2,7 @@
 
 use super::Devices;
 use alloc::sync::Arc;
-use rumpkin_kernel::Kernel;
+use rumpkin_kernel::{Kernel, config::Config};
 use rumpuser::{boot, device, power};
 
 /// Exit status when the configuration cannot be used (that of the program otherwise; see docs/configuration.md).
@@ -43,7 +43,7 @@ fn run_program() -> u8 {
         }
     };
     log::set_max_level(document.settings.tracing.level);
-    let mut kernel = Kernel::new(document.settings.kernel_config(), device::take());
+    let mut kernel = Kernel::new(Config::from(&document.settings), device::take());
     for (_, register) in COMPONENTS {
         register(&mut kernel);
     }

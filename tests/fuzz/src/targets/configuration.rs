@@ -5,7 +5,7 @@ use crate::machine::{Boot, devices};
 use rumpkin_base::Document;
 use rumpkin_kernel::{
     Kernel,
-    config::Address,
+    config::{Address, Config},
     process::{Process, Program},
 };
 use rumpkin_mm::Mm;
@@ -30,12 +30,14 @@ fn check(boot: &'static BootData) {
     };
     assert!(!document.program.argv.is_empty() && document.program.cwd.starts_with('/'));
     let Document { settings, program, .. } = &document;
-    let given = program.argv.iter().chain(program.env.iter().flat_map(|(name, value)| [name, value]));
-    assert!(!given.into_iter().any(|text| text.contains('\0')), "a program cannot be given a zero byte");
-    if let Address::Static { prefix, .. } = settings.network.address {
-        assert!(prefix <= 32);
+    for strings in [&program.argv, &program.env] {
+        assert_eq!(strings.iter().count(), strings.count(), "a program cannot be given a zero byte");
     }
-    let mut kernel = Kernel::new(settings.kernel_config(), devices(Arc::new(rumpuser_hosted::Terminal::default())));
+    assert!(program.env.iter().all(|variable| variable.iter().skip(1).any(|&byte| byte == b'=')));
+    if let Address::Static { prefix, .. } = settings.network.address {
+        assert!((1..=32).contains(&prefix));
+    }
+    let mut kernel = Kernel::new(Config::from(settings), devices(Arc::new(rumpuser_hosted::Terminal::default())));
     rumpkin_vfs::register(&mut kernel);
     rumpkin_net::register(&mut kernel);
     rumpkin_base::prepare(&mut kernel, &document);

@@ -7,7 +7,7 @@ use crate::machine::{Boot, devices};
 use rumpkin_abi::system_call_number;
 use rumpkin_base::{Credential, Document, StartError};
 use rumpkin_configuration::Settings;
-use rumpkin_kernel::{Kernel, config::Config};
+use rumpkin_kernel::{Kernel, config::Config, strings::Strings};
 use rumpuser::{
     boot::BootData,
     context::{Event, Registers},
@@ -25,12 +25,11 @@ pub fn run(data: &[u8]) {
     let length = u32::from_le_bytes(*length) as usize;
     let (program, interpreter) = rest.split_at(length.min(rest.len()));
     let file = |name: &str, content: &[u8]| Credential { name: name.into(), content: content.to_vec() };
+    let (mut argv, mut env) = (Strings::default(), Strings::default());
+    ARGUMENTS.iter().for_each(|argument| argv.push([argument.as_bytes()]).unwrap());
+    env.push([b"K=v"]).unwrap();
     let document = Document {
-        program: rumpkin_base::Program {
-            argv: ARGUMENTS.map(String::from).to_vec(),
-            env: vec![("K".into(), "v".into())],
-            cwd: "/".into(),
-        },
+        program: rumpkin_base::Program { argv, env, cwd: "/".into() },
         credentials: vec![file("program", program), file("ld.so", interpreter)],
         settings: Settings::default(),
     };

@@ -20,9 +20,9 @@ pub struct ProcessFile {
 pub const FILES: [ProcessFile; 14] = [
     ProcessFile { name: "auxv", content: |process, _| process.auxiliary().to_vec() },
     ProcessFile { name: "cgroup", content: |_, _| b"0::/\n".to_vec() },
-    ProcessFile { name: "cmdline", content: |process, _| terminated(&process.program.arguments) },
+    ProcessFile { name: "cmdline", content: |process, _| process.program.arguments.bytes().to_vec() },
     ProcessFile { name: "comm", content: |process, thread| [comm(process, thread), b"\n".to_vec()].concat() },
-    ProcessFile { name: "environ", content: |process, _| terminated(&process.program.environment) },
+    ProcessFile { name: "environ", content: |process, _| process.program.environment.bytes().to_vec() },
     ProcessFile { name: "limits", content: |process, _| limits(process).into_bytes() },
     ProcessFile { name: "maps", content: |process, _| maps(process) },
     ProcessFile { name: "mountinfo", content: |process, _| super::kernel_files::mount_information(&process.kernel) },
@@ -33,15 +33,6 @@ pub const FILES: [ProcessFile; 14] = [
     ProcessFile { name: "statm", content: |process, _| statm(process).into_bytes() },
     ProcessFile { name: "status", content: |process, thread| status(process, thread) },
 ];
-
-fn terminated(strings: &[Vec<u8>]) -> Vec<u8> {
-    let mut all = Vec::new();
-    for string in strings {
-        all.extend_from_slice(string);
-        all.push(0);
-    }
-    all
-}
 
 /// The name of a thread, or of the executable, cut to 15 bytes.
 fn comm(process: &Process, thread: Option<&Thread>) -> Vec<u8> {

@@ -72,11 +72,10 @@ impl Guest {
         kernel.add_generated_file("/run/secrets/deep/key", |_| vec![7; 5000]);
         let kernel = Arc::new(kernel);
         kernel.start();
-        let program = Program {
-            path: b"/bin/tool".to_vec(),
-            arguments: vec![b"tool".to_vec(), b"-x".to_vec()],
-            environment: vec![b"K=V".to_vec()],
-        };
+        let mut program = Program { path: b"/bin/tool".to_vec(), ..Program::default() };
+        program.arguments.push([b"tool"]).unwrap();
+        program.arguments.push([b"-x"]).unwrap();
+        program.environment.push([b"K=V"]).unwrap();
         let process = Process::new(&kernel, Mm::new().unwrap(), program);
         let thread = Thread::new(process.id, process.clone(), SignalSet::default());
         thread.attach();

@@ -70,8 +70,8 @@ pub fn kernel(terminal: &Arc<Terminal>) -> Arc<Kernel> {
 
 /// Runs the program to its end.
 fn program(kernel: &Arc<Kernel>, user: &User, terminal: &Terminal) {
-    let program =
-        Program { path: b"/bin/program".to_vec(), arguments: vec![b"program".to_vec()], environment: Vec::new() };
+    let mut program = Program { path: b"/bin/program".to_vec(), ..Program::default() };
+    program.arguments.push([b"program"]).unwrap();
     let process = Process::new(kernel, Mm::new().unwrap(), program);
     let request = Request {
         address: user::BASE,
