@@ -1,27 +1,72 @@
 //! The configuration that the guest is given: the image's own, overridden key by key.
 use crate::credentials;
+use crate::file;
 use crate::options::RunOptions;
+use rumpkin_configuration::{ConfigurationError, Document, Documents, LIMIT, Malformed, Settings};
 use serde_json::{Map, Value, json};
-use std::fs;
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Why there is no configuration for the guest.
+#[derive(Debug)]
+pub enum Error {
+    /// A credential cannot be had.
+    Credential(credentials::Error),
+    /// The file of `--config` cannot be read.
+    File(file::Error),
+    /// What is in this file is not a document.
+    Malformed(PathBuf, Malformed),
+    /// The program has no name, after which arguments could stand.
+    NoName,
+    /// What is in this file is JSON, but not an object.
+    NoObject(PathBuf),
+    /// There is no program that options could be about.
+    NoProgram,
+    /// The guest would refuse it.
+    Refused(ConfigurationError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Credential(error) => write!(f, "{error}"),
+            Error::File(error) => write!(f, "{error}"),
+            Error::Malformed(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::NoName => f.write_str("the program in the configuration has no name"),
+            Error::NoObject(path) => write!(f, "{}: not a JSON object", path.display()),
+            Error::NoProgram => {
+                f.write_str("--env and arguments need a program in the configuration, and there is none")
+            }
+            Error::Refused(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for String {
+    fn from(error: Error) -> String {
+        error.to_string()
+    }
+}
 
 /// The document for the guest: `baked`, then the file of `--config`, then single options and arguments.
 ///
-/// Only what the options touch is looked at; the guest validates the whole, and names what it does not know.
-///
 /// # Errors
 /// A document is not a JSON object, a credential cannot be read, or the options need a program and there is none.
-pub fn effective(baked: Option<&str>, options: &RunOptions) -> Result<Value, String> {
+pub fn effective(baked: Option<&str>, options: &RunOptions) -> Result<Value, Error> {
     let mut document = match baked {
-        Some(text) => parse(text).map_err(|error| format!("{}: configuration: {error}", options.image.display()))?,
+        Some(text) => parse(&options.image, text.as_bytes())?,
         None => json!({}),
     };
     if let Some(path) = &options.config {
-        merge(&mut document, read(path)?);
+        let text = file::read(path, LIMIT as u64).map_err(Error::File)?;
+        merge(&mut document, parse(path, &text)?);
     }
     merge(&mut document, from_options(options));
     if !options.credential.is_empty() {
-        merge(&mut document, json!({ "credentials": credentials::read(&options.credential)? }));
+        let credentials = credentials::read(&options.credential).map_err(Error::Credential)?;
+        merge(&mut document, json!({ "credentials": credentials }));
     }
     if !options.arguments.is_empty() || !options.env.is_empty() {
         change_program(&mut document, options)?;
@@ -29,14 +74,27 @@ pub fn effective(baked: Option<&str>, options: &RunOptions) -> Result<Value, Str
     Ok(document)
 }
 
-fn read(path: &Path) -> Result<Value, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+/// Checks the document's length, for a guest with so many bytes of memory for it, and the keys of the kernel, as the guest will.
+/// The keys of who runs on the kernel are checked by the guest alone.
+///
+/// # Errors
+/// The guest would refuse it; the message names the key.
+pub fn check(document: &[u8], memory: u64) -> Result<(), Error> {
+    let check = || {
+        let documents = Documents::read(None, Some(document), memory)?;
+        documents.root()?.map(|mut root| Settings::take(&mut root)).transpose()?;
+        Ok(())
+    };
+    check().map_err(Error::Refused)
 }
 
-fn parse(text: &str) -> Result<Value, String> {
-    let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if value.is_object() { Ok(value) } else { Err("not a JSON object".into()) }
+/// Reads a document as strictly as the guest: in an object no key is twice.
+fn parse(path: &Path, text: &[u8]) -> Result<Value, Error> {
+    Document::parse(text).map_err(|error| Error::Malformed(path.into(), error))?;
+    match serde_json::from_slice(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        _ => Err(Error::NoObject(path.into())),
+    }
 }
 
 /// Objects are merged recursively; anything else in `upper` replaces what `lower` has.
@@ -73,17 +131,10 @@ fn from_options(options: &RunOptions) -> Value {
 }
 
 /// Replaces the arguments after the program's name and adds to its environment.
-fn change_program(document: &mut Value, options: &RunOptions) -> Result<(), String> {
-    let program = document
-        .pointer_mut("/programs/0")
-        .and_then(Value::as_object_mut)
-        .ok_or("--env and arguments need a program in the configuration, and there is none")?;
+fn change_program(document: &mut Value, options: &RunOptions) -> Result<(), Error> {
+    let program = document.pointer_mut("/programs/0").and_then(Value::as_object_mut).ok_or(Error::NoProgram)?;
     if !options.arguments.is_empty() {
-        let name = program
-            .get("argv")
-            .and_then(|argv| argv.get(0))
-            .cloned()
-            .ok_or("the program in the configuration has no name")?;
+        let name = program.get("argv").and_then(|argv| argv.get(0)).cloned().ok_or(Error::NoName)?;
         let argv: Vec<Value> =
             std::iter::once(name).chain(options.arguments.iter().map(|argument| json!(argument))).collect();
         program.insert("argv".into(), Value::Array(argv));
@@ -103,6 +154,7 @@ mod tests {
     use super::*;
     use crate::options::{Command, Options};
     use clap::Parser;
+    use std::fs;
 
     const BAKED: &str =
         r#"{"programs":[{"argv":["/bin/a","-x"],"env":{"A":"1"}}],"network":{"address":"dhcp","gateway":"10.0.0.1"}}"#;
@@ -110,7 +162,7 @@ mod tests {
     fn document(baked: &str, arguments: &[&str]) -> Result<Value, String> {
         let line = ["rumpkin", "run", "image"].iter().chain(arguments);
         let Command::Run(options) = Options::parse_from(line).command else { unreachable!() };
-        effective(Some(baked), &options)
+        effective(Some(baked), &options).map_err(String::from)
     }
 
     #[test]
@@ -150,9 +202,37 @@ mod tests {
         fs::write(file.path(), "[]").unwrap();
         let path = file.path().to_str().unwrap();
         assert_eq!(document(BAKED, &["--config", path]), Err(format!("{path}: not a JSON object")));
-        assert_eq!(document("3", &[]), Err("image: configuration: not a JSON object".into()));
+        assert_eq!(document("3", &[]), Err("image: not a JSON object".into()));
         assert!(document("{}", &["--", "a"]).unwrap_err().contains("program"));
         assert!(document(r#"{"programs":[{}]}"#, &["--", "a"]).unwrap_err().contains("no name"));
         assert!(document(r#"{"programs":3}"#, &["--env", "A=b"]).unwrap_err().contains("program"));
+    }
+
+    #[test]
+    fn what_the_guest_refuses_is_refused_before_it_starts() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), r#"{"network":{"gateway":"10.0.0.1","address":"none","gateway":"10.0.0.2"}}"#).unwrap();
+        let path = file.path().to_str().unwrap();
+        assert_eq!(
+            document(BAKED, &["--config", path]),
+            Err(format!("{path}: has the key `network.gateway` twice in one object"))
+        );
+        let checked = |arguments: &[&str], memory| {
+            check(document(BAKED, arguments).unwrap().to_string().as_bytes(), memory).map_err(String::from)
+        };
+        assert_eq!(checked(&["--address", "10.0.0.2/24"], 1 << 20), Ok(()));
+        for (arguments, message) in [
+            (
+                ["--address", "127.0.0.1/8"],
+                "configuration: network.address: `127.0.0.1/8` is an address of the loopback",
+            ),
+            (["--address", "10.0.1.2/24"], "configuration: network.gateway: `10.0.0.1` is not in 10.0.1.0/24"),
+            (["--gateway", "224.0.0.1"], "configuration: network.gateway: `224.0.0.1` is a multicast address"),
+            (["--hostname", ""], "configuration: hostname: must have 1 to 64 bytes"),
+        ] {
+            let error = checked(&arguments, 1 << 20).unwrap_err();
+            assert!(error.starts_with(message), "{arguments:?}: {error}");
+        }
+        assert!(checked(&[], 64 * 100).unwrap_err().contains("it may have 100"));
     }
 }

@@ -1,8 +1,10 @@
 //! Credentials for the guest: files of this host that become keys of the configuration document (docs/configuration.md).
+use crate::file;
 use base64ct::{Base64, Encoding};
+use rumpkin_configuration::LIMIT;
 use serde_json::{Map, Value};
 use std::env;
-use std::fs;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -27,24 +29,43 @@ impl FromStr for Credential {
     }
 }
 
+/// Why there is no credential of this name.
+#[derive(Debug)]
+pub enum Error {
+    /// Its file cannot be read.
+    File(String, file::Error),
+    /// No file is given, and no service manager has one.
+    Homeless(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::File(name, error) => write!(f, "--credential {name}: {error}"),
+            Error::Homeless(name) => write!(
+                f,
+                "--credential {name}: no file is given, and there is no service manager that has one \
+                 (CREDENTIALS_DIRECTORY is not set); give --credential {name}:FILE"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
 /// Reads the files into the value of the configuration's key `credentials`.
 ///
 /// # Errors
 /// A file cannot be read, or its place is not known.
-pub fn read(credentials: &[Credential]) -> Result<Map<String, Value>, String> {
+pub fn read(credentials: &[Credential]) -> Result<Map<String, Value>, Error> {
     let folder = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let read = |Credential { name, file }: &Credential| {
         let path = match (file, &folder) {
             (Some(file), _) => file.clone(),
             (None, Some(folder)) => folder.join(name),
-            (None, None) => {
-                return Err(format!(
-                    "--credential {name}: no file is given, and there is no service manager that has one \
-                     (CREDENTIALS_DIRECTORY is not set); give --credential {name}:FILE"
-                ));
-            }
+            (None, None) => return Err(Error::Homeless(name.clone())),
         };
-        let content = fs::read(&path).map_err(|error| format!("--credential {name}: {}: {error}", path.display()))?;
+        let content = file::read(&path, LIMIT as u64).map_err(|error| Error::File(name.clone(), error))?;
         Ok((name.clone(), Value::String(Base64::encode_string(&content))))
     };
     credentials.iter().map(read).collect()
@@ -53,6 +74,7 @@ pub fn read(credentials: &[Credential]) -> Result<Map<String, Value>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn names_are_file_names() {
@@ -72,6 +94,6 @@ mod tests {
         let here = Credential { name: "k".into(), file: Some(file.path().into()) };
         assert_eq!(read(&[here]).unwrap()["k"], "AP8=");
         let absent = Credential { name: "k".into(), file: Some("/absent".into()) };
-        assert!(read(&[absent]).unwrap_err().contains("--credential k: /absent: No such file"));
+        assert!(read(&[absent]).unwrap_err().to_string().contains("--credential k: /absent: No such file"));
     }
 }

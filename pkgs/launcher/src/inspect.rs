@@ -1,8 +1,8 @@
 //! Says what an image consists of.
+use crate::file;
 use crate::options::InspectOptions;
-use rumpkin_format::Image;
+use rumpkin_format::{Image, MEMORY_LIMIT};
 use serde_json::{Value, json};
-use std::fs;
 use std::path::Path;
 
 /// Reads the image at `path` and validates it.
@@ -10,7 +10,7 @@ use std::path::Path;
 /// # Errors
 /// The file cannot be read or is not an image; the message names it.
 pub fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let file = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file = file::read(path, MEMORY_LIMIT)?;
     parse(path, &file)?;
     Ok(file)
 }

@@ -1,7 +1,6 @@
 //! Loop devices: Xen's block backend takes block devices, and disks are often files.
-use std::fs;
+use crate::file::{self, Store};
 use std::io;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,10 +18,9 @@ impl Device {
     /// `path` itself if it is a block device, else a loop device on it.
     ///
     /// # Errors
-    /// The file is not there, or no loop device is to be had.
+    /// The file is not there or of another kind, or no loop device is to be had.
     pub fn of(path: &Path, read_only: bool) -> Result<Device, String> {
-        let kind = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.file_type();
-        if kind.is_block_device() {
+        if file::store(path)? == Store::Device {
             return Ok(Device { path: path.to_owned(), is_loop: false });
         }
         let mut message = String::new();

@@ -7,6 +7,7 @@
 mod configuration;
 mod console;
 mod credentials;
+mod file;
 mod flake;
 mod guest;
 mod hypervisor;

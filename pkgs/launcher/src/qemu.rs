@@ -1,5 +1,6 @@
 //! QEMU: its command line, its process, its control socket.
 use crate::console::Console;
+use crate::file::{self, Store};
 use crate::guest::{Accelerator, Forward, Guest, Machine, Network};
 use crate::hypervisor::{Ending, Monitor};
 use crate::options::RunOptions;
@@ -30,6 +31,8 @@ const FIRST_STEPS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Qemu {
     guest: Guest,
+    /// What each of its disks is kept in.
+    stores: Vec<Store>,
     executable: PathBuf,
     machine: Machine,
     /// Use KVM, which has been found to be there.
@@ -61,7 +64,8 @@ impl Qemu {
     /// See [`crate::hypervisor::choose`].
     ///
     /// # Errors
-    /// KVM or vhost is asked for and not to be had, or the network is one that only other hypervisors have.
+    /// KVM or vhost is asked for and not to be had, a disk is no file or device, or the network is one that only other hypervisors
+    /// have.
     pub fn new(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Qemu, String> {
         if let Network::Bridge { .. } = guest.network {
             return Err("QEMU attaches guests to taps: put one on the bridge and give --tap instead of --bridge".into());
@@ -74,8 +78,10 @@ impl Qemu {
                 )
             })?;
         }
+        let stores = guest.disks.iter().map(|disk| file::store(&disk.path)).collect::<Result<_, _>>()?;
         Ok(Qemu {
             guest,
+            stores,
             executable: options.qemu.clone(),
             machine: options.machine,
             kvm: use_kvm(options.accel)?,
@@ -225,11 +231,18 @@ impl Qemu {
         line.option("-object", "rng-builtin,id=entropy");
         line.option("-device", format!("virtio-rng-{bus},rng=entropy"));
         network(&mut line, guest, bus);
-        for (index, disk) in guest.disks.iter().enumerate() {
+        for (index, (disk, store)) in guest.disks.iter().zip(&self.stores).enumerate() {
             let mode = if disk.read_only { "on" } else { "off" };
-            let drive = format!("if=none,id=disk{index},format=raw,readonly={mode},file=");
+            // Named, since QEMU would take a file's name like nbd:… or json:… for another driver's.
+            let driver = match store {
+                Store::File => "file",
+                Store::Device => "host_device",
+            };
+            let drive =
+                format!("if=none,id=disk{index},format=raw,readonly={mode},file.driver={driver},file.filename=");
             line.option("-drive", with_path(&drive, &disk.path));
-            line.option("-device", format!("virtio-blk-{bus},drive=disk{index}"));
+            // Errors are the guest's to deal with. By default it would stand still when this host has no room left.
+            line.option("-device", format!("virtio-blk-{bus},drive=disk{index},werror=report,rerror=report"));
         }
         line.0
     }
@@ -330,6 +343,7 @@ mod tests {
                 vhost: false,
                 disks: vec![],
             },
+            stores: vec![],
             executable: "qemu".into(),
             machine,
             kvm: false,
@@ -366,17 +380,18 @@ mod tests {
 
     #[test]
     fn devices_sit_on_the_bus_that_the_machine_has() {
-        let disks = vec![Disk { path: "d".into(), read_only: true }];
+        let disks =
+            vec![Disk { path: "nbd:d,1".into(), read_only: true }, Disk { path: "/dev/d".into(), read_only: false }];
         let mut microvm = qemu(Machine::Microvm);
         microvm.guest.network = Network::User(vec!["8080:80".parse().unwrap(), "udp:53:53".parse().unwrap()]);
-        microvm.guest.disks = disks.clone();
+        (microvm.guest.disks, microvm.stores) = (disks.clone(), vec![Store::File, Store::Device]);
         let on_mmio = microvm.describe();
         let forwards = "-netdev user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:53-:53";
         for part in [
             forwards,
             "-device virtio-net-device,netdev=net0",
-            "-device virtio-blk-device,drive=disk0",
-            "readonly=on,file=d",
+            "readonly=on,file.driver=file,file.filename=nbd:d,,1 -device virtio-blk-device,drive=disk0,werror=report,rerror=report",
+            "readonly=off,file.driver=host_device,file.filename=/dev/d -device virtio-blk-device,drive=disk1,werror=report,",
         ] {
             assert!(on_mmio.contains(part), "{part} in {on_mmio}");
         }
@@ -386,7 +401,7 @@ mod tests {
         pc.guest.mtu = Some(1400);
         pc.guest.vhost = true;
         pc.sandbox = true;
-        pc.guest.disks = disks;
+        (pc.guest.disks, pc.stores) = (disks, vec![Store::File, Store::Device]);
         let on_pci = pc.describe();
         for part in [
             "vhost=on,script=no,downscript=no,ifname=tap0",

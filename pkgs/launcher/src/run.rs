@@ -7,13 +7,12 @@ use crate::options::{Hypervisor, Journal, RunOptions};
 use crate::qemu::CONTROL;
 use crate::ready::{Condition, Probe};
 use crate::status::conclude;
-use crate::{configuration, inspect, journal, notify};
-use rumpkin_format::CONFIGURATION_LIMIT;
+use crate::{configuration, file, inspect, journal, notify};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::env;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -26,6 +25,9 @@ use tempfile::TempDir;
 
 /// The configuration's name in a run's private folder.
 pub const CONFIGURATION: &str = "configuration.json";
+
+/// What is given to the guest unchecked may be too long for it, but not for this host.
+const UNCHECKED_LIMIT: u64 = 1 << 30;
 
 /// Runs the image as `options` say, and gives back the exit status.
 ///
@@ -98,8 +100,7 @@ fn private_folder() -> Result<TempDir, String> {
 fn document(options: &RunOptions) -> Result<(Vec<u8>, bool), String> {
     if options.unchecked {
         let path = options.config.as_deref().unwrap_or(Path::new(""));
-        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        return Ok((bytes, !wants_network(options)));
+        return Ok((file::read(path, UNCHECKED_LIMIT)?, !wants_network(options)));
     }
     let file = inspect::read(&options.image)?;
     let image = inspect::parse(&options.image, &file)?;
@@ -115,9 +116,8 @@ fn document(options: &RunOptions) -> Result<(Vec<u8>, bool), String> {
     let document = configuration::effective(image.configuration, options)?;
     let offline = configuration::is_offline(&document);
     let document = document.to_string().into_bytes();
-    if document.len() > CONFIGURATION_LIMIT {
-        return Err(format!("the configuration, credentials and all, is longer than {CONFIGURATION_LIMIT} bytes"));
-    }
+    let beside = (u64::from(options.memory) << 20).saturating_sub(image.memory_end());
+    configuration::check(&document, beside.saturating_sub(document.len() as u64))?;
     Ok((document, offline))
 }
 

@@ -68,12 +68,24 @@ fn images_are_described() {
 fn failures_before_the_guest_have_a_status_of_their_own() {
     let folder = Folder::new(&common::kernel());
     fs::write(folder.path("text"), "no image").unwrap();
+    assert!(Command::new("mkfifo").arg(folder.path("pipe")).status().unwrap().success());
     for (arguments, message) in [
         (&["run", "absent"][..], "rumpkin: absent: No such file"),
         (&["run", "text"], "rumpkin: text: not an ELF file"),
         (&["inspect", "text"], "rumpkin: text: not an ELF file"),
         (&["run", "image", "--memory", "1"], "give --memory 6 or more"),
-        (&["run", "image", "--config", "text"], "rumpkin: text: expected"),
+        (&["run", "image", "--config", "text"], "rumpkin: text: is not valid JSON"),
+        (&["run", "image", "--address", "127.0.0.1/8"], "configuration: network.address: `127.0.0.1/8` is"),
+        (&["run", "pipe"], "rumpkin: pipe: is a named pipe; a regular file is needed"),
+        (&["run", "image", "--config", "pipe"], "rumpkin: pipe: is a named pipe; a regular file is needed"),
+        (
+            &["run", "image", "--credential", "key:pipe"],
+            "--credential key: pipe: is a named pipe; a regular file is needed",
+        ),
+        (&["run", "image", "--disk", "pipe"], "rumpkin: pipe: is a named pipe; a regular file or block device"),
+        (&["run", "image", "--disk", "."], "rumpkin: .: is a folder; a regular file or block device"),
+        (&["run", "image", "--disk", "nbd:127.0.0.1:10809"], "rumpkin: nbd:127.0.0.1:10809: No such file"),
+        (&["inspect", "pipe"], "rumpkin: pipe: is a named pipe"),
         (&["run", "image", "--forward", "8080:80"], "there is no network"),
         (&["run", "image", "--accel", "tcg", "--qemu", "/absent/qemu"], "/absent/qemu not found; install QEMU"),
         (&["run", "image", "--hypervisor", "xen", "--xl", "/absent/xl"], "/absent/xl not found; this needs Xen"),
@@ -121,6 +133,23 @@ fn unchecked_configurations_reach_the_guest_as_they_are() {
     assert_eq!(text(&output.stdout), "no JSON", "{}", text(&output.stderr));
     let output = folder.rumpkin(&["run", "image", "--unchecked"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+/// What QEMU would take for the names of its drivers, and for options.
+#[test]
+fn disks_are_files_whatever_their_names() {
+    if !has_qemu() {
+        return;
+    }
+    let folder = Folder::new(&common::kernel());
+    let names = ["nbd:unix:socket", "json:{\"driver\":\"null-co\"}", "fat:rw:.", "a,readonly=on,file=b"];
+    let mut arguments = vec!["run", "image", "--accel", "tcg", "--qemu", QEMU];
+    for name in names {
+        fs::write(folder.path(name), [0; 4096]).unwrap();
+        arguments.extend(["--disk", name]);
+    }
+    let output = folder.rumpkin(&arguments);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
 }
 
 #[test]
