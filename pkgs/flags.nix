@@ -3,7 +3,8 @@ let
   target = "x86_64-unknown-linux-gnu";
 
   # Paths of the build must not show in what is built.
-  remap = "--remap-path-prefix=/build/ws=/rumpkin --remap-path-prefix=/build/vendor=/crates";
+  inherit (import ../worlds/place.nix) workspace vendor;
+  remap = "--remap-path-prefix=${workspace}=/rumpkin --remap-path-prefix=${vendor}=/crates";
 in
 {
   inherit target;

@@ -139,8 +139,10 @@ in
     checks = {
       derivations = import ./derivations.nix { inherit world; };
       verify = import ./verify.nix { inherit world tools apps; };
+      place-of-builds = import ./place.nix { inherit world; };
       inherit (import ./options.nix { inherit world layers lib; }) options-refused options-page;
-    };
+    }
+    // import ./compilers.nix { inherit world; };
   }
   {
     part = "module";

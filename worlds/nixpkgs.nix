@@ -8,6 +8,7 @@ let
     overlays = [ inputs.rust-overlay.overlays.default ];
   };
   inherit (builtins.fromTOML (builtins.readFile ../rust-toolchain.toml)) toolchain;
+  place = import ./place.nix;
 
   rust = pkgs.rust-bin.stable.${toolchain.channel}.minimal.override {
     extensions = toolchain.components;
@@ -15,16 +16,22 @@ let
   craneLib = (inputs.crane.mkLib pkgs).overrideToolchain (_: rust);
   vendor = lock: craneLib.vendorCargoDeps { cargoLock = lock; };
 
-  gcc = pkgs.symlinkJoin {
-    name = "gcc-and-musl-gcc";
-    paths = [
-      # nixpkgs keeps glibc's static library apart.
-      (pkgs.writeShellScriptBin "gcc" ''exec ${pkgs.stdenv.cc}/bin/gcc -L${pkgs.glibc.static}/lib "$@"'')
-      pkgs.stdenv.cc.bintools
-      pkgs.musl.dev
-      pkgs.gnumake
-    ];
+  compilers = import ./nixpkgs/compilers.nix {
+    gcc = "${pkgs.stdenv.cc}/bin/gcc";
+    staticLibraries = "${pkgs.glibc.static}/lib";
+    muslGcc = "${pkgs.musl.dev}/bin/musl-gcc";
   };
+  # Programs alone: the packages' setup hooks would add to what nixpkgs' builder sets already.
+  gcc = pkgs.runCommand "gcc-and-musl-gcc" { } ''
+    mkdir -p $out/bin
+    for tool in ar as ld nm objcopy objdump ranlib readelf size strings strip; do
+      ln -s ${pkgs.stdenv.cc.bintools}/bin/$tool $out/bin/
+    done
+    ln -s ${pkgs.gnumake}/bin/make $out/bin/
+    ln -s ${pkgs.writeShellScript "gcc" compilers.gcc} $out/bin/gcc
+    ln -s gcc $out/bin/cc
+    ln -s ${pkgs.writeShellScript "musl-gcc" compilers.musl-gcc} $out/bin/musl-gcc
+  '';
 
   # Of the toolstack what a dom0 in memory needs: a copy of some programs with their libraries, since the package refers to
   # firmware and interpreters.
@@ -98,12 +105,10 @@ let
         pname = name;
         version = "0";
         src = source.files;
-        nativeBuildInputs = tools;
-        # For programs that are linked statically.
-        buildInputs = [ pkgs.glibc.static ];
+        # Before nixpkgs' own compiler, as the linker of static programs.
+        nativeBuildInputs = [ gcc ] ++ tools;
         CARGO_INCREMENTAL = "0";
 
-        # The same paths as in every world: crates' paths end up in panic messages.
         cargoVendorDir = null;
         postUnpack = ''
           mv $sourceRoot ws
@@ -111,6 +116,7 @@ let
           ln -s $(find ${vendor lock}/ -mindepth 1 -maxdepth 1 -not -name config.toml) vendor
         '';
         postPatch = ''
+          ${place.insist}
           cp ${source.workspace} Cargo.toml
         '';
 
@@ -135,7 +141,8 @@ let
           set -o pipefail
           ${script}
         '';
-        installPhaseCommand = "";
+        # Cargo's notes on the compiler are written in random order.
+        installPhaseCommand = "rm -f target/.rustc_info.json";
         doCheck = false;
         # What is static or freestanding is not to be touched, and folders of crates need no inspection.
         dontStrip = true;

@@ -5,6 +5,8 @@
   rust,
 }:
 let
+  place = import ../place.nix;
+
   # One folder per crate of a Cargo.lock, as `cargo vendor` lays them out, each checked by the hash that Cargo.lock has for it.
   vendor =
     lock:
@@ -59,7 +61,6 @@ run
     cp -a $files ws
     chmod -R u+w ws
     cp -a $workspace ws/Cargo.toml
-    # The same path in every world: crates' paths end up in panic messages.
     ln -s ${vendor lock} vendor
     export CARGO_HOME=$TMPDIR/cargo CARGO_NET_OFFLINE=true
     mkdir $CARGO_HOME
@@ -70,6 +71,7 @@ run
     directory = "$TMPDIR/vendor"
     EOF
     cd ws
+    ${place.insist}
     for lower in $below; do
       mkdir -p target
       # What two of them have in common comes from the later one; busybox's cp replaces no hard link.

@@ -58,6 +58,7 @@ let
   wrk = import ./wrk.nix context;
   systemd = import ./systemd.nix context;
   nix = import ./nix.nix context;
+  apart = import ./apart.nix (context // { inherit gcc; });
 in
 {
   inherit
@@ -74,6 +75,7 @@ in
     wrk
     systemd
     nix
+    apart
     ;
   name = "debian";
   busybox = "${seeds.busybox}/busybox";
