@@ -66,6 +66,8 @@ let
       ;
   };
 
+  formatter = import ./pkgs/formatter.nix { inherit world; };
+
   module = import ./modules { inherit world tools apps; };
 
   # The checks, as a list of parts with a name each.
@@ -81,67 +83,67 @@ let
       mkUnikernel
       mkProgram
       kernelFromC
+      formatter
       ;
   };
   checksOf = builtins.foldl' (all: part: all // part.checks) { };
+
+  # What there is for a system; elsewhere there is a sentence.
+  here = {
+    legacyPackages = {
+      inherit layers apps tools bench;
+      inherit (world)
+        rust
+        gcc
+        qemu
+        erofs
+        ;
+
+      # All of them, also those that take long.
+      checks = checksOf parts;
+
+      # For `./x digests`: a line of a table for each app.
+      digests = world.run { name = "digests"; } (
+        builtins.concatStringsSep "" (
+          map (name: ''
+            echo "| ${name} | $(stat -c %s ${apps.${name}}) | \`$(sha256sum < ${apps.${name}} | cut -d ' ' -f 1)\` |" >> $out
+          '') (builtins.attrNames apps)
+        )
+      );
+
+      # For `./x check`: a line for each check, "PART NAME RESULT".
+      checkPlan = builtins.concatStringsSep "" (
+        builtins.concatMap (
+          { part, checks }:
+          map (name: builtins.unsafeDiscardStringContext "${part} ${name} ${checks.${name}}\n") (builtins.attrNames checks)
+        ) parts
+      );
+    };
+
+    packages = apps // {
+      inherit tools;
+      default = apps.httpd;
+    };
+
+    # `nix run .#hello`: the launcher with the image.
+    apps =
+      let
+        runners = builtins.mapAttrs (name: app: {
+          type = "app";
+          program = "${app.runner}/bin/run-${name}";
+          inherit (app) meta;
+        }) apps;
+      in
+      runners // { default = runners.httpd; };
+
+    checks = checksOf (builtins.filter (part: part.part != "long") parts);
+    devShells.default = world.devShell;
+    inherit formatter;
+  };
+  elsewhere = import ./pkgs/elsewhere.nix { inherit system; };
 in
-{
-  legacyPackages.${system} = {
-    inherit layers apps tools bench;
-    inherit (world)
-      rust
-      gcc
-      qemu
-      erofs
-      ;
-
-    # All of them, also those that take long.
-    checks = checksOf parts;
-
-    # For `./x digests`: a line of a table for each app.
-    digests = world.run { name = "digests"; } (
-      builtins.concatStringsSep "" (
-        map (name: ''
-          echo "| ${name} | $(stat -c %s ${apps.${name}}) | \`$(sha256sum < ${apps.${name}} | cut -d ' ' -f 1)\` |" >> $out
-        '') (builtins.attrNames apps)
-      )
-    );
-
-    # For `./x check`: a line for each check, "PART NAME RESULT".
-    checkPlan = builtins.concatStringsSep "" (
-      builtins.concatMap (
-        { part, checks }:
-        map (name: builtins.unsafeDiscardStringContext "${part} ${name} ${checks.${name}}\n") (builtins.attrNames checks)
-      ) parts
-    );
-  };
-
-  packages.${system} = apps // {
-    inherit tools;
-    default = apps.httpd;
-  };
-
-  # `nix run .#hello`: the launcher with the image.
-  apps.${system} =
-    let
-      runners = builtins.mapAttrs (name: app: {
-        type = "app";
-        program = "${app.runner}/bin/run-${name}";
-      }) apps;
-    in
-    runners // { default = runners.httpd; };
-
-  checks.${system} = checksOf (builtins.filter (part: part.part != "long") parts);
-
-  devShells.${system}.default = world.devShell;
-
-  # `nix fmt`: all Rust sources.
-  formatter.${system} = world.run { name = "format"; } ''
-    mkdir -p $out/bin
-    printf '%s\n' '#!/bin/sh' 'PATH=${world.rust}/bin:$PATH exec cargo fmt --all "$@"' > $out/bin/format
-    chmod +x $out/bin/format
-  '';
-
+builtins.mapAttrs (kind: outputs: elsewhere.${kind} // { ${system} = outputs; }) here
+// {
   # How to make an image of one's own program: `mkUnikernel { name = "mine"; program = …; }` (docs/mkUnikernel.md), which
   # `buildRustProgram { name = "mine"; src = ./.; }` or buildCProgram may build and `bootTest` boots; `packages` has programs
   # to begin with. `kernels`, `kernelFromC` and `kernelFromStaticLibrary` give what its `kernel` can be.

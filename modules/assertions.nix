@@ -1,8 +1,16 @@
 # What cannot work, said before it is built: clashes between unikernels, and options that contradict each other.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   unikernels = lib.filterAttrs (_: unikernel: unikernel.enable) config.services.unikernels;
   named = lib.mapAttrsToList (name: unikernel: { inherit name unikernel; }) unikernels;
+
+  # The host's system; images and launcher are made for one.
+  inherit (pkgs.stdenv.hostPlatform) system;
 
   # An assertion about each unikernel.
   each = holds: message: map ({ name, unikernel }: {
@@ -97,7 +105,11 @@ let
 in
 {
   config.assertions =
-    (map ({ name, ... }: {
+    lib.optional (named != [ ]) {
+      assertion = system == "x86_64-linux";
+      message = "services.unikernels: unikernels run on hosts of the system x86_64-linux, and this one is ${system}: deploy them on another, or set `enable = false`";
+    }
+    ++ (map ({ name, ... }: {
       assertion = builtins.match "[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}" name != null;
       message = "services.unikernels.\"${name}\": a name has at most 64 letters, digits, hyphens, points and underscores, and begins with a letter or digit";
     }) named)

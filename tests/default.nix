@@ -10,6 +10,7 @@
   mkUnikernel,
   mkProgram,
   kernelFromC,
+  formatter,
 }:
 let
   workspace = import ../pkgs/workspace.nix;
@@ -66,6 +67,7 @@ in
         name = "rust-format";
         command = "cargo fmt --all --check";
       };
+      formatter = import ./formatter.nix { inherit world formatter; };
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
@@ -139,6 +141,7 @@ in
     checks = {
       derivations = import ./derivations.nix { inherit world; };
       verify = import ./verify.nix { inherit world tools apps; };
+      elsewhere = import ./elsewhere.nix { inherit world; };
       place-of-builds = import ./place.nix { inherit world; };
       inherit (import ./options.nix { inherit world layers lib; }) options-refused options-page;
     }

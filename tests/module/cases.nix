@@ -17,6 +17,11 @@ let
 
   # Each assertion, and a configuration that breaks it and no other: what its message must contain.
   broken = {
+    "a host of another system" = {
+      system = "aarch64-linux";
+      unikernels.web = web;
+      message = "and this one is aarch64-linux";
+    };
     "a name that is none" = {
       unikernels."a b" = web;
       message = "a name has at most 64 letters";
@@ -143,13 +148,18 @@ let
     name:
     {
       message,
-      unikernels,
-      xen ? false,
-    }:
+      ...
+    }@case:
     let
-      inherit (evaluate { inherit unikernels xen; }) failures;
+      inherit (evaluate (builtins.removeAttrs case [ "message" ])) failures;
     in
     line "refused: ${name}" (builtins.length failures == 1 && lib.hasInfix message (builtins.head failures)) failures;
+
+  # A machine that has none may be of any system.
+  elsewhere = evaluate {
+    system = "aarch64-linux";
+    unikernels.web = web // { enable = false; };
+  };
 
   # Configurations that look like those and are right.
   right = {
@@ -269,6 +279,7 @@ lib.mapAttrsToList breaks broken
 ++ lib.mapAttrsToList accepted right
 ++ lib.mapAttrsToList rejected wrong
 ++ [
+  (set "no unikernel on a host of another system" elsewhere.failures [ ])
   (set "right types" (taken { memory = 1; ready = "tcp:80"; credentials.key = "/key"; }) true)
   (set "services" (builtins.attrNames full.config.systemd.services) [
     "unikernel-db"

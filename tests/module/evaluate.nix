@@ -9,6 +9,8 @@
 {
   # Whether the machine is a Xen host.
   xen ? false,
+  # The machine's system.
+  system ? world.system,
   unikernels,
   # Further modules.
   modules ? [ ],
@@ -43,6 +45,7 @@ let
   };
 
   pkgs = {
+    stdenv.hostPlatform = { inherit system; };
     qemu_kvm = world.qemu;
     qemu_test = world.qemu;
     writeText =
