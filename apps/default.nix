@@ -17,29 +17,29 @@ let
     }/bin/${name}";
 in
 {
-  # One line, and the end.
   hello = mkUnikernel {
     name = "hello";
+    description = "Prints one line and ends";
     program = program "hello";
   };
 
-  # Readings by UDP, queries by TCP, and no userspace.
   sensor = mkUnikernel {
     name = "sensor";
+    description = "Takes readings by UDP and queries by TCP, without userspace";
     app = "sensor";
     forward = [ "7007:7" ];
   };
 
-  # Another kernel, in C, which answers pings and datagrams to port 7.
   tiny = mkUnikernel {
     name = "tiny";
+    description = "Another kernel, in C, which answers pings and datagrams to port 7";
     kernel = kernels.tiny;
     forward = [ "udp:7007:7" ];
   };
 
-  # A web server for the files in httpd/www.
   httpd = mkUnikernel {
     name = "httpd";
+    description = "A web server for a folder of files";
     package = packages.httpd;
     files."/srv/www" = ./httpd/www;
     forward = [ "8080:80" ];

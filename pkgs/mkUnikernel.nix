@@ -44,6 +44,7 @@ let
     components
     kernel
     forward
+    description
     ;
   program = mainProgram options;
 
@@ -172,6 +173,7 @@ image
     manifest
     sizes
     ;
+  meta.description = if description == null then "The unikernel ${name}" else description;
   kernel = elf;
   rootfs = root;
   config = configFile;

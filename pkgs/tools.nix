@@ -11,6 +11,12 @@
       "layers/4-kernel/configuration"
     ];
     programs = 2;
+  }
+  // {
+    meta = {
+      description = "Runs, inspects and makes images";
+      mainProgram = "rumpkin";
+    };
   };
 
   imageTools = mkProgram {

@@ -33,6 +33,7 @@
       apps.x86_64-linux.default = {
         type = "app";
         program = "${image.runner}/bin/run-count";
+        inherit (image) meta;
       };
 
       checks.x86_64-linux = image.bootTest { expect = [ "3 words" ]; };

@@ -23,6 +23,7 @@
       apps.x86_64-linux.default = {
         type = "app";
         program = "${image.runner}/bin/run-stopwatch";
+        inherit (image) meta;
       };
 
       checks.x86_64-linux = image.bootTest {

@@ -30,6 +30,7 @@
       apps.x86_64-linux.default = {
         type = "app";
         program = "${image.runner}/bin/run-sum";
+        inherit (image) meta;
       };
 
       checks.x86_64-linux = image.bootTest {

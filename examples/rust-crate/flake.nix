@@ -24,6 +24,7 @@
       apps.x86_64-linux.default = {
         type = "app";
         program = "${image.runner}/bin/run-daytime";
+        inherit (image) meta;
       };
 
       checks.x86_64-linux = image.bootTest {

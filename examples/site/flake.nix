@@ -31,6 +31,7 @@
       apps.x86_64-linux.default = {
         type = "app";
         program = "${image.runner}/bin/run-site";
+        inherit (image) meta;
       };
 
       checks.x86_64-linux = image.bootTest {

@@ -131,6 +131,12 @@ let
       example = ''[ "vfs" "process" ]'';
       description = "The kernel's components. What is left out is not in the image, and its system calls return `ENOSYS`, those for sockets too, as on a Linux without any.";
     };
+    description = {
+      type = nullOr (matching "[^\n]+" "one line of text");
+      default = null;
+      example = ''"Answers questions about the weather"'';
+      description = "What `nix flake show` and `nix run` say of the image, as its `meta.description`; by default that it is the unikernel of this name.";
+    };
     forward = {
       type = listOf (
         matching "((tcp|udp):)?([0-9.]+:)?${port}:${port}" "[tcp:|udp:][ADDRESS:]HOST:GUEST, with ports up to 65535"

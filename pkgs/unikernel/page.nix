@@ -56,6 +56,7 @@ in
   | `bootTest` | a function like `lib.bootTest`, for this image: `image.bootTest { port = 80; answer = "Hello"; }` |
   | `manifest` | what the image is made of: a [CycloneDX](reproducibility.md#the-manifest) 1.6 document |
   | `sizes` | what its bytes are, in JSON: the kernel's code, constants, data and zeroes, also by layer and crate; the root file system |
+  | `meta` | its `description`, for the apps of a flake |
   | `program` | the program's file, or null |
   | `rootfs`, `config` | the root file system (EROFS), the default configuration: the files that were baked in |
   | `kernel` | the kernel's file, before baking |

@@ -32,6 +32,7 @@
       apps.${system}.default = {
         type = "app";
         program = "${image.runner}/bin/run-greeter-image";
+        inherit (image) meta;
       };
 
       # `nix flake check`: boots it on each type of machine and asks it.
