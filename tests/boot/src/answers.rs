@@ -34,12 +34,14 @@ pub fn answers(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<(), 
         match ask(address, setting) {
             Ok(answer) if answer.contains(&setting.expect) => break Ok(()),
             Ok(answer) if !answer.is_empty() => break Err(format!("the answer is {answer:?}\n{}", guest.text())),
-            other if began.elapsed() > PATIENCE => break Err(format!("no answer: {other:?}\n{}", guest.text())),
+            other if began.elapsed() > PATIENCE => {
+                break Err(format!("no answer within {} s: {other:?}\n{}", PATIENCE.as_secs(), guest.text()));
+            }
             _ => thread::sleep(Duration::from_millis(100)),
         }
     };
     let machine = rig.machine();
-    report.check(&format!("{machine}: port {} answers {:?}", setting.port, setting.expect), answer);
+    report.check(&format!("{machine}: port {} answers {:?}", setting.port, setting.expect), || answer)?;
     guest.stop()?;
     let outcome = guest.finish()?;
     let ended = outcome.status.code() == Some(i32::from(setting.status));
@@ -51,8 +53,9 @@ pub fn answers(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<(), 
 
 /// All that comes back on one connection, until its end or a pause.
 fn ask(address: SocketAddr, setting: &Setting) -> io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
+    let mut stream = TcpStream::connect_timeout(&address, ATTEMPT)?;
     stream.set_read_timeout(Some(ATTEMPT))?;
+    stream.set_write_timeout(Some(ATTEMPT))?;
     stream.write_all(setting.send.as_bytes())?;
     let mut answer = vec![];
     let mut piece = [0; 4096];

@@ -16,6 +16,9 @@ pub const PATIENCE: Duration = Duration::from_secs(180);
 /// How long a guest may take whose program should not even start.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Lines that tell where a program stood.
+const TAIL: usize = 30;
+
 /// What the launcher's exit status says beyond the program's own (docs/launcher.md).
 pub const KERNEL_PANICKED: i32 = 70;
 pub const NO_STATUS: i32 = 71;
@@ -155,10 +158,15 @@ impl Watched {
                 return Ok(line.to_owned());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || text.1 {
-                return Err(format!("no console line contains {piece:?}:\n{}", text.0));
-            }
-            text = self.console.grown.wait_timeout(text, left).unwrap_or_else(PoisonError::into_inner).0;
+            let when = match text.1 {
+                true => "at the end".to_owned(),
+                false if left.is_zero() => format!("after {} s", PATIENCE.as_secs()),
+                false => {
+                    text = self.console.grown.wait_timeout(text, left).unwrap_or_else(PoisonError::into_inner).0;
+                    continue;
+                }
+            };
+            return Err(format!("no console line contains {piece:?} {when}:\n{}", text.0));
         }
     }
 
@@ -201,6 +209,13 @@ impl Watched {
         drop(text);
         let status = self.child.wait().map_err(|error| format!("waiting: {error}"))?;
         Ok(Outcome { status, console: self.text() })
+    }
+
+    /// The last lines that have been written so far.
+    pub fn tail(&self) -> String {
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
 
     /// All that has been written so far.

@@ -73,7 +73,7 @@ pub fn survives(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<(),
     };
     let rootfs = workshop.rootfs(&workshop.program)?;
     let good = workshop.write("good", &workshop.baked(&rootfs)?)?;
-    report.check("the unspoilt image runs", ends_with(&rig.run(&good, &[], &[])?, 0, "hello, world"));
+    report.check("the unspoilt image runs", || ends_with(&rig.run(&good, &[], &[])?, 0, "hello, world"))?;
     workshop.programs(report)?;
     workshop.configurations(&good, report)?;
     workshop.raw_configurations(&good, report)?;
@@ -165,7 +165,7 @@ impl Workshop<'_> {
             let mut program = self.program.clone();
             spoil(&mut program);
             let outcome = self.rig.run(&self.bake(&self.rootfs(&program)?)?, &[], &[])?;
-            report.check(name, ends_with(&outcome, *status, piece));
+            report.check(name, || ends_with(&outcome, *status, piece))?;
         }
         let mut random = Random(1);
         let (mut orderly, mut reason) = (0, String::new());
@@ -210,7 +210,7 @@ impl Workshop<'_> {
                 _ if outcome.console.contains(piece) => Ok(()),
                 _ => Err(format!("{piece:?} is not named:\n{}", outcome.console)),
             };
-            report.check(&format!("configuration {document}"), outcome.orderly().and(named));
+            report.check(&format!("configuration {document}"), || outcome.orderly().and(named))?;
         }
         Ok(())
     }
@@ -234,7 +234,7 @@ impl Workshop<'_> {
             ("a lone surrogate", br#"{"hostname":"\ud800"}"#),
             ("a huge number", br#"{"disks":[1e999999999]}"#),
         ] {
-            report.check(name, self.rig.endures(good, document));
+            report.check(name, || self.rig.endures(good, document))?;
         }
         Ok(())
     }
@@ -266,7 +266,7 @@ impl Workshop<'_> {
             };
             note.copy_from_slice(&wrong.encode());
             let path = self.write("spoilt", &spoilt)?;
-            report.check(name, self.rig.endures(&path, CONFIGURATION.as_bytes()));
+            report.check(name, || self.rig.endures(&path, CONFIGURATION.as_bytes()))?;
         }
         Ok(())
     }
@@ -291,7 +291,7 @@ impl Workshop<'_> {
             ("metadata behind the end", SUPERBLOCK + 40, &[0xff; 4]),
             ("features of the future", SUPERBLOCK + 80, &[0xff; 4]),
         ] {
-            report.check(name, run(offset, bytes));
+            report.check(name, || run(offset, bytes))?;
         }
         let mut random = Random(2);
         let (mut orderly, mut reason) = (0, String::new());

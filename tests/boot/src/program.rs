@@ -71,7 +71,7 @@ pub fn passes(
         _ => Err(format!("{}\n{}", outcome.status, outcome.console)),
     });
     let plan = outcome.console.lines().find(|line| line.starts_with("1..")).unwrap_or("no plan");
-    report.check(&format!("{}: {} ({plan})", rig.machine(), image.display()), result);
+    report.check(&format!("{}: {} ({plan})", rig.machine(), image.display()), || result)?;
     expected(rig.machine(), &outcome.console, expect, report);
     Ok(())
 }

@@ -1,4 +1,6 @@
 //! What has been found to hold, and what not.
+use crate::guest::PATIENCE;
+use std::time::Instant;
 
 /// Prints each result and counts the failures.
 #[derive(Debug, Default)]
@@ -20,10 +22,15 @@ impl Report {
         }
     }
 
-    /// Reports a check that gives its reason if it fails.
-    pub fn check(&mut self, name: &str, result: Result<(), String>) {
+    /// Does and reports a check that gives its reason if it fails. An error if it failed for want of time: whatever did not answer
+    /// would cost each further check as much.
+    pub fn check(&mut self, name: &str, check: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+        let begin = Instant::now();
+        let result = check();
+        let in_vain = result.is_err() && begin.elapsed() >= PATIENCE;
         let holds = result.is_ok();
         self.ok(holds, name, || result.err().unwrap_or_default());
+        if in_vain { Err(format!("no further checks, since one has waited in vain: {name}")) } else { Ok(()) }
     }
 
     pub fn all_hold(&self) -> bool {

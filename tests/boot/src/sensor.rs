@@ -1,5 +1,6 @@
 //! The sensor without userspace: its readings arrive here by UDP, its answers by TCP, and it stops when it is asked to.
 use crate::guest::{PATIENCE, Rig, Watched};
+use crate::http::explain;
 use crate::report::Report;
 use serde_json::json;
 use std::fs;
@@ -56,9 +57,9 @@ pub fn measures(rig: &Rig, image: &Path, report: &mut Report) -> Result<(), Stri
         let configuration =
             json!({ "network": { "address": network }, "sensor": sensor, "tracing": { "level": "info" } });
         let guest = start(rig, image, &configuration, options)?;
-        report.check(&name("readings arrive"), readings(&collector));
-        report.check(&name("queries are answered"), queries(query));
-        report.check(&name("a silent peer keeps nobody out for long"), silence(query));
+        report.check(&name("readings arrive"), || readings(&collector))?;
+        report.check(&name("queries are answered"), || queries(query))?;
+        report.check(&name("a silent peer keeps nobody out for long"), || silence(query))?;
         let by_dhcp = guest.line("net: eth0 ")?.contains("by DHCP");
         report.ok(by_dhcp == (how == "by DHCP"), &name("it has the address from where it should"), || guest.text());
         guest.stop()?;
@@ -105,7 +106,7 @@ fn readings(collector: &UdpSocket) -> Result<(), String> {
     let mut before: Option<Reading> = None;
     for _ in 0..5 {
         let mut buffer = [0; 200];
-        let length = collector.recv(&mut buffer).map_err(|error| format!("no reading: {error}"))?;
+        let length = collector.recv(&mut buffer).map_err(|error| explain("waiting for a reading", &error))?;
         let line = String::from_utf8_lossy(&buffer[..length]);
         let now = parse(&line).ok_or_else(|| format!("not a reading: {line:?}"))?;
         let host = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -128,12 +129,12 @@ fn readings(collector: &UdpSocket) -> Result<(), String> {
 
 /// The answer to each line of `query` in one connection.
 fn ask(address: SocketAddr, query: &str) -> Result<Vec<String>, String> {
-    let mut stream =
-        TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| format!("no connection: {error}"))?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| explain("connecting", &error))?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
-    stream.write_all(query.as_bytes()).map_err(|error| format!("no query: {error}"))?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
+    stream.write_all(query.as_bytes()).map_err(|error| explain("sending queries", &error))?;
     stream.shutdown(std::net::Shutdown::Write).map_err(|error| error.to_string())?;
-    BufReader::new(stream).lines().collect::<Result<_, _>>().map_err(|error| format!("no answer: {error}"))
+    BufReader::new(stream).lines().collect::<Result<_, _>>().map_err(|error| explain("waiting for answers", &error))
 }
 
 fn queries(address: SocketAddr) -> Result<(), String> {
@@ -157,7 +158,8 @@ fn queries(address: SocketAddr) -> Result<(), String> {
 
 /// Somebody who connects and says nothing is hung up on, and the next one is served.
 fn silence(address: SocketAddr) -> Result<(), String> {
-    let silent = TcpStream::connect(address).map_err(|error| format!("no connection: {error}"))?;
+    let silent =
+        TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| explain("connecting in silence", &error))?;
     thread::sleep(Duration::from_millis(100));
     let begin = Instant::now();
     let answers = ask(address, "address\n")?;

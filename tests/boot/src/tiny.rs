@@ -28,9 +28,9 @@ pub fn lives(rig: &Rig, image: &Path, report: &mut Report) -> Result<(), String>
         &format!("tiny: disk0 has {DISK} bytes in whole pages, whose sum is {sum}"),
         "tiny: ready",
     ] {
-        report.check(&format!("{machine}: {line}"), guest.line(line).map(drop));
+        report.check(&format!("{machine}: {line}"), || guest.line(line).map(drop))?;
     }
-    report.check(&format!("{machine}: datagrams come back"), echoes(echo));
+    report.check(&format!("{machine}: datagrams come back"), || echoes(echo))?;
     guest.stop()?;
     let outcome = guest.finish()?;
     let stopped = outcome.code() == 0 && outcome.console.contains("tiny: asked to stop");
