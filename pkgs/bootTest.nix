@@ -14,6 +14,8 @@
   script,
   # Programs that the script needs besides the judge, the launcher and QEMU.
   programs ? [ ],
+  # Seconds that it may take, on a busy machine.
+  limit ? 900,
   machines ? [
     "pc"
     "q35"
@@ -33,12 +35,17 @@ builtins.listToAttrs (
             world.qemu
           ];
           env = {
-            inherit machine;
+            inherit machine script;
             least = "8";
+            passAsFile = [ "script" ];
           };
         }
         ''
-          ${script}
+          status=0
+          timeout ${toString limit} sh -euo pipefail $scriptPath || status=$?
+          # That it was ended by a signal; nobody else sends one.
+          [ $status != 143 ] || echo "boot-${name}-${machine}: no end after ${toString limit} s"
+          [ $status = 0 ]
           touch $out
         '';
   }) machines

@@ -187,10 +187,17 @@ in
       ++ otherKernels
     ))
     (onXen "guest" areas)
-    (onXen "hostile" [ (hostile "hostile" 4) ])
+    {
+      xen-hostile = xenTest {
+        name = "hostile";
+        tests = [ (hostile "hostile" 4) ];
+        # Some seventy guests.
+        limit = 1200;
+      };
+    }
     (onXen "domains" (import ./xen/domains.nix { inherit apps area guest; }))
   ];
 
   # More of the same, for `./x check --long`.
-  long = bootTest (hostile "long-hostile" 100);
+  long = bootTest (hostile "long-hostile" 100 // { limit = 3600; });
 }

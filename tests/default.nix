@@ -71,7 +71,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./fuzz/run} ${./bench/run} ${./systemd}/common ${./systemd}/on-* ${./systemd/init} ${./bench/xen.sh} $(grep -l '^#!' ${./xen/dom0}/* ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate} ${../layers/3-rumpuser/c/generate}; touch $out";
+      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./fuzz/run} ${./bench/run} ${./systemd}/common ${./systemd}/on-* ${./systemd/init} ${./bench/xen.sh} ${./xen/watch} $(grep -l '^#!' ${./xen/dom0}/* ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate} ${../layers/3-rumpuser/c/generate}; touch $out";
     };
   }
   {

@@ -31,11 +31,12 @@ world.run
     # A PVH dom0 needs an IOMMU.
     ${qemu} -device amd-iommu -initrd '${image},configuration.json' < /dev/null > log 2>&1 &
     tries=0
-    until grep -q 'Hardware Dom0 ' log || [ $tries = 600 ]; do
+    until grep -q 'Hardware Dom0 ' log || [ $tries = 1800 ]; do
       tries=$((tries + 1))
       sleep 0.1
     done
     kill $!
+    [ $tries != 1800 ] || echo "xen: the guest has not ended within 180 s"
     tr -d '\r' < log | sed -n '/Freed .* init memory/,$p' | tee console
     grep -Fx '(d0) exit ${toString status}' console
     grep -Fx '${expect}' console
