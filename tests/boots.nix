@@ -133,6 +133,18 @@ let
       (areaTest "peer" "peer" "")
     ];
 
+  # A disk kept where there is no room for all of it: on a file system of 512 KiB, in a name space of the test's own.
+  diskFull = {
+    name = "disk-full";
+    script = ''
+      mkdir small run
+      XDG_RUNTIME_DIR=$PWD/run ${world.busybox} unshare -U -r -m sh -ec "
+        ${world.busybox} mount -t tmpfs -o size=512k none $PWD/small
+        TMPDIR=$PWD/small rumpkin-boottest tap --machine $machine --disk 2 --expect 'vda: a write failed at sector' ${area "block-musl"} -- /dev/vda full
+      "
+    '';
+  };
+
   # Bad input of every kind, so many random changes of each.
   hostile = name: rounds: {
     inherit name;
@@ -147,6 +159,7 @@ in
   boots = onQemu (basics ++ [ (sensor "4") ] ++ otherKernels);
   guest = merge [
     (onQemu areas)
+    (bootTest diskFull)
     (without [ "net" ])
     (without [ "event" ])
     (without [ "time" ])

@@ -1,7 +1,7 @@
 /*
  * A disk: `block DEVICE` reads and writes a block special file of at least 1 MiB (on a host, a plain file will do);
  * `block DEVICE ro` expects one that refuses to be written; `block DEVICE N` writes and reads it in N rounds; `block DEVICE plug`
- * expects that it is unplugged, and plugged in again.
+ * expects that it is unplugged, and plugged in again; `block DEVICE full` that whatever keeps it has room for less than 1 MiB.
  */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -185,6 +185,33 @@ static void plug(const char *path)
 	close(disk);
 }
 
+/* What there is no room for is an error, and nothing else of the disk is touched by it. */
+static void full(const char *path)
+{
+	static uint8_t block[65536], back[65536];
+	long written = 0, refused = 0;
+	int disk, whole = 1;
+
+	MUST(disk = open(path, O_RDWR | O_CLOEXEC));
+	memset(block, 1, sizeof block);
+	for (long offset = 0; offset < MIB; offset += sizeof block) {
+		errno = 0;
+		if (pwrite(disk, block, sizeof block, offset) == sizeof block && fsync(disk) == 0)
+			written++;
+		else if (errno == EIO || errno == ENOSPC || errno == 0)
+			refused++;
+	}
+	OK(written > 0 && refused > 0 && written + refused == MIB / (long)sizeof block, "some of it is written, the rest an error");
+	for (long i = 0; i < written; i++)
+		whole &= pread(disk, back, sizeof back, i * sizeof back) == sizeof back && !memcmp(block, back, sizeof back);
+	OK(whole, "what was written comes back");
+	memset(block, 2, sizeof block);
+	OK(pwrite(disk, block, sizeof block, 0) == sizeof block && fsync(disk) == 0 && pread(disk, back, sizeof back, 0) == sizeof back &&
+		   !memcmp(block, back, sizeof back),
+	   "where there is room it can be written again");
+	close(disk);
+}
+
 int main(int count, char **arguments)
 {
 	struct stat state;
@@ -199,12 +226,16 @@ int main(int count, char **arguments)
 		plug(arguments[1]);
 		return tap_done();
 	}
+	if (count == 3 && !strcmp(arguments[2], "full")) {
+		full(arguments[1]);
+		return tap_done();
+	}
 	if (count == 3 && atoi(arguments[2]) > 0) {
 		rounds(arguments[1], atoi(arguments[2]));
 		return tap_done();
 	}
 	if (count != 2) {
-		fprintf(stderr, "usage: block DEVICE [ro | plug | ROUNDS]\n");
+		fprintf(stderr, "usage: block DEVICE [ro | plug | full | ROUNDS]\n");
 		return 2;
 	}
 	MUST(disk = open(arguments[1], O_RDWR | O_CLOEXEC));

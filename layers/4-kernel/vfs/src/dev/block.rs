@@ -1,7 +1,8 @@
 //! Disks as block special files: any position and length, through read-modify-write where a sector is not whole.
 
 use super::device_stat;
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::{
     Errno, Stat,
     linux::{general, ioctl},
@@ -24,11 +25,14 @@ const BUFFER: u64 = 64 * 1024;
 /// A disk.
 pub struct BlockDevice {
     disk: Arc<dyn Disk>,
+    name: String,
     number: u64,
     sectors: u64,
     read_only: bool,
     /// Held over a read-modify-write, so that two of them don't undo each other.
     partial: Mutex<()>,
+    /// How often it has failed.
+    failures: AtomicU64,
 }
 
 fn errno(error: DiskError) -> Errno {
@@ -73,10 +77,30 @@ impl BlockDevice {
     /// A major number of those that Linux gives out dynamically.
     pub const MAJOR: u64 = 254;
 
-    /// A disk under a device number.
-    pub fn new(disk: Arc<dyn Disk>, number: u64) -> BlockDevice {
+    /// A disk under a name and a device number.
+    pub fn new(disk: Arc<dyn Disk>, name: String, number: u64) -> BlockDevice {
         let info = disk.info();
-        BlockDevice { disk, number, sectors: info.sectors, read_only: info.read_only, partial: Mutex::new(()) }
+        BlockDevice {
+            disk,
+            name,
+            number,
+            sectors: info.sectors,
+            read_only: info.read_only,
+            partial: Mutex::new(()),
+            failures: AtomicU64::new(0),
+        }
+    }
+
+    /// What the program is told of a failure. The log is told, too, if the device has failed: the first time, the second, the
+    /// fourth and so on, since a program may try again and again.
+    fn failed(&self, doing: &str, sector: u64, error: DiskError) -> Errno {
+        if error == DiskError::Io {
+            let count = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            if count.is_power_of_two() {
+                log::error!("{}: {doing} failed at sector {sector} (failure {count} of this disk)", self.name);
+            }
+        }
+        errno(error)
     }
 
     /// Bytes on the disk.
@@ -104,12 +128,12 @@ impl BlockDevice {
         let whole = span.whole() && taken == span.length;
         let _guard = (!whole).then(|| self.partial.lock());
         if !whole {
-            self.disk.read(span.first, &mut buffer).map_err(errno)?;
+            self.disk.read(span.first, &mut buffer).map_err(|error| self.failed("a read", span.first, error))?;
         }
         if let Some(target) = span.bytes(&mut buffer).get_mut(..taken) {
             target.copy_from_slice(data);
         }
-        self.disk.write(span.first, &buffer).map_err(errno)?;
+        self.disk.write(span.first, &buffer).map_err(|error| self.failed("a write", span.first, error))?;
         Ok(taken)
     }
 
@@ -122,7 +146,8 @@ impl BlockDevice {
         if self.read_only {
             return Err(Errno::EPERM);
         }
-        self.disk.discard(start / SECTOR, length / SECTOR).map_err(errno)?;
+        let sector = start / SECTOR;
+        self.disk.discard(sector, length / SECTOR).map_err(|error| self.failed("a discard", sector, error))?;
         Ok(0)
     }
 }
@@ -132,7 +157,8 @@ impl File for BlockDevice {
         let mut done = 0usize;
         while let Some(span) = self.span(position.saturating_add(done as u64), destination.room()) {
             let mut buffer = span.buffer();
-            let result = self.disk.read(span.first, &mut buffer).map_err(errno);
+            let result =
+                self.disk.read(span.first, &mut buffer).map_err(|error| self.failed("a read", span.first, error));
             match result.and_then(|()| destination.put(span.bytes(&mut buffer))) {
                 Ok(put) if put == span.length => done = done.saturating_add(put),
                 Ok(put) => return Ok(done.saturating_add(put)),
@@ -172,7 +198,7 @@ impl File for BlockDevice {
         match self.disk.flush() {
             // Without a cache there is nothing to flush.
             Ok(()) | Err(DiskError::Unsupported) => Ok(()),
-            Err(error) => Err(errno(error)),
+            Err(error) => Err(self.failed("a flush", 0, error)),
         }
     }
 

@@ -56,7 +56,7 @@ fn fill(kernel: &Kernel, vfs: &Vfs, top: &TmpfsNode) -> Result<(), Errno> {
         let name = format!("vd{}", letters(index));
         // Sixteen minor numbers each, as Linux leaves room for partitions.
         let number = device_number(BlockDevice::MAJOR, (index as u64).saturating_mul(16));
-        let device = Arc::new(BlockDevice::new(disk.clone(), number));
+        let device = Arc::new(BlockDevice::new(disk.clone(), name.clone(), number));
         top.add_device(name.as_bytes(), device, number, general::S_IFBLK | 0o660)?;
     }
     Ok(())
