@@ -349,6 +349,52 @@ static void interrupted(void)
 	close(listener);
 }
 
+static struct tcp_info info(int socket)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof info;
+
+	memset(&info, 0x55, sizeof info);
+	MUST(getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size));
+	return info;
+}
+
+static void told(void)
+{
+	static char block[100000];
+	int listener = listening(4), one = socket(AF_INET, SOCK_STREAM, 0), two;
+	struct tcp_info some, other;
+	socklen_t size = 10;
+	long received = 0, count;
+
+	OK(info(one).tcpi_state == TCP_CLOSE, "TCP_INFO knows a new socket");
+	OK(info(listener).tcpi_state == TCP_LISTEN && info(listener).tcpi_sacked == 4, "a listener and its backlog");
+	MUST(connect(one, (void *)&address, sizeof address));
+	OK(info(listener).tcpi_unacked == 1, "and who waits to be accepted");
+	MUST(two = accept(listener, NULL, NULL));
+	MUST(send(one, block, sizeof block, 0));
+	while (received < (long)sizeof block && (count = recv(two, block, sizeof block, 0)) > 0)
+		received += count;
+	sleep_ms(300);
+	some = info(one);
+	other = info(two);
+	OK(some.tcpi_state == TCP_ESTABLISHED && other.tcpi_state == TCP_ESTABLISHED, "both ends of a connection");
+	OK(some.tcpi_rtt > 0 && some.tcpi_rto >= some.tcpi_rtt, "how long the way to the peer and back is");
+	OK(some.tcpi_snd_mss >= 536 && some.tcpi_snd_cwnd >= 2 && some.tcpi_pmtu > some.tcpi_snd_mss, "how much may go at once");
+	OK(some.tcpi_unacked == 0 && some.tcpi_retransmits == 0 && some.tcpi_probes == 0, "that all has arrived");
+	OK(other.tcpi_last_data_recv < 60000 && some.tcpi_last_data_sent < 60000, "and when");
+	memset(&some, 0x55, sizeof some);
+	OK(getsockopt(one, IPPROTO_TCP, TCP_INFO, &some, &size) == 0 && size == 10 && ((char *)&some)[10] == 0x55,
+	   "as much of it as is wanted");
+	shutdown(one, SHUT_WR);
+	recv(two, block, 1, 0);
+	sleep_ms(50);
+	OK(info(one).tcpi_state == TCP_FIN_WAIT2 && info(two).tcpi_state == TCP_CLOSE_WAIT, "and who has ended");
+	close(one);
+	close(two);
+	close(listener);
+}
+
 static void errors(void)
 {
 	int listener = listening(1), one = socket(AF_INET, SOCK_STREAM, 0);
@@ -387,6 +433,7 @@ int main(void)
 	shut_listener();
 	kept_ports();
 	interrupted();
+	told();
 	errors();
 	return tap_done();
 }

@@ -13,6 +13,7 @@ use rumpkin_kernel::{
     io::{Sink, Source},
     thread::Thread,
 };
+use zerocopy::IntoBytes;
 
 /// A TCP socket of a program.
 pub struct TcpSocket {
@@ -125,7 +126,8 @@ impl Operations for TcpSocket {
             let tcp = &mut stack.tcp;
             let options = tcp.options(key)?;
             let value = match (level, name) {
-                (options::TCP, net::TCP_CONGESTION) => return Ok(b"reno\0".to_vec()),
+                (options::TCP, net::TCP_CONGESTION) => return Ok(b"reno\0\0\0\0\0\0\0\0\0\0\0\0".to_vec()),
+                (options::TCP, net::TCP_INFO) => return Ok(tcp.info(key, &stack.ip)?.as_bytes().to_vec()),
                 (net::SOL_SOCKET, net::SO_LINGER) => {
                     let on = i32::from(options.linger.is_some());
                     let seconds = options.linger.unwrap_or(0) as i32;
@@ -146,7 +148,7 @@ impl Operations for TcpSocket {
                 (options::TCP, net::TCP_KEEPINTVL) => options.keep_interval as i32,
                 (options::TCP, net::TCP_KEEPCNT) => options.keep_count as i32,
                 (options::TCP, net::TCP_USER_TIMEOUT) => options.user_timeout as i32,
-                (options::TCP, net::TCP_MAXSEG) => tcp.maximum_segment(&stack.ip) as i32,
+                (options::TCP, net::TCP_MAXSEG) => tcp.maximum_segment(key, &stack.ip) as i32,
                 (options::TCP, net::TCP_QUICKACK) => 1,
                 (options::IP, net::IP_TTL) => i32::from(options.time_to_live),
                 (options::IP, net::IP_TOS) => i32::from(options.service),

@@ -3,10 +3,12 @@
 use super::{
     Options,
     engine::{Engine, One, Stop, Tuple},
+    input::reply,
+    keeping::{Keeping, Step},
     vet::Memory,
 };
 use crate::{
-    ip::Ip,
+    ip::{Ip, wire::TCP_ACK},
     slab::Key,
     timers::{Timer, Timers},
 };
@@ -70,6 +72,8 @@ pub struct Connection {
     /// When it is given up.
     pub deadline: Option<u64>,
     timer: Option<u64>,
+    /// Whether the peer is still there is asked for (SO_KEEPALIVE).
+    keeping: Keeping,
     /// Bytes in the receive buffer when readiness was last made.
     seen: usize,
 }
@@ -107,6 +111,7 @@ impl Connection {
             peer_end: None,
             deadline: None,
             timer: None,
+            keeping: Keeping::default(),
             seen: 0,
         }
     }
@@ -126,9 +131,6 @@ impl Connection {
         socket.set_nagle_enabled(!options.no_delay);
         socket.set_ack_delay(Some(Duration::from_millis(ACK_DELAY)));
         socket.set_hop_limit(Some(options.time_to_live.max(1)));
-        // smoltcp has one interval for the first probe and the following ones.
-        let idle = options.keep_alive.then(|| Duration::from_secs(u64::from(options.keep_idle)));
-        socket.set_keep_alive(idle);
     }
 
     /// Begins an attempt to connect.
@@ -147,7 +149,14 @@ impl Connection {
     /// Hands in a packet. A reset becomes an error.
     pub fn receive(&mut self, engine: &mut Engine, ip: &mut Ip, packet: &[u8]) {
         let before = self.state();
+        let queues = (self.one.socket().recv_queue(), self.one.socket().send_queue());
         engine.feed(ip, &mut self.one, packet);
+        self.keeping.heard(ip.now);
+        let (socket, measure) = self.one.parts();
+        measure.bytes_received =
+            measure.bytes_received.saturating_add(socket.recv_queue().saturating_sub(queues.0) as u64);
+        measure.bytes_acknowledged =
+            measure.bytes_acknowledged.saturating_add(queues.1.saturating_sub(socket.send_queue()) as u64);
         let after = self.state();
         let ended = matches!(after, State::Closed | State::Listen);
         if ended && after != before && before != State::LastAck && before != State::TimeWait {
@@ -184,6 +193,7 @@ impl Connection {
             }
         }
         self.set_timeout(options);
+        let keep_at = self.keep_alive(ip, options);
         let stop = engine.pump(ip, key, &mut self.one);
         if let Stop::Unreachable(error) = stop {
             if !self.established {
@@ -201,7 +211,7 @@ impl Connection {
             Stop::Done => engine.next(ip.now, &self.one).map(|at| at.max(ip.now.saturating_add(1_000_000))),
             _ => None,
         };
-        self.arm(&mut ip.timers, key, next);
+        self.arm(&mut ip.timers, key, [next, keep_at].into_iter().flatten().min());
         match stop {
             Stop::Turn => Progress::Again,
             Stop::Done => Progress::Done,
@@ -230,15 +240,40 @@ impl Connection {
     fn set_timeout(&mut self, options: &Options) {
         let user = u64::from(options.user_timeout);
         let waiting = self.one.socket().send_queue() > 0;
-        let timeout = if waiting {
-            Some(if user > 0 { user } else { DATA_TIMEOUT })
-        } else if options.keep_alive && self.established && !self.write_shutdown {
-            let probes = u64::from(options.keep_interval).saturating_mul(u64::from(options.keep_count));
-            Some(u64::from(options.keep_idle).saturating_add(probes).saturating_mul(1000))
-        } else {
-            None
-        };
+        let timeout = waiting.then_some(if user > 0 { user } else { DATA_TIMEOUT });
         self.socket_mut().set_timeout(timeout.map(Duration::from_millis));
+    }
+
+    /// Asks a peer that has been silent for long whether it is still there (RFC 9293 §3.8.4), and gives it up in the end. When
+    /// it is to be looked at again. smoltcp would ask as soon as the option is set, and has one interval for all.
+    fn keep_alive(&mut self, ip: &mut Ip, options: &Options) -> Option<u64> {
+        let open = self.established && !self.abandoned && !matches!(self.state(), State::Closed | State::TimeWait);
+        if !options.keep_alive || !open {
+            self.keeping.since = None;
+            return None;
+        }
+        // What is under way asks already, and has a time-out of its own.
+        if self.one.socket().send_queue() > 0 {
+            return None;
+        }
+        match self.keeping.step(options, ip.now) {
+            Step::Wait(until) => Some(until),
+            Step::Ask(until) => {
+                let sent = self.one.sent;
+                reply(ip, &self.tuple, TCP_ACK, sent.next.wrapping_sub(1), sent.acknowledged, sent.window);
+                Some(until)
+            }
+            Step::GiveUp => {
+                self.error.get_or_insert(Errno::ETIMEDOUT);
+                self.one.socket_mut().abort();
+                None
+            }
+        }
+    }
+
+    /// Probes that the peer has not answered.
+    pub fn probes(&self) -> u32 {
+        self.keeping.probes
     }
 
     fn arm(&mut self, timers: &mut Timers, key: Key, next: Option<u64>) {

@@ -4,6 +4,7 @@
 //! our own table finds the connection. One interface serves all: it is only context (time, MTU, a source of initial
 //! sequence numbers), for addresses, routes and neighbors are ours.
 
+use super::measure::{Departure, Measure};
 use crate::{
     ip::{Hop, Ip, wire::*},
     slab::Key,
@@ -41,16 +42,18 @@ impl Sent {
     /// Looks at a segment that is being sent, and gives an empty one the sequence number that it must have, that of what has
     /// never been sent: smoltcp goes back with the others when it sends again, and its acknowledgments would then be too old
     /// for a peer that has received all (RFC 9293 §3.10.7.4: `<SEQ=SND.NXT>`).
-    fn observe(&mut self, packet: &mut [u8]) {
-        let Ok((_, segment)) = Ipv4Header::mut_from_prefix(packet) else { return };
+    fn observe(&mut self, packet: &mut [u8]) -> Option<Departure> {
+        let (_, segment) = Ipv4Header::mut_from_prefix(packet).ok()?;
         let length = segment.len();
-        let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
+        let (header, _) = TcpHeader::mut_from_prefix(segment).ok()?;
+        let data = data_length(header, length);
         let taken = sequence_length(header, length);
         let synchronizes = header.flags & TCP_SYN != 0;
         let (acknowledged, window) = (header.acknowledgment.get(), header.window.get());
         let next = header.sequence.get().wrapping_add(taken);
         // A retransmission lies behind what was sent before.
-        if self.next == 0 || next.wrapping_sub(self.next) as i32 > 0 {
+        let fresh = self.next == 0 || next.wrapping_sub(self.next) as i32 > 0;
+        if fresh {
             self.next = next;
         } else if taken == 0 && header.flags & TCP_ACK != 0 {
             header.sequence.set(self.next);
@@ -61,26 +64,42 @@ impl Sent {
         if synchronizes {
             self.scale = window_scale(segment).unwrap_or(0);
         }
+        Some(Departure { next, taken, data, fresh })
     }
 }
 
-/// The window scale option of a segment (RFC 7323 §2.2).
-fn window_scale(segment: &[u8]) -> Option<u8> {
+/// What is in an option of a segment (RFC 9293 §3.1).
+fn option(segment: &[u8], wanted: u8) -> Option<&[u8]> {
     let (header, _) = parse::<TcpHeader>(segment)?;
-    let mut options = segment.get(size_of::<TcpHeader>()..usize::from(header.offset >> 4).saturating_mul(4))?;
+    let mut options = segment.get(size_of::<TcpHeader>()..header_length(header))?;
     loop {
         options = match *options {
-            [3, 3, scale, ..] => return Some(scale.min(14)),
             [1, ref rest @ ..] => rest,
             [0, ..] | [] | [_] => return None,
+            [kind, length, ref rest @ ..] if kind == wanted => return rest.get(..usize::from(length).checked_sub(2)?),
             [_, length, ..] => options.get(usize::from(length.max(2))..)?,
         };
     }
 }
 
+/// The window scale option of a segment (RFC 7323 §2.2).
+fn window_scale(segment: &[u8]) -> Option<u8> {
+    option(segment, 3)?.first().map(|scale| (*scale).min(14))
+}
+
+/// Bytes of a header, options included.
+fn header_length(header: &TcpHeader) -> usize {
+    usize::from(header.offset >> 4).saturating_mul(4)
+}
+
+/// Bytes of data in a segment of `length` bytes, header included.
+fn data_length(header: &TcpHeader, length: usize) -> u32 {
+    length.saturating_sub(header_length(header)) as u32
+}
+
 /// How much of the sequence space a segment of `length` bytes, header included, takes.
 pub fn sequence_length(header: &TcpHeader, length: usize) -> u32 {
-    let data = length.saturating_sub(usize::from(header.offset >> 4).saturating_mul(4)) as u32;
+    let data = data_length(header, length);
     let flags = u32::from(header.flags & TCP_SYN != 0).wrapping_add(u32::from(header.flags & TCP_FIN != 0));
     data.wrapping_add(flags)
 }
@@ -130,12 +149,13 @@ impl Engine {
 
     /// The interface for a connection. smoltcp's fast retransmission heeds the largest segment alone, not the peer's window;
     /// what it sends beyond that would count as under way, and when the window then closed and opened again no timer would be
-    /// left. So no segment is larger than the window.
+    /// left. So no segment is larger than the window, nor larger than the program wants (TCP_MAXSEG).
     fn interface_for(&mut self, one: &One) -> &mut Interface {
-        let headers = size_of::<Ipv4Header>().saturating_add(size_of::<TcpHeader>());
         let synchronizing = matches!(one.socket().state(), State::Listen | State::SynSent | State::SynReceived);
-        let mtu = headers.saturating_add(one.peer_window.max(1));
-        if synchronizing || mtu >= self.mtu {
+        let window = if synchronizing { usize::MAX } else { one.peer_window.max(1) };
+        let largest = one.largest_segment.map_or(window, |largest| window.min(largest.into()));
+        let mtu = largest.saturating_add(SEGMENT_HEADERS);
+        if mtu >= self.mtu {
             return &mut self.interface;
         }
         if self.narrow.as_ref().is_none_or(|(narrow, _)| *narrow != mtu) {
@@ -146,11 +166,12 @@ impl Engine {
 
     /// Hands a packet to the connection that it belongs to. The transport checksum has been verified.
     pub fn feed(&mut self, ip: &mut Ip, one: &mut One, packet: &[u8]) {
-        one.observe(packet);
+        one.observe(packet, ip.now);
         let now = instant(ip.now);
         // A reply that has no way back is dropped, and made again when the peer repeats itself.
         let hop = ip.hop(one.peer).ok();
-        let mut phy = Phy { ip, hop, service: one.service, sent: &mut one.sent, received: Some(packet) };
+        let trace = Trace { sent: &mut one.sent, measure: &mut one.measure };
+        let mut phy = Phy { ip, hop, service: one.service, trace, received: Some(packet) };
         self.interface.poll_ingress_single(now, &mut phy, &mut one.set);
         ip.depart();
     }
@@ -187,7 +208,8 @@ impl Engine {
             };
             let now = instant(ip.now);
             let interface = self.interface_for(one);
-            let mut phy = Phy { ip, hop: hop.ok(), service: one.service, sent: &mut one.sent, received: None };
+            let trace = Trace { sent: &mut one.sent, measure: &mut one.measure };
+            let mut phy = Phy { ip, hop: hop.ok(), service: one.service, trace, received: None };
             let result = interface.poll_egress(now, &mut phy, &mut one.set);
             match stop {
                 Some(stop) => return stop,
@@ -255,15 +277,26 @@ pub struct One {
     /// What it sent last.
     pub sent: Sent,
     /// The peer's window, in bytes, and by how many bits it shifts it.
-    peer_window: usize,
-    peer_scale: u8,
+    pub peer_window: usize,
+    pub peer_scale: u8,
+    /// The largest segment that the peer takes (RFC 9293 §3.7.1), and the largest that our program wants.
+    pub peer_segment: u16,
+    pub largest_segment: Option<u16>,
+    /// The peer would take selective acknowledgments (RFC 2018 §2).
+    pub peer_selects: bool,
+    /// What its segments tell.
+    pub measure: Measure,
 }
+
+/// The largest segment of a peer that does not say (RFC 9293 §3.7.1).
+pub const DEFAULT_SEGMENT: u16 = 536;
 
 impl One {
     /// Looks at a packet of the peer.
-    fn observe(&mut self, packet: &[u8]) {
+    fn observe(&mut self, packet: &[u8], now: u64) {
         let Some((_, segment)) = parse::<Ipv4Header>(packet) else { return };
         let Some((header, _)) = parse::<TcpHeader>(segment) else { return };
+        self.measure.received(header, data_length(header, segment.len()), self.sent.next, now);
         let window = usize::from(header.window.get());
         if header.flags & TCP_SYN == 0 {
             self.peer_window = window << self.peer_scale;
@@ -276,6 +309,20 @@ impl One {
         if scale.is_none() {
             self.sent.scale = 0;
         }
+        let size = option(segment, 2).and_then(|option| option.first_chunk::<2>());
+        self.peer_segment = size.map_or(DEFAULT_SEGMENT, |size| u16::from_be_bytes(*size));
+        self.peer_selects = option(segment, 4).is_some();
+    }
+
+    /// The largest segment that is sent, on a link of this MTU.
+    pub fn segment_size(&self, mtu: usize) -> usize {
+        let most = mtu.saturating_sub(SEGMENT_HEADERS).min(self.peer_segment.into());
+        self.largest_segment.map_or(most, |largest| most.min(largest.into()))
+    }
+
+    /// Bytes that are under way: sent, but not acknowledged.
+    pub fn under_way(&self) -> usize {
+        self.measure.under_way(self.sent.next) as usize
     }
 
     /// A closed socket with buffers of these sizes. `None` if there is no memory for them.
@@ -289,7 +336,24 @@ impl One {
         let socket = tcp::Socket::new(buffer(receive_buffer)?, buffer(send_buffer)?);
         let mut set = SocketSet::new(Vec::with_capacity(1));
         let handle = set.add(socket);
-        Some(One { set, handle, peer, service: 0, sent: Sent::default(), peer_window: 0, peer_scale: 0 })
+        Some(One {
+            set,
+            handle,
+            peer,
+            service: 0,
+            sent: Sent::default(),
+            peer_window: 0,
+            peer_scale: 0,
+            peer_segment: DEFAULT_SEGMENT,
+            largest_segment: None,
+            peer_selects: false,
+            measure: Measure::default(),
+        })
+    }
+
+    /// The socket, and what is measured of it.
+    pub fn parts(&mut self) -> (&tcp::Socket<'static>, &mut Measure) {
+        (self.set.get(self.handle), &mut self.measure)
     }
 
     pub fn socket(&self) -> &tcp::Socket<'static> {
@@ -331,19 +395,34 @@ impl Device for Shape {
     }
 }
 
+/// Where what a connection sends is written down.
+struct Trace<'a> {
+    sent: &'a mut Sent,
+    measure: &'a mut Measure,
+}
+
+impl Trace<'_> {
+    fn observe(&mut self, packet: &mut [u8], now: u64) {
+        if let Some(segment) = self.sent.observe(packet) {
+            self.measure.sent(segment, now);
+        }
+    }
+}
+
 /// The IP layer as the device of one connection.
 struct Phy<'a> {
     ip: &'a mut Ip,
     /// Where packets go; nowhere, if there is no way.
     hop: Option<Hop>,
     service: u8,
-    sent: &'a mut Sent,
+    trace: Trace<'a>,
     received: Option<&'a [u8]>,
 }
 
 impl Phy<'_> {
     fn token(&mut self) -> Transmit<'_> {
-        Transmit { ip: self.ip, hop: self.hop, service: self.service, sent: self.sent }
+        let trace = Trace { sent: self.trace.sent, measure: self.trace.measure };
+        Transmit { ip: self.ip, hop: self.hop, service: self.service, trace }
     }
 }
 
@@ -383,17 +462,18 @@ struct Transmit<'a> {
     ip: &'a mut Ip,
     hop: Option<Hop>,
     service: u8,
-    sent: &'a mut Sent,
+    trace: Trace<'a>,
 }
 
 impl phy::TxToken for Transmit<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
-        let Transmit { ip, hop, service, sent } = self;
+        let Transmit { ip, hop, service, mut trace } = self;
+        let now = ip.now;
         let mut draft = ip.draft(hop, length);
         let result = write(ip.room(&mut draft));
         if hop.is_some() {
             let packet = ip.room(&mut draft);
-            sent.observe(packet);
+            trace.observe(packet, now);
             set_service(packet, service);
         }
         ip.send_draft(draft);

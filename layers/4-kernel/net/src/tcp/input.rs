@@ -173,7 +173,8 @@ fn refuse(ip: &mut Ip, tuple: &Tuple, header: &TcpHeader, length: usize) {
     }
 }
 
-fn reply(ip: &mut Ip, tuple: &Tuple, flags: u8, sequence: u32, acknowledgment: u32, window: u16) {
+/// Sends a segment without data.
+pub fn reply(ip: &mut Ip, tuple: &Tuple, flags: u8, sequence: u32, acknowledgment: u32, window: u16) {
     let segment = TcpHeader {
         source: tuple.local.1.into(),
         destination: tuple.remote.1.into(),

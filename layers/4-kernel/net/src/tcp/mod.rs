@@ -10,7 +10,10 @@
 mod budget;
 mod connection;
 mod engine;
+mod info;
 mod input;
+mod keeping;
+mod measure;
 mod table;
 mod time_wait;
 mod tuples;
@@ -570,9 +573,12 @@ impl Tcp {
         (self.budget.choose(options.receive_buffer, free), self.budget.choose(options.send_buffer, free))
     }
 
-    /// Largest segment that is sent.
-    pub fn maximum_segment(&self, ip: &Ip) -> usize {
-        ip.mtu().saturating_sub(40)
+    /// Largest segment that is sent; without a connection, what TCP begins with (RFC 9293 §3.7.1).
+    pub fn maximum_segment(&self, key: Key, ip: &Ip) -> usize {
+        match self.sockets.get(key).map(|socket| &socket.role) {
+            Some(Role::Connection(connection)) => connection.one.segment_size(ip.mtu()),
+            _ => engine::DEFAULT_SEGMENT.into(),
+        }
     }
 
     /// How many sockets there are, of programs or not.

@@ -431,3 +431,25 @@ fn a_dissolved_connection_resets_its_peer_and_leaves_a_new_socket() {
         assert_eq!((stack.tcp.count(), stack.tcp.buffer_bytes(), stack.ip.timers.len()), (0, 0, 0));
     }
 }
+
+#[test]
+fn a_connection_tells_what_became_of_its_segments() {
+    for loss in [0, 30] {
+        let mut world = World::new(Shape { loss, ..Shape::default() });
+        let listener = world.listen(80, 8);
+        let (client, server) = world.connection(listener, 80);
+        transfer(&mut world, (0, client), (1, server), &pattern(300_000));
+        world.run_for(10 * SECOND);
+        let info =
+            |world: &mut World, index: usize, key| world.on(index, |stack| stack.tcp.info(key, &stack.ip)).unwrap();
+        let (one, other) = (info(&mut world, 0, client), info(&mut world, 1, server));
+        assert_eq!((one.state, other.state), (1, 1));
+        assert_eq!((one.bytes_acknowledged, other.bytes_received), (300_000, 300_000));
+        assert_eq!((one.retransmits, one.send_segment), (0, 1460));
+        assert!(one.round_trip > 0 && one.congestion_window >= 2, "{one:?}");
+        assert_eq!((one.total_retransmitted > 0, one.bytes_sent > 300_000), (loss > 0, loss > 0), "{one:?}");
+        assert_eq!(info(&mut world, 1, listener).state, 10);
+        world.close(1, server);
+        world.close(0, client);
+    }
+}

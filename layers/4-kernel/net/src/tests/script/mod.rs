@@ -13,7 +13,7 @@
 //! connect                   to the peer's port 80; its end is asked for with `connected`
 //! send 100                  bytes are written; `recv 100`: so many are there to be read; `recv end`; `recv ECONNRESET`
 //! shutdown, close, reset    half-close, close, close with SO_LINGER of no seconds
-//! option RCVBUF 1000        before listen or connect: SO_RCVBUF, SO_KEEPALIVE, TCP_NODELAY, TCP_KEEPIDLE
+//! option RCVBUF 1000        SO_RCVBUF, SO_KEEPALIVE, TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT
 //! ```
 
 mod peer;
@@ -48,6 +48,7 @@ scripts! {
     half_close
     handshake_repeats
     keep_alive
+    keep_alive_begins_late
     nagle
     out_of_order
     passive_close

@@ -79,6 +79,8 @@ impl Client {
                     "KEEPALIVE" => (net::SOL_SOCKET, net::SO_KEEPALIVE),
                     "NODELAY" => (6, 1),
                     "KEEPIDLE" => (6, 4),
+                    "KEEPINTVL" => (6, 5),
+                    "KEEPCNT" => (6, 6),
                     other => return Err(format!("there is no option {other}")),
                 };
                 let value = words[1].parse().expect("a number");
