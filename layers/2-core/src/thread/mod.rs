@@ -72,6 +72,10 @@ struct Scheduling {
     next: Cell<*const Thread>,
     /// What is left of the time slice of a thread that was preempted early (nanoseconds); 0 for a new one.
     slice: Cell<u64>,
+    /// Nanoseconds that CPUs have spent on the thread, up to when it was last switched to.
+    used: Cell<u64>,
+    /// When it was last switched to.
+    since: Cell<u64>,
     stack_pointer: UnsafeCell<usize>,
 }
 
@@ -120,6 +124,8 @@ impl Thread {
                 place: Cell::new(NOWHERE),
                 next: Cell::new(ptr::null()),
                 slice: Cell::new(0),
+                used: Cell::new(0),
+                since: Cell::new(0),
                 stack_pointer: UnsafeCell::new(0),
             },
             interrupted: AtomicBool::new(false),
@@ -153,6 +159,16 @@ impl Thread {
         // Were it running on another CPU, that would have to be told; here only an interrupt handler can meet it running.
         if ptr::eq(cpu().current.get(), self) {
             cpu().reschedule.set(true);
+        }
+    }
+
+    /// Nanoseconds that CPUs have spent on the thread, in user code, in the kernel and in the interrupts that came meanwhile.
+    pub fn cpu_time(&self) -> u64 {
+        let _scheduler = SCHEDULER.lock();
+        let Scheduling { state, used, since, .. } = &self.scheduling;
+        match state.get() {
+            State::Running => used.get() + clock::monotonic().saturating_sub(since.get()),
+            _ => used.get(),
         }
     }
 
@@ -356,13 +372,17 @@ fn switch_away(mut scheduler: IrqGuard<'static, Scheduler>) -> Interrupts {
     let next = scheduler.next();
     // SAFETY: idle threads live for ever.
     let next = next.unwrap_or_else(|| unsafe { &*cpu.idle.get() });
+    let now = clock::monotonic();
+    let Scheduling { used, since, .. } = &this.scheduling;
+    used.set(used.get() + now.saturating_sub(since.get()));
+    next.scheduling.since.set(now);
     next.scheduling.state.set(State::Running);
     cpu.reschedule.set(false);
     let slice = match next.scheduling.slice.take() {
         0 => SLICE,
         left => left,
     };
-    cpu.slice_end.set(clock::monotonic() + slice);
+    cpu.slice_end.set(now + slice);
     if !scheduler.is_empty() {
         timer::arm(cpu.slice_end.get());
     }

@@ -100,6 +100,10 @@ impl Backend for OnCore {
         with_thread(thread, |thread| thread.interrupt());
     }
 
+    fn rumpuser_thread_cpu_time(thread: NonNull<()>) -> u64 {
+        with_thread(thread, |thread| thread.cpu_time())
+    }
+
     fn rumpuser_thread_yield() {
         thread::yield_now();
     }

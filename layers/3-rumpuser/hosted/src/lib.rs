@@ -65,6 +65,10 @@ impl Backend for Hosted {
         thread::unpark(thread);
     }
 
+    fn rumpuser_thread_cpu_time(handle: NonNull<()>) -> u64 {
+        thread::cpu_time(handle)
+    }
+
     fn rumpuser_thread_yield() {
         thread::yield_now();
     }

@@ -73,6 +73,8 @@ struct Task {
     condition: Condition,
     token: bool,
     turn: Arc<Condvar>,
+    /// Nanoseconds that it has computed.
+    used: u64,
 }
 
 #[derive(PartialEq, Eq)]
@@ -129,7 +131,7 @@ impl Machine {
 
 impl Task {
     fn new(name: &'static str) -> Task {
-        Task { name, condition: Condition::Runnable, token: false, turn: Arc::default() }
+        Task { name, condition: Condition::Runnable, token: false, turn: Arc::default(), used: 0 }
     }
 }
 
@@ -140,7 +142,11 @@ impl State {
 
     /// Lets time pass, and chooses who runs next. `None`: nobody ever will.
     fn choose(&mut self) -> Option<usize> {
-        self.now += self.random.below(COMPUTATION);
+        let computed = self.random.below(COMPUTATION);
+        self.now += computed;
+        if let Some(task) = &mut self.threads[self.running] {
+            task.used += computed;
+        }
         loop {
             let mut runnable = Vec::new();
             let mut next: Option<u64> = None;
@@ -253,6 +259,11 @@ impl Simulation {
         {
             drop(self.switch(state, me));
         }
+    }
+
+    /// Nanoseconds that a thread has computed; 0 for one that has ended.
+    pub fn cpu_time(&self, thread: usize) -> u64 {
+        self.lock().threads[thread].as_ref().map_or(0, |task| task.used)
     }
 
     pub fn yield_now(&self, me: usize) {

@@ -6,9 +6,10 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     num::NonZeroUsize,
+    path::{Path, PathBuf},
     ptr::NonNull,
     sync::{
-        Arc, Condvar, LazyLock, Mutex,
+        Arc, Condvar, LazyLock, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -22,7 +23,12 @@ pub struct Thread {
 
 /// What a thread parks on.
 enum Kind {
-    Real { token: Mutex<bool>, given: Condvar },
+    Real {
+        token: Mutex<bool>,
+        given: Condvar,
+        /// Where Linux tells how long the thread has run, once it does.
+        statistics: OnceLock<PathBuf>,
+    },
     Simulated(Arc<Simulation>, usize),
 }
 
@@ -44,10 +50,20 @@ pub fn handle(number: usize) -> NonNull<()> {
 impl Thread {
     fn new(place: Option<(Arc<Simulation>, usize)>) -> Arc<Thread> {
         let kind = match place {
-            None => Kind::Real { token: Mutex::default(), given: Condvar::new() },
+            None => Kind::Real { token: Mutex::default(), given: Condvar::new(), statistics: OnceLock::new() },
             Some((simulation, index)) => Kind::Simulated(simulation, index),
         };
         Arc::new(Thread { number: NEXT.fetch_add(1, Ordering::Relaxed), kind })
+    }
+
+    /// Makes it the calling thread.
+    fn attach(self: Arc<Self>) -> Option<Arc<Thread>> {
+        if let Kind::Real { statistics, .. } = &self.kind
+            && let Ok(own) = std::fs::read_link("/proc/thread-self")
+        {
+            let _ = statistics.set(Path::new("/proc").join(own).join("schedstat"));
+        }
+        CURRENT.replace(Some(self))
     }
 
     pub fn simulation(&self) -> Option<&Arc<Simulation>> {
@@ -69,11 +85,15 @@ impl Thread {
 
 /// Makes the calling thread one of a simulation, or a real one; what it was comes back.
 pub fn enter(place: Option<(Arc<Simulation>, usize)>) -> Option<Arc<Thread>> {
-    CURRENT.replace(Some(Thread::new(place)))
+    Thread::new(place).attach()
 }
 
 pub fn with_current<T>(f: impl FnOnce(&Arc<Thread>) -> T) -> T {
-    let thread = CURRENT.with_borrow_mut(|current| current.get_or_insert_with(|| Thread::new(None)).clone());
+    let thread = CURRENT.with_borrow(Clone::clone).unwrap_or_else(|| {
+        let thread = Thread::new(None);
+        thread.clone().attach();
+        thread
+    });
     f(&thread)
 }
 
@@ -95,7 +115,7 @@ pub fn spawn(name: &'static str, entry: Box<dyn FnOnce() + Send>) -> Result<NonN
     let handle = thread.own();
     let started = place.clone();
     let body = move || {
-        CURRENT.set(Some(thread));
+        thread.attach();
         match started {
             Some((simulation, index)) => simulation.run_thread(index, entry),
             None => entry(),
@@ -138,7 +158,7 @@ pub fn park(deadline: Option<u64>) -> bool {
     let thread = with_current(Arc::clone);
     match &thread.kind {
         Kind::Simulated(simulation, index) => simulation.park(*index, deadline),
-        Kind::Real { token, given } => {
+        Kind::Real { token, given, .. } => {
             let mut token = token.lock().unwrap();
             while !*token {
                 token = match deadline {
@@ -163,9 +183,23 @@ pub fn unpark(thread: NonNull<()>) {
     match thread.as_deref().map(|thread| &thread.kind) {
         None => {}
         Some(Kind::Simulated(simulation, index)) => simulation.unpark(*index),
-        Some(Kind::Real { token, given }) => {
+        Some(Kind::Real { token, given, .. }) => {
             *token.lock().unwrap() = true;
             given.notify_one();
+        }
+    }
+}
+
+/// Nanoseconds that the thread has run.
+pub fn cpu_time(thread: NonNull<()>) -> u64 {
+    let thread = OWNED.lock().unwrap().get(&thread.addr().get()).map(|(thread, _)| thread.clone());
+    match thread.as_deref().map(|thread| &thread.kind) {
+        None => 0,
+        Some(Kind::Simulated(simulation, index)) => simulation.cpu_time(*index),
+        Some(Kind::Real { statistics, .. }) => {
+            // The first number of three; the file is gone when the thread is.
+            let text = statistics.get().and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+            text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
         }
     }
 }

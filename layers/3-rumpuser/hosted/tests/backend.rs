@@ -26,6 +26,20 @@ fn park_ends_at_its_deadline() {
 }
 
 #[test]
+fn cpu_time_is_that_of_computing() {
+    let me = thread::current();
+    let (sleeper, deadline) = (me.cpu_time(), clock::monotonic() + 50_000_000);
+    while clock::monotonic() < deadline {
+        thread::park(Some(deadline));
+    }
+    assert!(me.cpu_time() - sleeper < 25_000_000, "a thread that sleeps uses none");
+    let busy = me.cpu_time();
+    while me.cpu_time() < busy + 5_000_000 {}
+    let other = thread::spawn("other", || ()).unwrap();
+    assert!(other.cpu_time() < me.cpu_time(), "each has its own");
+}
+
+#[test]
 fn mutex_excludes_threads() {
     let (sum, done) = (Arc::new(Mutex::new(0)), Arc::new(AtomicUsize::new(0)));
     let me = thread::current();

@@ -56,6 +56,20 @@ fn a_seed_replays_and_another_one_differs() {
 }
 
 #[test]
+fn cpu_time_passes_for_those_who_compute() {
+    simulate(7, || {
+        let sleeper = thread::spawn("sleeper", || while !thread::park(None) {}).unwrap();
+        let me = thread::current();
+        thread::park(Some(clock::monotonic() + 1_000_000_000));
+        assert!(me.cpu_time() < 100_000);
+        while me.cpu_time() < 1_000_000 {
+            thread::yield_now();
+        }
+        assert!(sleeper.cpu_time() < 100_000);
+    });
+}
+
+#[test]
 fn a_day_passes_in_no_time() {
     let (real, day) = (Instant::now(), 86_400_000_000_000);
     simulate(0, || {

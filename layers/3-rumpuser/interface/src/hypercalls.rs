@@ -76,6 +76,8 @@ hypercalls! { ($)
     fn rumpuser_thread_unpark(thread: NonNull<()>);
     /// Makes the thread's current or next `context_enter` return `Event::Interrupted` soon, and unparks it.
     fn rumpuser_thread_interrupt(thread: NonNull<()>);
+    /// Nanoseconds that CPUs have spent on the thread.
+    fn rumpuser_thread_cpu_time(thread: NonNull<()>) -> u64;
     /// Lets other runnable threads run.
     fn rumpuser_thread_yield();
     /// How many CPUs run threads.

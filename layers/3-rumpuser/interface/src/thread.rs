@@ -27,6 +27,11 @@ impl Thread {
     pub fn interrupt(&self) {
         rumpuser_thread_interrupt(self.0);
     }
+
+    /// Nanoseconds that CPUs have spent on the thread, for its program and for the kernel on its behalf.
+    pub fn cpu_time(&self) -> u64 {
+        rumpuser_thread_cpu_time(self.0)
+    }
 }
 
 impl Clone for Thread {

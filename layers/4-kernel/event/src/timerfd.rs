@@ -8,16 +8,15 @@ use rumpkin_kernel::{
     clock::Clock,
     file::{File, OpenFile},
     io::{Sink, read_value, write_value},
-    timer::{Key, Timeout, next_deadline},
+    timer::{Schedule, Timeout},
     wait::{Events, WaitQueue},
 };
-use rumpuser::{clock, sync::Mutex};
+use rumpuser::sync::Mutex;
 
 const ABSOLUTE: u32 = 1;
 const CANCEL_ON_SET: u32 = 2;
 
 struct TimerFile {
-    clock: Clock,
     kernel: Weak<Kernel>,
     setting: Mutex<Setting>,
     queue: WaitQueue,
@@ -25,42 +24,33 @@ struct TimerFile {
     this: Weak<TimerFile>,
 }
 
-#[derive(Default)]
 struct Setting {
-    /// Monotonic nanoseconds; 0 when the timer is off.
-    deadline: u64,
-    interval: u64,
+    schedule: Schedule,
     /// Expirations that have not been read.
     expired: u64,
-    key: Option<Key>,
 }
 
 /// What the kernel's timers own: not the file, which is to end when it is closed, armed or not.
 struct Alarm(Weak<TimerFile>);
 
 impl Timeout for Alarm {
-    fn expired(self: Arc<Self>, now: u64) {
+    fn expired(self: Arc<Self>, _now: u64) {
         if let Some(timer) = self.0.upgrade() {
-            timer.expire(now, self);
+            timer.expire(self);
         }
     }
 }
 
 impl TimerFile {
-    fn expire(&self, now: u64, alarm: Arc<Alarm>) {
+    fn expire(&self, alarm: Arc<Alarm>) {
+        let Some(kernel) = self.kernel.upgrade() else { return };
         {
             let mut setting = self.setting.lock();
-            // Set anew, or switched off, while this was on its way.
-            if setting.deadline == 0 || setting.deadline > now {
+            let expirations = setting.schedule.expire(&kernel.timers, alarm);
+            if expirations == 0 {
                 return;
             }
-            let (next, missed) = next_deadline(setting.deadline, setting.interval, now);
-            setting.expired = setting.expired.saturating_add(1).saturating_add(missed);
-            setting.deadline = next;
-            setting.key = match (next, self.kernel.upgrade()) {
-                (1.., Some(kernel)) => kernel.timers.arm(next, alarm).ok(),
-                _ => None,
-            };
+            setting.expired = setting.expired.saturating_add(expirations);
         }
         self.queue.notify(Events::READ);
     }
@@ -68,8 +58,8 @@ impl TimerFile {
 
 impl Drop for TimerFile {
     fn drop(&mut self) {
-        if let (Some(key), Some(kernel)) = (self.setting.lock().key.take(), self.kernel.upgrade()) {
-            kernel.timers.cancel(key);
+        if let Some(kernel) = self.kernel.upgrade() {
+            self.setting.lock().schedule.cancel(&kernel.timers);
         }
     }
 }
@@ -102,30 +92,10 @@ impl File for TimerFile {
     }
 }
 
-impl TimerFile {
-    fn remaining(&self, setting: &Setting) -> IntervalTimer {
-        let value = match setting.deadline {
-            0 => 0,
-            deadline => deadline.saturating_sub(clock::monotonic()).max(1),
-        };
-        IntervalTimer {
-            interval: Timespec::from_nanoseconds(setting.interval),
-            value: Timespec::from_nanoseconds(value),
-        }
-    }
-
-    fn set(&self, kernel: &Kernel, deadline: u64, interval: u64) -> Result<IntervalTimer, Errno> {
-        let mut setting = self.setting.lock();
-        let old = self.remaining(&setting);
-        if let Some(key) = setting.key.take() {
-            kernel.timers.cancel(key);
-        }
-        *setting = Setting { interval, ..Setting::default() };
-        if deadline != 0 {
-            setting.key = Some(kernel.timers.arm(deadline, Arc::new(Alarm(self.this.clone())))?);
-            setting.deadline = deadline;
-        }
-        Ok(old)
+impl Setting {
+    fn remaining(&self) -> IntervalTimer {
+        let (value, interval) = self.schedule.remaining();
+        IntervalTimer { interval: Timespec::from_nanoseconds(interval), value: Timespec::from_nanoseconds(value) }
     }
 }
 
@@ -140,9 +110,8 @@ pub fn timerfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
         return Err(Errno::EINVAL);
     }
     let timer = Arc::new_cyclic(|this: &Weak<TimerFile>| TimerFile {
-        clock,
         kernel: Arc::downgrade(call.kernel()),
-        setting: Mutex::new(Setting::default()),
+        setting: Mutex::new(Setting { schedule: Schedule::new(clock), expired: 0 }),
         queue: WaitQueue::new(),
         this: this.clone(),
     });
@@ -160,12 +129,20 @@ pub fn timerfd_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
     let timer: &TimerFile = file.downcast().ok_or(Errno::EINVAL)?;
     let new: IntervalTimer = read_value(call.argument(2))?;
     let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
-    let deadline = match value {
-        0 => 0,
-        value if flags & ABSOLUTE != 0 => timer.clock.to_monotonic(value)?.max(1),
-        value => clock::monotonic().saturating_add(value),
+    let timers = &call.kernel().timers;
+    let old = {
+        let mut setting = timer.setting.lock();
+        let old = setting.remaining();
+        setting.expired = 0;
+        match value {
+            0 => setting.schedule.cancel(timers),
+            value => {
+                let (absolute, alarm) = (flags & ABSOLUTE != 0, Arc::new(Alarm(timer.this.clone())));
+                setting.schedule.set(timers, value, absolute, interval, alarm)?;
+            }
+        }
+        old
     };
-    let old = timer.set(call.kernel(), deadline, interval)?;
     if call.argument(3) != 0 {
         write_value(call.argument(3), &old)?;
     }
@@ -175,7 +152,7 @@ pub fn timerfd_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
 pub fn timerfd_gettime(call: &mut Call<'_>) -> Result<usize, Errno> {
     let file = call.process().descriptors.get(call.int(0))?;
     let timer: &TimerFile = file.downcast().ok_or(Errno::EINVAL)?;
-    let left = timer.remaining(&timer.setting.lock());
+    let left = timer.setting.lock().remaining();
     write_value(call.argument(1), &left)?;
     Ok(0)
 }

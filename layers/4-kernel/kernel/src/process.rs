@@ -10,7 +10,7 @@ use crate::{
     wait::{Events, WaitQueue},
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rumpkin_abi::{ResourceLimit, SignalAction};
 use rumpkin_mm::Mm;
 use rumpuser::{clock, sync::Mutex};
@@ -50,6 +50,8 @@ pub struct Process {
     auxiliary: Once<Vec<u8>>,
     /// In the order of their numbers, which only grow.
     threads: Mutex<Vec<Arc<Thread>>>,
+    /// Nanoseconds that CPUs have spent on threads that have ended; changed with `threads` locked.
+    ended_cpu_time: AtomicU64,
     actions: Mutex<[SignalAction; signal::COUNT]>,
     pending: Mutex<Pending>,
     exiting: AtomicBool,
@@ -73,6 +75,7 @@ impl Process {
             ended: WaitQueue::new(),
             auxiliary: Once::new(),
             threads: Mutex::new(Vec::new()),
+            ended_cpu_time: AtomicU64::new(0),
             actions: Mutex::new([SignalAction::default(); signal::COUNT]),
             pending: Mutex::new(Pending::default()),
             exiting: AtomicBool::new(false),
@@ -109,7 +112,9 @@ impl Process {
     pub fn remove_thread(&self, id: u32) -> bool {
         let last = {
             let mut threads = self.threads.lock();
-            threads.retain(|thread| thread.id != id);
+            if let Ok(place) = threads.binary_search_by_key(&id, |thread| thread.id) {
+                self.ended_cpu_time.fetch_add(threads.remove(place).cpu_time(), Ordering::Relaxed);
+            }
             threads.is_empty()
         };
         if last {
@@ -125,6 +130,13 @@ impl Process {
         let threads = self.threads.lock();
         let place = threads.binary_search_by_key(&id, |thread| thread.id).ok()?;
         threads.get(place).cloned()
+    }
+
+    /// Nanoseconds that CPUs have spent on the process.
+    pub fn cpu_time(&self) -> u64 {
+        let threads = self.threads.lock();
+        let ended = self.ended_cpu_time.load(Ordering::Relaxed);
+        threads.iter().fold(ended, |sum, thread| sum.saturating_add(thread.cpu_time()))
     }
 
     /// Every thread.

@@ -80,6 +80,11 @@ impl Thread {
         self.runner.0.get() == Some(&rumpuser::thread::current())
     }
 
+    /// Nanoseconds that CPUs have spent on the thread.
+    pub fn cpu_time(&self) -> u64 {
+        self.runner.0.get().map_or(0, rumpuser::thread::Thread::cpu_time)
+    }
+
     /// Unparks the kernel thread whenever it is told of a change.
     pub fn observer(&self) -> Arc<dyn Observer> {
         self.runner.clone()

@@ -3,6 +3,7 @@
 //! One kernel thread, started with the first timer, sleeps until the earliest deadline. Arming and cancelling take
 //! O(log n) of the number of armed timers.
 
+use crate::clock::{Clock, Idle};
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::Errno;
 use rumpkin_collections::OrderedMap;
@@ -51,6 +52,93 @@ impl Timers {
     /// Forgets a timer. False if it was not armed: it may be expiring at this moment.
     pub fn cancel(&self, key: Key) -> bool {
         self.0.lock().armed.remove(key).is_some()
+    }
+}
+
+/// When a timer expires: at a deadline on a clock, and then again after each interval. The lock that it is behind is its owner's.
+pub struct Schedule {
+    clock: Clock,
+    /// As the clock counts them; 0 when the timer is off.
+    deadline: u64,
+    /// Nanoseconds; 0 for a timer that expires once.
+    interval: u64,
+    key: Option<Key>,
+    idle: Idle,
+}
+
+impl Schedule {
+    /// A timer that is off.
+    pub fn new(clock: Clock) -> Schedule {
+        Schedule { clock, deadline: 0, interval: 0, key: None, idle: Idle::default() }
+    }
+
+    /// Nanoseconds until the timer expires, at least 1 (0: it is off), and its interval.
+    pub fn remaining(&self) -> (u64, u64) {
+        match self.deadline {
+            0 => (0, self.interval),
+            deadline => (deadline.saturating_sub(self.clock.counted()).max(1), self.interval),
+        }
+    }
+
+    /// Switches the timer off.
+    pub fn cancel(&mut self, timers: &Timers) {
+        self.disarm(timers);
+        self.deadline = 0;
+        self.interval = 0;
+    }
+
+    /// Has `timeout` called when the clock shows `value` (`absolute`), or in `value` nanoseconds, and then each `interval`. It is
+    /// called too early as well: [`Schedule::expire`] tells. Errors as [`Timers::arm`], and then the timer is off.
+    pub fn set(
+        &mut self,
+        timers: &Timers,
+        value: u64,
+        absolute: bool,
+        interval: u64,
+        timeout: Arc<dyn Timeout>,
+    ) -> Result<(), Errno> {
+        self.cancel(timers);
+        let deadline =
+            if absolute { self.clock.deadline(value).max(1) } else { self.clock.counted().saturating_add(value) };
+        self.idle = Idle::default();
+        self.arm(timers, deadline, timeout)?;
+        self.interval = interval;
+        Ok(())
+    }
+
+    /// To be asked when `timeout` is called: how many expirations there were since the last one; 0 if it was not due, because it
+    /// has been set anew, or CPU time has not gone on that far. Sees to the next one.
+    pub fn expire(&mut self, timers: &Timers, timeout: Arc<dyn Timeout>) -> u64 {
+        self.disarm(timers);
+        let (deadline, now) = (self.deadline, self.clock.counted());
+        let (next, count) = match deadline {
+            0 => return 0,
+            deadline if deadline > now => (deadline, 0),
+            deadline => {
+                let (next, missed) = next_deadline(deadline, self.interval, now);
+                (next, missed.saturating_add(1))
+            }
+        };
+        self.deadline = 0;
+        if next != 0 {
+            // A timer that memory has run out for expires no more.
+            let _ = self.arm(timers, next, timeout);
+        }
+        count
+    }
+
+    fn arm(&mut self, timers: &Timers, deadline: u64, timeout: Arc<dyn Timeout>) -> Result<(), Errno> {
+        if let Some(at) = self.clock.next_look(deadline, &mut self.idle) {
+            self.key = Some(timers.arm(at, timeout)?);
+            self.deadline = deadline;
+        }
+        Ok(())
+    }
+
+    fn disarm(&mut self, timers: &Timers) {
+        if let Some(key) = self.key.take() {
+            timers.cancel(key);
+        }
     }
 }
 

@@ -20,8 +20,8 @@ pub fn register(kernel: &mut Kernel) {
         getrlimit => getrlimit;
         setrlimit => setrlimit, "RLIMIT_NOFILE; others are kept, not enforced";
         prlimit64 => prlimit, "of the caller; as setrlimit";
-        getrusage => getrusage, "CPU time is time since the start";
-        times => times, "CPU time is time since the start";
+        getrusage => getrusage, "the CPU time is all user time";
+        times => times, "as getrusage";
         sysinfo => sysinfo;
     });
 }
@@ -87,10 +87,11 @@ fn getrusage(call: &mut Call<'_>) -> Result<usize, Errno> {
     let process = call.process();
     let whom = call.int(0);
     let usage = if whom == general::RUSAGE_SELF as i32 || whom == general::RUSAGE_THREAD as i32 {
-        let elapsed = clock::monotonic().saturating_sub(process.started_at);
+        let of_thread = whom == general::RUSAGE_THREAD as i32;
+        let cpu_time = if of_thread { call.thread.cpu_time() } else { process.cpu_time() };
         let resident = process.memory.resident_pages().saturating_mul(PAGE_SIZE / 1024);
         Usage {
-            user_time: Timeval::from_nanoseconds(elapsed),
+            user_time: Timeval::from_nanoseconds(cpu_time),
             most_resident: i64::try_from(resident).unwrap_or(i64::MAX),
             ..Usage::default()
         }
@@ -104,12 +105,10 @@ fn getrusage(call: &mut Call<'_>) -> Result<usize, Errno> {
 }
 
 fn times(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let now = clock::monotonic();
-    let elapsed = now.saturating_sub(call.process().started_at) / TICK;
     if call.argument(0) != 0 {
-        io::write_value(call.argument(0), &[elapsed, 0, 0, 0])?;
+        io::write_value(call.argument(0), &[call.process().cpu_time() / TICK, 0, 0, 0])?;
     }
-    Ok((now / TICK) as usize)
+    Ok((clock::monotonic() / TICK) as usize)
 }
 
 /// `struct sysinfo`.

@@ -5,13 +5,13 @@ use rumpkin_kernel::{Call, clock::Clock, io::write_value};
 use rumpuser::clock;
 
 pub fn clock_gettime(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let now = Clock::of(call.int(0))?.now(call.process());
+    let now = Clock::of(call.int(0), call.thread)?.now();
     write_value(call.argument(1), &Timespec::from_nanoseconds(now))?;
     Ok(0)
 }
 
 pub fn clock_getres(call: &mut Call<'_>) -> Result<usize, Errno> {
-    Clock::of(call.int(0))?;
+    Clock::of(call.int(0), call.thread)?;
     if call.argument(1) != 0 {
         write_value(call.argument(1), &Timespec::from_nanoseconds(1))?;
     }

@@ -19,7 +19,7 @@ use rumpkin_kernel::{Kernel, system_calls};
 /// Adds the component.
 pub fn register(kernel: &mut Kernel) {
     kernel.table.add(system_calls! {
-        clock_gettime => clocks::clock_gettime, "REALTIME, MONOTONIC, BOOTTIME, their RAW, COARSE and ALARM kinds, TAI; PROCESS_CPUTIME_ID and THREAD_CPUTIME_ID count time since the start";
+        clock_gettime => clocks::clock_gettime, "REALTIME, MONOTONIC, BOOTTIME, their RAW, COARSE and ALARM kinds, TAI; PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID, those of other processes and threads";
         clock_getres => clocks::clock_getres, "as clock_gettime";
         gettimeofday => clocks::gettimeofday, "the time zone is UTC";
         time => clocks::time;
@@ -28,18 +28,18 @@ pub fn register(kernel: &mut Kernel) {
         clock_adjtime => clocks::not_permitted, "EPERM: the host keeps the time";
         adjtimex => clocks::not_permitted, "EPERM: the host keeps the time";
         nanosleep => sleep::nanosleep;
-        clock_nanosleep => sleep::clock_nanosleep, "REALTIME, MONOTONIC, BOOTTIME, TAI; TIMER_ABSTIME";
+        clock_nanosleep => sleep::clock_nanosleep, "REALTIME, MONOTONIC, BOOTTIME, TAI, CPU time of processes and other threads; TIMER_ABSTIME";
         alarm => interval::alarm;
-        getitimer => interval::getitimer, "ITIMER_REAL";
-        setitimer => interval::setitimer, "ITIMER_REAL";
-        timer_create => posix::timer_create, "CLOCK_REALTIME, MONOTONIC, BOOTTIME; SIGEV_SIGNAL, SIGEV_THREAD_ID, SIGEV_NONE";
+        getitimer => interval::getitimer, "as setitimer";
+        setitimer => interval::setitimer, "all of the CPU time counts for ITIMER_VIRTUAL";
+        timer_create => posix::timer_create, "CLOCK_REALTIME, MONOTONIC, BOOTTIME, TAI, CPU time; SIGEV_SIGNAL, SIGEV_THREAD_ID, SIGEV_NONE";
         timer_settime => posix::timer_settime, "TIMER_ABSTIME";
         timer_gettime => posix::timer_gettime;
         timer_getoverrun => posix::timer_getoverrun;
         timer_delete => posix::timer_delete;
     });
     kernel.on_process(|_, parts| {
-        parts.insert(Arc::new(interval::RealTimer::default()));
+        parts.insert(Arc::new(interval::IntervalTimers::default()));
         parts.insert(Arc::new(posix::PosixTimers::default()));
     });
 }

@@ -11,9 +11,9 @@ use rumpkin_kernel::{
     io::{read_value, write_value},
     process::Process,
     signal::{self, Info},
-    timer::{Key, Timeout, next_deadline},
+    timer::{Schedule, Timeout},
 };
-use rumpuser::{clock, sync::Mutex};
+use rumpuser::sync::Mutex;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Most timers of a process.
@@ -39,7 +39,6 @@ pub struct PosixTimers(Mutex<Vec<Option<Arc<Timer>>>>);
 /// One timer.
 struct Timer {
     number: i32,
-    clock: Clock,
     /// The signal, and the thread that gets it (`None`: the process). `None` for `SIGEV_NONE`.
     signal: Option<(u8, Option<u32>)>,
     value: u64,
@@ -47,31 +46,20 @@ struct Timer {
     setting: Mutex<Setting>,
 }
 
-#[derive(Default)]
 struct Setting {
-    /// Monotonic nanoseconds; 0 when the timer is off.
-    deadline: u64,
-    interval: u64,
+    schedule: Schedule,
+    /// Expirations that were missed before the last signal.
     overrun: u64,
-    key: Option<Key>,
 }
 
 impl Timeout for Timer {
-    fn expired(self: Arc<Self>, now: u64) {
+    fn expired(self: Arc<Self>, _now: u64) {
         let Some(process) = self.process.upgrade() else { return };
         let overrun = {
             let mut setting = self.setting.lock();
-            // Set anew, or switched off, while this was on its way.
-            if setting.deadline == 0 || setting.deadline > now {
-                return;
-            }
-            let (next, missed) = next_deadline(setting.deadline, setting.interval, now);
-            setting.deadline = next;
+            let expirations = setting.schedule.expire(&process.kernel.timers, self.clone());
+            let Some(missed) = expirations.checked_sub(1) else { return };
             setting.overrun = missed;
-            setting.key = match next {
-                0 => None,
-                next => process.kernel.timers.arm(next, self.clone()).ok(),
-            };
             missed
         };
         let Some((number, thread)) = self.signal else { return };
@@ -98,16 +86,12 @@ impl Timer {
         }
         Info(info)
     }
+}
 
-    fn remaining(&self, setting: &Setting) -> IntervalTimer {
-        let value = match setting.deadline {
-            0 => 0,
-            deadline => deadline.saturating_sub(clock::monotonic()).max(1),
-        };
-        IntervalTimer {
-            interval: Timespec::from_nanoseconds(setting.interval),
-            value: Timespec::from_nanoseconds(value),
-        }
+impl Setting {
+    fn remaining(&self) -> IntervalTimer {
+        let (value, interval) = self.schedule.remaining();
+        IntervalTimer { interval: Timespec::from_nanoseconds(interval), value: Timespec::from_nanoseconds(value) }
     }
 }
 
@@ -121,10 +105,7 @@ fn timer(call: &Call<'_>) -> Result<Arc<Timer>, Errno> {
 }
 
 pub fn timer_create(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let clock = Clock::of(call.int(0))?;
-    if clock == Clock::Cpu {
-        return Err(Errno::EOPNOTSUPP);
-    }
+    let clock = Clock::to_wait_for(call.int(0), call.thread)?;
     let event = match call.argument(1) {
         0 => None,
         address => Some(read_value::<SignalEvent>(address)?),
@@ -159,7 +140,8 @@ pub fn timer_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     }
     let value = event.map_or(number as u64, |event| event.value);
     let process = Arc::downgrade(process);
-    let timer = Timer { number, clock, signal: target, value, process, setting: Mutex::new(Setting::default()) };
+    let setting = Mutex::new(Setting { schedule: Schedule::new(clock), overrun: 0 });
+    let timer = Timer { number, signal: target, value, process, setting };
     if let Some(slot) = timers.get_mut(place) {
         *slot = Some(Arc::new(timer));
     }
@@ -173,22 +155,15 @@ pub fn timer_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
     let absolute = call.uint(1) & general::TIMER_ABSTIME != 0;
     let new: IntervalTimer = read_value(call.argument(2))?;
     let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
-    let deadline = match value {
-        0 => 0,
-        value if absolute => timer.clock.to_monotonic(value)?.max(1),
-        value => clock::monotonic().saturating_add(value),
-    };
+    let timers = &call.kernel().timers;
     let old = {
         let mut setting = timer.setting.lock();
-        let old = timer.remaining(&setting);
-        if let Some(key) = setting.key.take() {
-            call.kernel().timers.cancel(key);
+        let old = setting.remaining();
+        setting.overrun = 0;
+        match value {
+            0 => setting.schedule.cancel(timers),
+            value => setting.schedule.set(timers, value, absolute, interval, timer.clone())?,
         }
-        let key = match deadline {
-            0 => None,
-            deadline => Some(call.kernel().timers.arm(deadline, timer.clone())?),
-        };
-        *setting = Setting { deadline, interval, overrun: 0, key };
         old
     };
     if call.argument(3) != 0 {
@@ -199,7 +174,7 @@ pub fn timer_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 pub fn timer_gettime(call: &mut Call<'_>) -> Result<usize, Errno> {
     let timer = timer(call)?;
-    let left = timer.remaining(&timer.setting.lock());
+    let left = timer.setting.lock().remaining();
     write_value(call.argument(1), &left)?;
     Ok(0)
 }
@@ -213,10 +188,6 @@ pub fn timer_getoverrun(call: &mut Call<'_>) -> Result<usize, Errno> {
 pub fn timer_delete(call: &mut Call<'_>) -> Result<usize, Errno> {
     let timers = call.process().parts.get::<PosixTimers>().ok_or(Errno::EINVAL)?;
     let timer = timers.0.lock().get_mut(place(call)?).and_then(Option::take).ok_or(Errno::EINVAL)?;
-    let mut setting = timer.setting.lock();
-    if let Some(key) = setting.key.take() {
-        call.kernel().timers.cancel(key);
-    }
-    setting.deadline = 0;
+    timer.setting.lock().schedule.cancel(&call.kernel().timers);
     Ok(0)
 }

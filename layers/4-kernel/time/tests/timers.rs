@@ -5,7 +5,7 @@ use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::{
     Kernel,
     config::Config,
-    signal::{SIGALRM, SignalSet},
+    signal::{SIGALRM, SIGPROF, SignalSet},
 };
 use rumpkin_program::{Program, ProgramThread};
 use rumpuser::{clock, device, user};
@@ -229,4 +229,106 @@ proptest! {
         });
         prop_assert_eq!(result, Ok(()));
     }
+}
+
+/// Computes for so many nanoseconds of the calling thread's CPU time.
+fn compute(nanoseconds: u64) {
+    let me = rumpuser::thread::current();
+    let end = me.cpu_time() + nanoseconds;
+    while me.cpu_time() < end {
+        rumpuser::thread::yield_now();
+    }
+}
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// What a CPU clock shows.
+fn shown(thread: &ProgramThread, clock: i32) -> u64 {
+    let at = put(thread, &[0; 2]);
+    thread.call(general::__NR_clock_gettime, &[clock as usize, at]).unwrap();
+    let [seconds, nanoseconds] = words(at);
+    seconds * SECOND + nanoseconds
+}
+
+const PROCESS: i32 = general::CLOCK_PROCESS_CPUTIME_ID as i32;
+const THREAD: i32 = general::CLOCK_THREAD_CPUTIME_ID as i32;
+
+#[test]
+fn cpu_clocks_stand_still_while_a_program_sleeps() {
+    let result = simulate(3, |program, thread| {
+        let both = || (shown(thread, PROCESS), shown(thread, THREAD));
+        let before = both();
+        sleep(SECOND);
+        let after = both();
+        ensure(after.0 - before.0 < MILLISECOND && after.1 - before.1 < MILLISECOND, || {
+            format!("{before:?} {after:?}")
+        })?;
+        compute(MILLISECOND);
+        let done = both();
+        ensure(done.0 - after.0 >= MILLISECOND && done.1 - after.1 >= MILLISECOND, || format!("{after:?} {done:?}"))?;
+        let second = program.process().kernel.allocate_id();
+        ensure(second > program.process().id, || "numbers grow".into())?;
+        // The clock of the process by its number, and of a thread that there is not.
+        let number = |id: u32| (!id << 3) as i32;
+        ensure(shown(thread, number(program.process().id) | 2) >= done.0, || "it goes back".into())?;
+        let at = put(thread, &[0; 2]);
+        for wrong in [number(second) | 6, number(second) | 2, number(0) | 3] {
+            let result = thread.call(general::__NR_clock_gettime, &[wrong as usize, at]);
+            ensure(result == Err(Errno::EINVAL), || format!("{wrong}: {result:?}"))?;
+        }
+        Ok(())
+    });
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn cpu_timers_expire_after_computing_and_not_after_sleeping() {
+    let result = simulate(5, |program, thread| {
+        let at = put(thread, &[0]);
+        thread.call(general::__NR_timer_create, &[PROCESS as usize, 0, at]).unwrap();
+        let at = put(thread, &[0, 0, 0, MILLISECOND]);
+        thread.call(general::__NR_timer_settime, &[0, 0, at, 0]).unwrap();
+        // ITIMER_PROF, each 2 ms.
+        let at = put(thread, &[0, 2000, 0, 2000]);
+        thread.call(general::__NR_setitimer, &[2, at, 0]).unwrap();
+        let taken = |number: u8| program.process().take_signal(SignalSet::of(number)).is_some();
+        sleep(10 * SECOND);
+        ensure(!taken(SIGALRM) && !taken(SIGPROF), || "sleep counts".into())?;
+        compute(MILLISECOND);
+        // Whoever slept so long is not looked at more often.
+        sleep(64 * MILLISECOND);
+        ensure(taken(SIGALRM), || "1 ms has passed unseen".into())?;
+        ensure(!taken(SIGPROF), || "2 ms have not".into())?;
+        compute(2 * MILLISECOND);
+        sleep(64 * MILLISECOND);
+        ensure(taken(SIGPROF), || "2 ms have passed unseen".into())?;
+        compute(2 * MILLISECOND);
+        sleep(64 * MILLISECOND);
+        ensure(taken(SIGPROF) && !taken(SIGALRM), || "an interval has passed unseen".into())
+    });
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn clocks_that_cannot_be_waited_for_are_refused() {
+    let result = simulate(1, |_, thread| {
+        let number = |clock: i32| clock as usize;
+        for (clock, error) in [
+            (THREAD, Errno::EOPNOTSUPP),
+            (general::CLOCK_MONOTONIC_RAW as i32, Errno::EOPNOTSUPP),
+            (general::CLOCK_MONOTONIC_COARSE as i32, Errno::EOPNOTSUPP),
+            (!0 << 3 | 6, Errno::EINVAL),
+            (77, Errno::EINVAL),
+        ] {
+            let at = put(thread, &[0, 1]);
+            let result = thread.call(general::__NR_clock_nanosleep, &[number(clock), 0, at, 0]);
+            ensure(result == Err(error), || format!("clock {clock}: {result:?}"))?;
+        }
+        let at = put(thread, &[0]);
+        let result = thread.call(general::__NR_timer_create, &[general::CLOCK_MONOTONIC_RAW as usize, 0, at]);
+        ensure(result == Err(Errno::EOPNOTSUPP), || format!("{result:?}"))?;
+        let result = thread.call(general::__NR_timer_create, &[number(THREAD), 0, at]);
+        ensure(result == Ok(0), || format!("{result:?}"))
+    });
+    assert_eq!(result, Ok(()));
 }

@@ -3,10 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 use rumpkin_kernel::{process::Process, thread::Thread};
-use rumpuser::{
-    clock,
-    memory::{PAGE_SIZE, Protection},
-};
+use rumpuser::memory::{PAGE_SIZE, Protection};
 
 /// A file that is made for a process, or for one of its threads.
 pub struct ProcessFile {
@@ -67,7 +64,9 @@ fn maps(process: &Process) -> Vec<u8> {
 
 fn stat(process: &Process, thread: Option<&Thread>) -> Vec<u8> {
     let id = thread.map_or(process.id, |thread| thread.id);
-    let age = clock::monotonic().saturating_sub(process.started_at);
+    // The first thread's file is the process's.
+    let other = thread.filter(|thread| thread.id != process.id);
+    let cpu_time = other.map_or_else(|| process.cpu_time(), Thread::cpu_time);
     let ticks = |nanoseconds: u64| nanoseconds / 10_000_000;
     let mut text = format!("{id} (").into_bytes();
     text.extend_from_slice(&comm(process, thread));
@@ -75,7 +74,7 @@ fn stat(process: &Process, thread: Option<&Thread>) -> Vec<u8> {
     let rest = format!(
         ") R 0 {group} {group} 0 -1 0 0 0 0 0 {cpu} 0 0 0 20 0 {threads} 0 {start} {virtual_size} {resident} {limit}",
         group = process.id,
-        cpu = ticks(age),
+        cpu = ticks(cpu_time),
         threads = process.threads().len(),
         start = ticks(process.started_at),
         virtual_size = process.memory.virtual_size(),
