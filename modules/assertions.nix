@@ -52,7 +52,21 @@ let
 
   folders = collect (unikernel: [ { inherit (unikernel) stateDir; } ]);
 
-  place = unikernel: path: if lib.hasPrefix "/" path then path else "${unikernel.stateDir}/${path}";
+  # Where a name leads, without the detours that are in it.
+  place =
+    unikernel: path:
+    let
+      whole = if lib.hasPrefix "/" path then path else "${unikernel.stateDir}/${path}";
+      step =
+        place: part:
+        if part == "" || part == "." then
+          place
+        else if part == ".." then
+          lib.take (builtins.length place - 1) place
+        else
+          place ++ [ part ];
+    in
+    "/" + lib.concatStringsSep "/" (lib.foldl' step [ ] (lib.splitString "/" whole));
   disks = collect (
     unikernel: map (disk: disk // { path = place unikernel disk.path; }) unikernel.disks
   );

@@ -8,7 +8,13 @@ let
   ipv4 = "${number}(\\.${number}){3}";
   matching = pattern: description: types.strMatching pattern // { inherit description; };
   address = matching ipv4 "IPv4 address";
-  withPrefix = matching "dhcp|${ipv4}/([0-9]|[12][0-9]|3[0-2])" "IPv4 address with its prefix, or dhcp";
+  # What a machine can have: not of 0/8, 127/8 or from 224/8 on. `rumpkin unit` looks at the network, too.
+  first = "([1-9]|[1-9][0-9]|1[01][0-9]|12[0-689]|1[3-9][0-9]|2[01][0-9]|22[0-3])";
+  machine = "${first}(\\.${number}){3}";
+  router = matching machine "IPv4 address of a machine";
+  withPrefix = matching "dhcp|${machine}/([1-9]|[12][0-9]|3[0-2])" "IPv4 address of a machine with its prefix, or dhcp";
+  # What gets into a unit, which is made of lines.
+  line = matching "[^[:cntrl:]]*" "string without control characters";
 
   forward.options = {
     protocol = mkOption {
@@ -64,7 +70,7 @@ let
       description = "Ports of the host that lead into the guest. Of QEMU's own network alone.";
     };
     device = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr line;
       default = null;
       example = "br0";
       description = "The name of the tap interface or bridge.";
@@ -82,7 +88,7 @@ let
       description = "The guest's address with its prefix, or `dhcp`. By default what the image says.";
     };
     gateway = mkOption {
-      type = types.nullOr address;
+      type = types.nullOr router;
       default = null;
       example = "10.0.0.1";
       description = "The guest's default router.";
@@ -109,7 +115,7 @@ let
 
   disk.options = {
     path = mkOption {
-      type = types.str;
+      type = line;
       example = "/dev/vg/web";
       description = "A block device or a raw image file; a path that is not absolute begins in `stateDir`.";
     };
@@ -150,7 +156,7 @@ let
           description = "One of the images that come with the distribution.";
         };
         args = mkOption {
-          type = types.listOf types.str;
+          type = types.listOf line;
           default = [ ];
           example = [
             "--root"
@@ -159,7 +165,7 @@ let
           description = "The program's arguments, if they are to be others than the image's. Every user of the host can read them.";
         };
         env = mkOption {
-          type = types.attrsOf types.str;
+          type = types.attrsOf line;
           default = { };
           example = {
             RUST_LOG = "info";
@@ -216,7 +222,7 @@ let
           description = "How QEMU runs instructions: by KVM, in software (`tcg`), or by KVM where it works. With `kvm` the process can be kept from making code. Not for Xen.";
         };
         cpuAffinity = mkOption {
-          type = types.nullOr types.str;
+          type = types.nullOr line;
           default = null;
           example = "0-3";
           description = "The processors of the host that it may use, as in systemd's `CPUAffinity=`. For QEMU.";
@@ -240,7 +246,7 @@ let
           description = "Open the host's firewall for `forwardPorts`.";
         };
         hostname = mkOption {
-          type = types.nullOr types.str;
+          type = types.nullOr line;
           default = name;
           defaultText = lib.literalExpression "<name>";
           example = "web";
@@ -253,7 +259,7 @@ let
           description = "The guest's disks: /dev/vda and so on, in this order.";
         };
         credentials = mkOption {
-          type = types.attrsOf (types.strMatching "/.*");
+          type = types.attrsOf (matching "/[^[:cntrl:]]*" "absolute path without control characters");
           default = { };
           example = {
             key = "/run/keys/web";
@@ -261,13 +267,13 @@ let
           description = "Secrets: files in the guest's /run/credentials, by name, and the files of the host that systemd reads them from at start.";
         };
         groups = mkOption {
-          type = types.listOf types.str;
+          type = types.listOf line;
           default = [ ];
           example = [ "disk" ];
           description = "Groups of the host that QEMU's process belongs to, for its disks.";
         };
         ready = mkOption {
-          type = types.nullOr (types.strMatching "tcp:[0-9]+|line:.+");
+          type = types.nullOr (types.strMatching "tcp:[0-9]+|line:[^[:cntrl:]]+");
           default = null;
           example = "tcp:80";
           description = "When the service counts as started: `tcp:PORT`, a port of the guest answers; `line:TEXT`, its console shows the text; null, at once.";
@@ -310,7 +316,7 @@ let
           description = "Restart it when a new system is switched to in which it is another one.";
         };
         stateDir = mkOption {
-          type = types.strMatching "/var/lib/.+";
+          type = types.strMatching "/var/lib/[^[:cntrl:]]+";
           default = "/var/lib/rumpkin/${name}";
           defaultText = lib.literalExpression "\"/var/lib/rumpkin/<name>\"";
           example = "/var/lib/web";

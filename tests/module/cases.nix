@@ -137,6 +137,11 @@ let
       unikernels.b = web // { disks = [ { path = "/var/lib/rumpkin/a/d"; } ]; };
       message = "b uses the disk /var/lib/rumpkin/a/d";
     };
+    "one disk by a path with detours" = {
+      unikernels.a = web // { disks = [ { path = "/srv/./x/../d"; } ]; };
+      unikernels.b = web // { disks = [ { path = "/srv//d"; } ]; };
+      message = "b uses the disk /srv/d";
+    };
     "one disk twice" = {
       unikernels.a = web // { disks = [ { path = "/dev/x"; readOnly = true; } ]; };
       unikernels.b = web // { disks = [ { path = "/dev/x"; } ]; };
@@ -209,6 +214,20 @@ let
     "a malformed hardware address" = { interfaces = [ { mac = "52:54:00"; } ]; };
     "an address out of range" = { interfaces = [ { address = "10.0.0.256/24"; } ]; };
     "an address without prefix" = { interfaces = [ { address = "10.0.0.2"; } ]; };
+    "an address of the loopback" = { interfaces = [ { address = "127.0.0.1/8"; } ]; };
+    "a multicast address" = { interfaces = [ { address = "224.0.0.1/24"; } ]; };
+    "an address with a prefix of no bits" = { interfaces = [ { address = "10.0.0.1/0"; } ]; };
+    "a broadcast router" = { interfaces = [ { gateway = "255.255.255.255"; } ]; };
+    "a line too many in the processors" = { cpuAffinity = "0-1\rExecStopPost=+/bin/evil"; };
+    "a line too many in a disk's path" = { disks = [ { path = "/d\nX=y"; } ]; };
+    "a line too many in a secret's path" = { credentials.key = "/k\rX=y"; };
+    "a line too many in a group" = { groups = [ "g\rX=y" ]; };
+    "a line too many in an argument" = { args = [ "a\nX=y" ]; };
+    "a line too many in a variable" = { env.A = "b\rX=y"; };
+    "a line too many in a bridge's name" = { interfaces = [ { type = "bridge"; device = "b\rX=y"; } ]; };
+    "a line too many in the host name" = { hostname = "h\rX=y"; };
+    "a line too many in a condition" = { ready = "line:a\nX=y"; };
+    "a line too many in the state folder" = { stateDir = "/var/lib/a\rX=y"; };
     "a router that is none" = { interfaces = [ { gateway = "router"; } ]; };
     "a name server that is none" = { interfaces = [ { nameservers = [ "::1" ]; } ]; };
     "a host's address that is none" = user [ (forward 80 // { address = "localhost"; }) ];

@@ -88,6 +88,14 @@ pub fn check(document: &[u8], memory: u64) -> Result<(), Error> {
     check().map_err(Error::Refused)
 }
 
+/// Checks what the options say of the kernel's own keys, whatever else the document has.
+///
+/// # Errors
+/// As above.
+pub fn check_options(options: &RunOptions) -> Result<(), Error> {
+    check(from_options(options).to_string().as_bytes(), u64::MAX)
+}
+
 /// Reads a document as strictly as the guest: in an object no key is twice.
 fn parse(path: &Path, text: &[u8]) -> Result<Value, Error> {
     Document::parse(text).map_err(|error| Error::Malformed(path.into(), error))?;

@@ -1,5 +1,6 @@
 //! What a guest has, in words that no hypervisor owns.
 use clap::ValueEnum;
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -100,6 +101,13 @@ impl FromStr for Disk {
             return Err("no file".into());
         }
         Ok(Disk { path: path.into(), read_only })
+    }
+}
+
+impl fmt::Display for Disk {
+    /// As the launcher's option has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.path.display(), if self.read_only { ":ro" } else { "" })
     }
 }
 

@@ -91,14 +91,16 @@ impl Spec {
         let state_directory = keys.take("stateDirectory", "a relative path without . or ..", below)?;
         let spec = Spec {
             state_directory: state_directory.unwrap_or_else(|| format!("rumpkin/{name}")),
-            ip: keys.string("ip")?.unwrap_or_else(|| "ip".into()),
+            ip: keys.take("ip", "a program's name or absolute path", program)?.unwrap_or_else(|| "ip".into()),
             description: keys.string("description")?.unwrap_or_else(|| format!("Unikernel {name}")),
             name,
             image: keys.path("image")?.ok_or("image: is missing")?,
             launcher: keys.path("launcher")?.unwrap_or(launcher),
             options: keys.take("options", "an object", |value| value.as_object().cloned())?.unwrap_or_default(),
             arguments: keys.strings("arguments")?,
-            credentials: keys.take("credentials", "an object of absolute paths", credentials)?.unwrap_or_default(),
+            credentials: keys
+                .take("credentials", "an object of names and absolute paths", credentials)?
+                .unwrap_or_default(),
             restart: keys
                 .take("restart", "no, always, on-failure or on-abnormal", restart)?
                 .unwrap_or_else(|| "on-failure".into()),
@@ -178,9 +180,20 @@ fn option(words: &mut Vec<String>, name: &str, value: &Value) -> Result<(), Stri
 fn credentials(value: &Value) -> Option<Vec<(String, String)>> {
     let read = |(name, path): (&String, &Value)| {
         let path = path.as_str().filter(|path| path.starts_with('/'))?;
-        Some((name.clone(), path.to_owned()))
+        is_plain(name).then(|| (name.clone(), path.to_owned()))
     };
     value.as_object()?.iter().map(read).collect()
+}
+
+/// A program as a unit names it: what stands before its name there would change its rights.
+fn program(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| text.starts_with('/') || is_plain(text)).map(str::to_owned)
+}
+
+/// Whether it is a file's name that means nothing else anywhere.
+fn is_plain(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn restart(value: &Value) -> Option<String> {
@@ -220,7 +233,7 @@ mod tests {
             (r#"{"name":"a","image":"/i","stopTimeout":-1}"#, "stopTimeout: must be a whole number"),
             (
                 r#"{"name":"a","image":"/i","credentials":{"k":"x"}}"#,
-                "credentials: must be an object of absolute paths",
+                "credentials: must be an object of names and absolute paths",
             ),
             (r#"{"name":"a","image":"/i","options":{"grace":1}}"#, "options.grace: comes from the key stopTimeout"),
             (r#"{"name":"a","image":"/i","options":{"memroy":1}}"#, "options: unexpected argument '--memroy'"),

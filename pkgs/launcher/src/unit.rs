@@ -1,12 +1,13 @@
 //! A systemd unit for a unikernel, with as few rights as its hypervisor needs (systemd.service(5), systemd.exec(5)).
-use crate::guest::{Accelerator, hash};
+use crate::configuration;
+use crate::guest::{Accelerator, Disk, hash};
 use crate::options::{Hypervisor, RunOptions};
 use crate::spec::Spec;
 use serde_json::Value;
 use std::env;
-use std::fmt::Write as _;
+use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// The rights that are taken away, by hypervisor.
 const HARDENING: &str = include_str!("hardening.json");
@@ -18,8 +19,39 @@ const PRIVILEGED_PORTS: [(&str, &str); 3] = [
     ("CapabilityBoundingSet", "CAP_NET_BIND_SERVICE"),
     ("PrivateUsers", "no"),
 ];
+/// Where state folders are (systemd.exec(5), "%S").
+const STATE: &str = "/var/lib";
 /// Seconds that the launcher has for its own end.
 const MARGIN: u64 = 5;
+
+/// Why there is no unit.
+#[derive(Debug)]
+enum Error {
+    /// What the launcher is told in it is wrong.
+    Configuration(configuration::Error),
+    /// The table of rights is none.
+    Hardening(serde_json::Error),
+    /// The document is bad; the message names the key.
+    Spec(String),
+    /// The value of a setting would end its line, or go on in the next one.
+    Value { setting: String, value: String },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Configuration(error) => write!(f, "options: {error}"),
+            Error::Hardening(error) => write!(f, "hardening.json: {error}"),
+            Error::Spec(message) => f.write_str(message),
+            Error::Value { setting, value } => write!(
+                f,
+                "{setting}={value:?} has a control character, or a backslash at its end; a unit is made of lines, and takes neither"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// Prints the unit for the document in the file `path`.
 ///
@@ -28,28 +60,46 @@ const MARGIN: u64 = 5;
 pub fn print(path: &Path) -> Result<(), String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let launcher = env::current_exe().map_err(|error| format!("the launcher's own path: {error}"))?;
-    let unit = Spec::parse(&text, launcher).and_then(unit);
+    let unit = Spec::parse(&text, launcher).map_err(Error::Spec).and_then(unit);
     print!("{}", unit.map_err(|error| format!("{}: {error}", path.display()))?);
     Ok(())
 }
 
-/// Lines of one section.
-struct Section(String);
+/// A unit's text. This is the one way for a value into it.
+#[derive(Default)]
+struct Text(String);
 
-impl Section {
-    /// A setting, whose value is as systemd reads it.
-    fn set(&mut self, key: &str, value: impl std::fmt::Display) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{key}={value}");
+impl Text {
+    fn begin(&mut self, section: &str) {
+        let empty_line = if self.0.is_empty() { "" } else { "\n" };
+        self.0 += &format!("{empty_line}[{section}]\n");
+    }
+
+    /// A setting, whose value is as systemd reads it. A carriage return ends a line for systemd, too, and a backslash joins
+    /// it with the next: what follows would be settings of somebody else's making, such as a command for root.
+    fn set(&mut self, key: &str, value: impl fmt::Display) -> Result<(), Error> {
+        let value = value.to_string();
+        if value.contains(char::is_control) || value.ends_with('\\') {
+            return Err(Error::Value { setting: key.into(), value });
+        }
+        self.0 += &format!("{key}={value}\n");
+        Ok(())
     }
 }
 
-fn unit(mut spec: Spec) -> Result<String, String> {
-    let (_, options) = spec.command()?;
+fn unit(mut spec: Spec) -> Result<String, Error> {
+    let (_, options) = spec.command().map_err(Error::Spec)?;
+    configuration::check_options(&options).map_err(Error::Configuration)?;
     let qemu = options.hypervisor == Hypervisor::Qemu;
-    let mut service = Section(String::new());
-    service.set("Type", "notify");
-    service.set("NotifyAccess", "main");
+    let state = Path::new(STATE).join(&spec.state_directory);
+    let mut text = Text("# Made by `rumpkin unit`.\n".into());
+    text.0 += "[Unit]\n";
+    text.set("Description", setting(&spec.description))?;
+    text.set("Wants", "network-online.target")?;
+    text.set("After", "network-online.target")?;
+    text.begin("Service");
+    text.set("Type", "notify")?;
+    text.set("NotifyAccess", "main")?;
     let mut tap = None;
     if qemu {
         spec.set_option("sandbox", Some(true.into()));
@@ -57,105 +107,126 @@ fn unit(mut spec: Spec) -> Result<String, String> {
         if let Some(bridge) = spec.set_option("bridge", None).and_then(|bridge| bridge.as_str().map(str::to_owned)) {
             let name = tap_name(&spec.name);
             let ip = word(&spec.ip);
-            service.set("ExecStartPre", format!("+-{ip} link delete dev {name}"));
-            service.set("ExecStartPre", format!("+{ip} tuntap add dev {name} mode tap group kvm"));
-            service.set("ExecStartPre", format!("+{ip} link set dev {name} master {} up", word(&bridge)));
-            service.set("ExecStopPost", format!("+-{ip} link delete dev {name}"));
+            text.set("ExecStartPre", format!("+-{ip} link delete dev {name}"))?;
+            text.set("ExecStartPre", format!("+{ip} tuntap add dev {name} mode tap group kvm"))?;
+            text.set("ExecStartPre", format!("+{ip} link set dev {name} master {} up", word(&bridge)))?;
+            text.set("ExecStopPost", format!("+-{ip} link delete dev {name}"))?;
             spec.set_option("tap", Some(name.clone().into()));
             tap = Some(name);
         }
     }
-    let (words, options) = spec.command()?;
+    // Where `..` leads depends on links that only the launcher sees: it gets the name that rights are given for.
+    let disks = options.disk.iter().map(|disk| {
+        let has_detour = disk.path.components().any(|part| part == Component::ParentDir);
+        let path = if has_detour { place(&state, &disk.path) } else { disk.path.clone() };
+        Value::from(Disk { path, ..*disk }.to_string())
+    });
+    if !options.disk.is_empty() {
+        spec.set_option("disk", Some(disks.collect()));
+    }
+    let (words, options) = spec.command().map_err(Error::Spec)?;
     let words: Vec<String> = words.iter().map(|text| word(text)).collect();
-    service.set("ExecStart", words.join(" "));
-    service.set("Restart", &spec.restart);
-    service.set("RestartSec", "1");
+    text.set("ExecStart", words.join(" "))?;
+    text.set("Restart", &spec.restart)?;
+    text.set("RestartSec", "1")?;
     // The program asked for it; against a wrong command line or configuration it does not help.
-    service.set("RestartForceExitStatus", "75");
-    service.set("RestartPreventExitStatus", "2 125");
-    service.set("SuccessExitStatus", "143");
-    service.set("TimeoutStartSec", spec.start_timeout);
-    service.set("TimeoutStopSec", spec.stop_timeout.saturating_add(MARGIN));
-    service.set("KillMode", "mixed");
-    service.set("RuntimeDirectory", format!("rumpkin/{}", spec.name));
-    service.set("RuntimeDirectoryMode", "0700");
-    service.set("StateDirectory", file(&spec.state_directory));
-    service.set("StateDirectoryMode", "0700");
-    service.set("WorkingDirectory", format!("%S/{}", setting(&spec.state_directory)));
+    text.set("RestartForceExitStatus", "75")?;
+    text.set("RestartPreventExitStatus", "2 125")?;
+    text.set("SuccessExitStatus", "143")?;
+    text.set("TimeoutStartSec", spec.start_timeout)?;
+    text.set("TimeoutStopSec", spec.stop_timeout.saturating_add(MARGIN))?;
+    text.set("KillMode", "mixed")?;
+    text.set("RuntimeDirectory", format!("rumpkin/{}", spec.name))?;
+    text.set("RuntimeDirectoryMode", "0700")?;
+    text.set("StateDirectory", file(&spec.state_directory))?;
+    text.set("StateDirectoryMode", "0700")?;
+    text.set("WorkingDirectory", format!("%S/{}", setting(&spec.state_directory)))?;
     for (name, path) in &spec.credentials {
-        service.set("LoadCredential", setting(&format!("{name}:{path}")));
+        text.set("LoadCredential", setting(&format!("{name}:{path}")))?;
     }
     if let Some(processors) = &spec.cpu_affinity {
-        service.set("CPUAffinity", setting(processors));
+        text.set("CPUAffinity", setting(processors))?;
     }
     let mut groups = spec.groups.clone();
     if qemu {
-        service.set("MemoryMax", format!("{}M", options.memory.saturating_add(OVERHEAD)));
+        text.set("MemoryMax", format!("{}M", options.memory.saturating_add(OVERHEAD)))?;
         if tap.is_some() || options.vhost || options.accel != Accelerator::Tcg {
             groups.push("kvm".into());
         }
-        devices(&mut service, &options);
+        devices(&mut text, &options, &state)?;
     }
     if !groups.is_empty() {
-        service.set("SupplementaryGroups", setting(&groups.join(" ")));
+        text.set("SupplementaryGroups", setting(&groups.join(" ")))?;
     }
     let ports: &[(&str, &str)] =
         if options.forward.iter().any(|forward| forward.host < 1024) { &PRIVILEGED_PORTS } else { &[] };
-    harden(&mut service, if qemu { "qemu" } else { "xen" }, ports)?;
-
-    Ok(format!(
-        "# Made by `rumpkin unit`.\n[Unit]\nDescription={}\nWants=network-online.target\nAfter=network-online.target\n\n\
-         [Service]\n{}\n[Install]\nWantedBy=multi-user.target\n",
-        setting(&spec.description),
-        service.0
-    ))
+    harden(&mut text, if qemu { "qemu" } else { "xen" }, ports)?;
+    text.begin("Install");
+    text.set("WantedBy", "multi-user.target")?;
+    Ok(text.0)
 }
 
-/// The devices and files of the host that QEMU opens.
-fn devices(service: &mut Section, options: &RunOptions) {
-    let mut allow = |path: &str, rights: &str, optional: &str| {
-        service.set("DeviceAllow", format!("{} {rights}", file(path)));
-        service.set("BindPaths", file(&format!("{optional}{path}")));
-    };
-    if options.accel != Accelerator::Tcg {
-        allow("/dev/kvm", "rw", if options.accel == Accelerator::Auto { "-" } else { "" });
-    }
-    if options.tap.is_some() {
-        allow("/dev/net/tun", "rw", "");
-    }
-    if options.vhost {
-        allow("/dev/vhost-net", "rw", "");
-    }
-    for disk in &options.disk {
-        let path = disk.path.to_string_lossy();
-        if path.starts_with("/dev/") {
-            allow(&path, if disk.read_only { "r" } else { "rw" }, "");
+/// Where a disk's name leads, seen from the folder `state`, without the detours that are in it.
+fn place(state: &Path, path: &Path) -> PathBuf {
+    let mut place = PathBuf::new();
+    for part in state.join(path).components() {
+        match part {
+            Component::ParentDir => drop(place.pop()),
+            Component::CurDir => {}
+            part => place.push(part),
         }
     }
-    for disk in options.disk.iter().filter(|disk| disk.path.is_absolute() && !disk.path.starts_with("/dev")) {
-        if !disk.read_only {
-            service.set("ReadWritePaths", file(&disk.path.to_string_lossy()));
+    place
+}
+
+/// The devices and files of the host that QEMU opens. What is in the folder `state` is open to it anyway.
+fn devices(text: &mut Text, options: &RunOptions, state: &Path) -> Result<(), Error> {
+    let mut allow = |path: &str, rights: &str, optional: &str| {
+        text.set("DeviceAllow", format!("{} {rights}", file(path)))?;
+        text.set("BindPaths", file(&format!("{optional}{path}")))
+    };
+    if options.accel != Accelerator::Tcg {
+        allow("/dev/kvm", "rw", if options.accel == Accelerator::Auto { "-" } else { "" })?;
+    }
+    if options.tap.is_some() {
+        allow("/dev/net/tun", "rw", "")?;
+    }
+    if options.vhost {
+        allow("/dev/vhost-net", "rw", "")?;
+    }
+    for disk in &options.disk {
+        let path = place(state, &disk.path);
+        let name = path.to_string_lossy();
+        if path.starts_with("/dev") {
+            allow(&name, if disk.read_only { "r" } else { "rw" }, "")?;
+        }
+    }
+    for disk in &options.disk {
+        let path = place(state, &disk.path);
+        if !disk.read_only && !path.starts_with("/dev") && !path.starts_with(state) {
+            text.set("ReadWritePaths", file(&path.to_string_lossy()))?;
         }
     }
     // Emulation writes the code that it runs.
     if options.accel == Accelerator::Kvm {
-        service.set("MemoryDenyWriteExecute", "yes");
+        text.set("MemoryDenyWriteExecute", "yes")?;
     }
+    Ok(())
 }
 
 /// Takes away the rights in the hypervisor's table, but for `exceptions`, which have other values.
-fn harden(service: &mut Section, hypervisor: &str, exceptions: &[(&str, &str)]) -> Result<(), String> {
-    let tables: Value = serde_json::from_str(HARDENING).map_err(|error| format!("hardening.json: {error}"))?;
+fn harden(text: &mut Text, hypervisor: &str, exceptions: &[(&str, &str)]) -> Result<(), Error> {
+    let tables: Value = serde_json::from_str(HARDENING).map_err(Error::Hardening)?;
     for (key, value) in tables.get(hypervisor).and_then(Value::as_object).into_iter().flatten() {
         if let Some((_, exception)) = exceptions.iter().find(|(name, _)| name == key) {
-            service.set(key, exception);
+            text.set(key, exception)?;
             continue;
         }
         match value {
             Value::Array(values) => {
-                values.iter().filter_map(Value::as_str).for_each(|value| service.set(key, value));
+                values.iter().filter_map(Value::as_str).try_for_each(|value| text.set(key, value))?;
             }
-            value => service.set(key, value.as_str().unwrap_or_default()),
+            value => text.set(key, value.as_str().unwrap_or_default())?,
         }
     }
     Ok(())
@@ -166,15 +237,15 @@ fn tap_name(name: &str) -> String {
     if name.len() <= 12 { format!("rk-{name}") } else { format!("rk-{:08x}", hash(name)) }
 }
 
-/// `text` as the value of a setting, in which `%` introduces a specifier and a line ends the value.
+/// `text` as the value of a setting, in which `%` introduces a specifier.
 fn setting(text: &str) -> String {
-    text.replace('%', "%%").replace('\n', " ")
+    text.replace('%', "%%")
 }
 
-/// A path in a setting that is a list of words.
+/// A path in a setting that is a list of words, or of pairs of paths with a colon between them.
 fn file(path: &str) -> String {
     let text = setting(path);
-    if text.contains(|c: char| c.is_whitespace() || "\"'\\".contains(c)) {
+    if text.contains(|c: char| c.is_whitespace() || "\"'\\:".contains(c)) {
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
     } else {
         text
@@ -192,11 +263,6 @@ fn word(text: &str) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             '%' | '$' => quoted.extend([c, c]),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
-            }
             c => quoted.push(c),
         }
     }
@@ -302,7 +368,102 @@ mod tests {
     fn words_are_quoted_as_systemd_reads_them() {
         assert_eq!(word("plain-1.0/x"), "plain-1.0/x");
         assert_eq!(word(""), "\"\"");
-        assert_eq!(word("a \"b\" $c %d \\ \n"), r#""a \"b\" $$c %%d \\ \n""#);
-        assert_eq!(word("\u{1}"), r#""\u0001""#);
+        assert_eq!(word("a \"b\" $c %d \\"), r#""a \"b\" $$c %%d \\""#);
+        assert_eq!(file("/dev/disk/by-path/pci-0:1 %\\"), r#""/dev/disk/by-path/pci-0:1 %%\\""#);
+    }
+
+    /// Each text of a document, once with each character that would make a line of its own of what follows.
+    #[test]
+    fn no_value_gets_out_of_its_line() {
+        let document = serde_json::json!({
+            "name": "web", "image": "/i", "description": "d", "launcher": "/bin/rumpkin", "arguments": ["a"],
+            "credentials": { "key": "/etc/key" }, "restart": "no", "cpuAffinity": "0-1", "stateDirectory": "s/t",
+            "groups": ["disk"],
+            "options": {
+                "accel": "tcg", "machine": "pc", "qemu": "/bin/qemu", "disk": ["/dev/sda", "/srv/d", "e:ro"],
+                "forward": ["80:80"], "mac": "52:54:00:00:00:01", "config": "/etc/c", "env": ["A=b"], "hostname": "h",
+                "address": "10.0.0.2/24", "gateway": "10.0.0.1", "nameserver": ["10.0.0.1"], "ready": "line:up",
+                "journal": "on", "hypervisor": "qemu"
+            }
+        });
+        let bridged =
+            serde_json::json!({ "name": "web", "image": "/i", "ip": "/bin/ip", "options": { "bridge": "br0" } });
+        let tapped = serde_json::json!({ "name": "web", "image": "/i", "options": { "tap": "tap0", "xl": "/bin/xl" } });
+        let mut texts = 0;
+        for document in [document, bridged, tapped] {
+            made(&document.to_string());
+            let mut places = vec![];
+            strings("", &document, &mut places);
+            texts += places.len();
+            for (place, end) in
+                places.iter().flat_map(|place| ["\r", "\n", "\0", "\u{b}", "\u{85}", "\\"].map(|c| (place, c)))
+            {
+                let mut changed = document.clone();
+                let text = changed.pointer_mut(place).unwrap();
+                let evil = format!("{}{end}ExecStartPre=+/bin/evil", text.as_str().unwrap());
+                // A backslash does harm at the end of a line, and only there.
+                *text = if end == "\\" { format!("{}\\", text.as_str().unwrap()).into() } else { evil.into() };
+                if let Ok(unit) =
+                    Spec::parse(&changed.to_string(), "/bin/rumpkin".into()).map_err(Error::Spec).and_then(unit)
+                {
+                    assert!(end == "\\", "{place} with {end:?} gives\n{unit}");
+                    assert!(!unit.contains("\\\n") && !unit.contains("evil"), "{place} gives\n{unit}");
+                }
+            }
+        }
+        assert_eq!(texts, 27 + 4 + 4);
+    }
+
+    /// The places of all texts in a value, as JSON pointers.
+    fn strings(place: &str, value: &Value, places: &mut Vec<String>) {
+        match value {
+            Value::String(_) => places.push(place.into()),
+            Value::Array(values) => {
+                values
+                    .iter()
+                    .enumerate()
+                    .for_each(|(index, value)| strings(&format!("{place}/{index}"), value, places));
+            }
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| strings(&format!("{place}/{key}"), value, places));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn names_of_credentials_and_programs_are_names() {
+        for (text, message) in [
+            (r#"{"name":"a","image":"/i","credentials":{"k\rX=y":"/k"}}"#, "credentials: must be"),
+            (r#"{"name":"a","image":"/i","credentials":{"k:/etc/shadow":"/k"}}"#, "credentials: must be"),
+            (r#"{"name":"a","image":"/i","ip":"-ip","options":{"bridge":"b"}}"#, "ip: must be"),
+        ] {
+            let error = Spec::parse(text, "/bin/rumpkin".into()).unwrap_err();
+            assert!(error.starts_with(message), "{text}: {error}");
+        }
+        let error =
+            unit(Spec::parse(r#"{"name":"a","image":"/i","cpuAffinity":"0\rX=y"}"#, "/bin/rumpkin".into()).unwrap());
+        assert!(error.unwrap_err().to_string().starts_with(r#"CPUAffinity="0\rX=y" has a control character"#));
+    }
+
+    #[test]
+    fn rights_are_for_the_file_that_a_name_leads_to() {
+        let unit = made(
+            r#"{"name":"a","image":"/i","options":{"accel":"tcg",
+                "disk":["/dev/../etc/shadow","/srv/./x/../../dev//sdb:ro","d","../a/e","../../../../srv/f"]}}"#,
+        );
+        has(&unit, &["DeviceAllow=/dev/sdb r", "ReadWritePaths=/etc/shadow", "ReadWritePaths=/srv/f"]);
+        let disks = ["/etc/shadow", "/dev/sdb:ro", "d", "/var/lib/rumpkin/a/e", "/srv/f"];
+        let disks: Vec<_> = disks.iter().map(|disk| format!("--disk={disk}")).collect();
+        assert!(unit.contains(&disks.join(" ")), "{unit}");
+        assert_eq!(unit.matches("DeviceAllow").count(), 1, "{unit}");
+        assert_eq!(unit.matches("ReadWritePaths").count(), 2, "{unit}");
+    }
+
+    #[test]
+    fn addresses_are_those_that_the_guest_would_take() {
+        let spec = r#"{"name":"a","image":"/i","options":{"address":"255.255.255.255/0"}}"#;
+        let error = unit(Spec::parse(spec, "/bin/rumpkin".into()).unwrap()).unwrap_err().to_string();
+        assert!(error.starts_with("options: configuration: network.address: `255.255.255.255/0` has"), "{error}");
     }
 }
