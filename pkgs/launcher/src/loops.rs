@@ -41,16 +41,25 @@ impl Device {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    pub fn is_loop(&self) -> bool {
+        self.is_loop
+    }
 }
 
 impl Drop for Device {
     fn drop(&mut self) {
         if self.is_loop {
-            // If the backend still holds the device, Linux lets go of the file as soon as it has been released.
-            if let Err(message) = losetup(Command::new("losetup").arg("-d").arg(&self.path)) {
-                eprintln!("rumpkin: {message}");
-            }
+            detach(&self.path);
         }
+    }
+}
+
+/// Has a loop device let go of its file.
+pub fn detach(device: &Path) {
+    // If the backend still holds the device, Linux lets go of the file as soon as it has been released.
+    if let Err(message) = losetup(Command::new("losetup").arg("-d").arg(device)) {
+        eprintln!("rumpkin: {message}");
     }
 }
 

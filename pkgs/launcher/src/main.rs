@@ -2,13 +2,15 @@
 //!
 //! It is the one place that knows the command lines of hypervisors, one file per hypervisor. `docs/launcher.md` is its
 //! reference.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod child;
 mod configuration;
 mod console;
 mod credentials;
 mod file;
 mod flake;
+mod folder;
 mod guest;
 mod hypervisor;
 mod inspect;

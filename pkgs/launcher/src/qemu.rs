@@ -1,11 +1,12 @@
 //! QEMU: its command line, its process, its control socket.
+use crate::child;
 use crate::console::Console;
 use crate::file::{self, Store};
+use crate::folder::CONFIGURATION;
 use crate::guest::{Accelerator, Forward, Guest, Machine, Network};
 use crate::hypervisor::{Ending, Monitor};
 use crate::options::RunOptions;
 use crate::qmp;
-use crate::run::CONFIGURATION;
 use crate::status::Report;
 use signal_hook::consts::SIGABRT;
 use std::ffi::{OsStr, OsString};
@@ -106,7 +107,7 @@ impl Monitor for Qemu {
     }
 
     fn start(&mut self, console: &Arc<Console>) -> Result<Child, String> {
-        let mut child = Command::new(&self.executable)
+        let mut child = child::tie(&mut Command::new(&self.executable))
             .args(self.arguments())
             // A process group of its own, so that a terminal's Ctrl-C reaches the launcher alone.
             .process_group(0)

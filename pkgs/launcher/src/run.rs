@@ -1,5 +1,6 @@
 //! Runs a guest: from the image to the program's exit status.
 use crate::console::Console;
+use crate::folder::{CONFIGURATION, Folder, write_private};
 use crate::guest::{Guest, Network, mac_for};
 use crate::hypervisor::{self, Ending, Monitor};
 use crate::instance::{Instance, Phase, Running};
@@ -7,24 +8,17 @@ use crate::options::{Hypervisor, Journal, RunOptions};
 use crate::qemu::CONTROL;
 use crate::ready::{Condition, Probe};
 use crate::status::conclude;
-use crate::{configuration, file, inspect, journal, notify};
+use crate::{configuration, file, folder, inspect, journal, notify, xen};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::env;
-use std::fs::{OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// The configuration's name in a run's private folder.
-pub const CONFIGURATION: &str = "configuration.json";
 
 /// What is given to the guest unchecked may be too long for it, but not for this host.
 const UNCHECKED_LIMIT: u64 = 1 << 30;
@@ -51,7 +45,8 @@ pub fn run(options: &RunOptions) -> Result<u8, String> {
         return Ok(0);
     }
 
-    let folder = private_folder()?;
+    folder::clean(|folder| xen::release(folder, &options.xl));
+    let folder = Folder::new()?;
     write_private(&folder.path().join(CONFIGURATION), &document)?;
     let probe = probe(options, &guest, &document, folder.path())?;
     let mut monitor = hypervisor::choose(options, guest, folder.path())?;
@@ -80,20 +75,6 @@ pub fn run(options: &RunOptions) -> Result<u8, String> {
         eprintln!("rumpkin: {message}");
     }
     Ok(status)
-}
-
-/// A folder for this run alone, in memory if the user has a runtime folder: it may hold credentials.
-fn private_folder() -> Result<TempDir, String> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("rumpkin-").permissions(Permissions::from_mode(0o700));
-    let runtime = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].into_iter().filter_map(env::var_os).next();
-    let runtime = runtime.and_then(|folders| env::split_paths(&folders).next());
-    // The variable may be another user's, as after sudo.
-    let folder = runtime.and_then(|runtime| builder.tempdir_in(runtime).ok());
-    match folder {
-        Some(folder) => Ok(folder),
-        None => builder.tempdir().map_err(|error| format!("temporary folder: {error}")),
-    }
 }
 
 /// The configuration for the guest, and whether it says that there is no network.
@@ -136,17 +117,6 @@ fn network(options: &RunOptions, offline: bool) -> Result<Network, String> {
         _ if options.hypervisor == Hypervisor::Xen && options.forward.is_empty() => Network::None,
         _ => Network::User(options.forward.clone()),
     })
-}
-
-/// Writes a file that nobody else can read: it may hold credentials.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes));
-    written.map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// What does not change while the guest runs, for `rumpkin status`.

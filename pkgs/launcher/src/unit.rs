@@ -138,6 +138,10 @@ fn unit(mut spec: Spec) -> Result<String, Error> {
     text.set("KillMode", "mixed")?;
     text.set("RuntimeDirectory", format!("rumpkin/{}", spec.name))?;
     text.set("RuntimeDirectoryMode", "0700")?;
+    if !qemu {
+        // A domain outlives a launcher that is killed; the next one finds word of it there.
+        text.set("RuntimeDirectoryPreserve", "yes")?;
+    }
     text.set("StateDirectory", file(&spec.state_directory))?;
     text.set("StateDirectoryMode", "0700")?;
     text.set("WorkingDirectory", format!("%S/{}", setting(&spec.state_directory)))?;
@@ -361,7 +365,15 @@ mod tests {
             unit.contains("--bridge=br0") && !unit.contains("DynamicUser") && !unit.contains("--sandbox"),
             "{unit}"
         );
-        has(&unit, &["DevicePolicy=closed", "DeviceAllow=/dev/xen/privcmd rw", "ProtectSystem=full"]);
+        has(
+            &unit,
+            &[
+                "DevicePolicy=closed",
+                "DeviceAllow=/dev/xen/privcmd rw",
+                "ProtectSystem=full",
+                "RuntimeDirectoryPreserve=yes",
+            ],
+        );
     }
 
     #[test]

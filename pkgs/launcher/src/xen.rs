@@ -2,16 +2,18 @@
 //!
 //! `xl create -F` stays until the domain has been destroyed. A domain that has shut down is kept (`on_poweroff` and so on say
 //! "preserve") until the launcher has read what it left in the store; only then is it destroyed.
+use crate::child;
 use crate::console::Console;
+use crate::folder::{CONFIGURATION, write_private};
 use crate::guest::{Guest, Network};
 use crate::hypervisor::{Ending, Monitor};
-use crate::loops::Device;
+use crate::loops::{self, Device};
 use crate::options::RunOptions;
-use crate::run::{CONFIGURATION, write_private};
 use crate::status::Report;
 use crate::xl::{Xl, read_store};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
@@ -23,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// The node of the guest's part of the store that says how it ended, as a line that [`Report::parse`] reads.
 const STATUS: &str = "data/ending";
+/// The file that says what is held beside the folder that it is in.
+const HELD: &str = "held.json";
 /// A console that has been silent for so long after the guest's end has nothing more to say…
 const SILENCE: Duration = Duration::from_millis(150);
 /// … and one that has not by then is not waited for.
@@ -35,6 +39,8 @@ pub struct Xen {
     guest: Guest,
     /// The domain's name, which no other domain of this host has.
     name: String,
+    /// What no other domain has anywhere.
+    uuid: String,
     folder: PathBuf,
     devices: Vec<Device>,
     /// The thread that passes the console on.
@@ -88,6 +94,7 @@ impl Xen {
             xl: Xl::new(&options.xl),
             guest,
             name,
+            uuid: new_uuid().map_err(|error| format!("/dev/urandom: {error}"))?,
             folder: folder.to_owned(),
             devices: vec![],
             console: None,
@@ -96,12 +103,18 @@ impl Xen {
         })
     }
 
+    /// The loop devices that its disks are on.
+    fn loops(&self) -> Vec<&Path> {
+        self.devices.iter().filter(|device| device.is_loop()).map(Device::path).collect()
+    }
+
     /// The domain's configuration, with its disks on `disks`.
     fn configuration<'a>(&self, disks: impl Iterator<Item = &'a Path>) -> String {
         let Guest { image, memory_mib, cpus, network, mac, .. } = &self.guest;
         let mut text = format!(
-            "name = {}\ntype = \"pvh\"\nkernel = {}\nmemory = {memory_mib}\nvcpus = {cpus}\n",
+            "name = {}\nuuid = \"{}\"\ntype = \"pvh\"\nkernel = {}\nmemory = {memory_mib}\nvcpus = {cpus}\n",
             quoted(self.name.as_bytes()),
+            self.uuid,
             quoted(image.as_os_str().as_bytes()),
         );
         let module = self.folder.join(CONFIGURATION);
@@ -142,12 +155,13 @@ impl Monitor for Xen {
         for disk in &self.guest.disks {
             self.devices.push(Device::of(&disk.path, disk.read_only)?);
         }
+        // Should this launcher be killed, the next one lets go of them.
+        let held = json!({ "domain": self.uuid, "loops": self.loops() });
+        write_private(&self.folder.join(HELD), held.to_string().as_bytes())?;
         let path = self.folder.join("domain.cfg");
         write_private(&path, self.configuration(self.devices.iter().map(Device::path)).as_bytes())?;
         let arguments = ["create".as_ref(), "-q".as_ref(), "-F".as_ref(), "-c".as_ref(), path.as_os_str()];
-        let mut child = self
-            .xl
-            .command(arguments)
+        let mut child = child::tie(&mut self.xl.command(arguments))
             // A process group of its own, so that a terminal's Ctrl-C reaches the launcher alone.
             .process_group(0)
             .stdin(Stdio::null())
@@ -169,7 +183,7 @@ impl Monitor for Xen {
     }
 
     fn stop(&self) -> Result<(), String> {
-        self.xl.run(&["shutdown", &self.name])
+        self.xl.run(&["shutdown", &self.name]).map(drop)
     }
 
     fn kill(&mut self, process: &mut Child) {
@@ -202,6 +216,40 @@ impl Monitor for Xen {
             None => (report, "Xen: the domain was destroyed"),
         };
         Ok(Ending::Ran { report, remark: remark.into() })
+    }
+}
+
+/// A random number as domains are known by (RFC 9562, version 4).
+fn new_uuid() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let number = u128::from_be_bytes(bytes) & !(0xf << 76 | 0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let digits = format!("{number:032x}");
+    let (groups, mut rest) = ([8, 4, 4, 4, 12], digits.as_str());
+    let groups = groups.map(|length| {
+        let (group, behind) = rest.split_at(length);
+        rest = behind;
+        group
+    });
+    Ok(groups.join("-"))
+}
+
+/// Lets go of what a launcher held that was killed, and left word of it in its `folder`: a domain, which goes on by itself, and loop
+/// devices. Says whether there is nothing left to do.
+pub fn release(folder: &Path, xl: &Path) -> bool {
+    let Ok(held) = fs::read(folder.join(HELD)) else { return true };
+    let held: Value = serde_json::from_slice(&held).unwrap_or_default();
+    let Some(uuid) = held["domain"].as_str() else { return true };
+    match Xl::new(xl).destroy_by_uuid(uuid) {
+        Ok(()) => {
+            let loops = held["loops"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            loops.map(Path::new).for_each(loops::detach);
+            true
+        }
+        Err(message) => {
+            eprintln!("rumpkin: a domain whose launcher was killed is still there: {message}");
+            false
+        }
     }
 }
 
@@ -333,6 +381,15 @@ mod tests {
         assert!(xen(Network::Tap { interface: "tap0".into() }, &[]).unwrap_err().contains("--bridge"));
         assert!(xen(Network::Bridge { name: "a,script=b".into() }, &[]).unwrap_err().contains("a,script=b"));
         assert!(xen(Network::None, &["a"; 27]).unwrap_err().contains("26"));
+    }
+
+    #[test]
+    fn no_two_domains_have_one_number() {
+        let (one, other) = (new_uuid().unwrap(), new_uuid().unwrap());
+        assert_ne!(one, other);
+        let lengths: Vec<usize> = one.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert!(one[14..15] == *"4" && "89ab".contains(&one[19..20]), "{one}");
     }
 
     #[test]

@@ -173,6 +173,62 @@ fn what_a_killed_launcher_leaves_is_in_nobodys_way() {
     child.wait().unwrap();
 }
 
+/// Processes whose parent is `parent`.
+fn children(parent: u32) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    processes.filter(|process| stat(process).is_some_and(|(_, parents)| parents == parent.to_string())).collect()
+}
+
+/// The state of a process, and its parent (proc_pid_stat(5)).
+fn stat(process: &str) -> Option<(String, String)> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut words = stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned);
+    Some((words.next()?, words.next()?))
+}
+
+#[test]
+fn a_launcher_that_is_killed_leaves_no_guest_no_name_and_no_secret() {
+    if !has_qemu() {
+        return;
+    }
+    let host = Host::new();
+    let (mut child, manager) = host.start(&["--ready", "line:HEAD", "--credential", "key:secret"]);
+    told(&manager);
+    let guests = children(child.id());
+    assert_eq!(guests.len(), 1);
+    let folders = || {
+        let entries = fs::read_dir(host.0.path()).unwrap().flatten().map(|entry| entry.path());
+        entries
+            .filter(|path| path.join("lock").exists() && path.join("configuration.json").exists())
+            .collect::<Vec<_>>()
+    };
+    let left = folders();
+    assert_eq!(left.len(), 1);
+
+    // SIGKILL, against which it can do nothing.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Whoever is its parent now may not have taken note of its end.
+    let is_gone = || stat(&guests[0]).is_none_or(|(state, _)| state == "Z");
+    let waited = (0..600).any(|_| {
+        is_gone() || {
+            std::thread::sleep(Duration::from_millis(100));
+            false
+        }
+    });
+    assert!(waited, "the guest goes on");
+    assert_eq!(host.rumpkin(&["status", "web"]).0, Some(3));
+    assert_eq!(folders(), left);
+
+    fs::remove_file(host.path("manager")).unwrap();
+    let (mut child, manager) = host.start(&[]);
+    assert!(told(&manager).starts_with("READY=1\n"));
+    assert!(!left[0].exists() && folders().len() == 1);
+    assert_eq!(host.rumpkin(&["stop", "web"]).0, Some(0));
+    child.wait().unwrap();
+    assert!(folders().is_empty());
+}
+
 #[test]
 fn credentials_never_show_and_their_absence_is_named() {
     let host = Host::new();

@@ -22,7 +22,8 @@ create)
   while [ ! -e destroyed ]; do sleep 0.02; done
   echo "Domain 7 has been destroyed." >&2 ;;
 shutdown) [ -e deaf ] || mv next ending ;;
-destroy) touch destroyed ;;
+destroy) echo "$2" >> gone; touch destroyed ;;
+vm-list) echo "UUID  ID  name"; sed -n 's/^uuid = "\(.*\)"/\1  7    x/p' domain.cfg ;;
 esac
 "#;
 
@@ -138,4 +139,27 @@ fn a_domain_that_cannot_be_made_is_the_launchers_failure() {
     assert_eq!(output.status.code(), Some(125));
     let message = text(&output.stderr);
     assert!(message.contains("xl could not create the domain") && message.contains("no memory"), "{message}");
+}
+
+#[test]
+fn the_domain_of_a_launcher_that_was_killed_is_destroyed_by_the_next() {
+    let host = Host::new(&[("ending", "0\n"), ("status", "exit 0\n")]);
+    fs::remove_file(host.0.path().join("ending")).unwrap();
+    let mut killed = host.start(&["--name", "web"]);
+    let mut line = String::new();
+    BufReader::new(killed.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "from the guest\n");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let first = host.read("domain.cfg");
+
+    host.write("ending", b"0\n");
+    let output = host.run(&["--name", "web"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // By its number, which its UUID gives: another domain may have its name by now.
+    assert_eq!(host.read("gone").lines().next(), Some("7"));
+    assert_eq!(host.read("calls").lines().take(3).collect::<Vec<_>>(), ["create", "vm-list", "destroy"]);
+    assert_ne!(first, host.read("domain.cfg"));
+    let left = fs::read_dir(host.0.path()).unwrap().flatten();
+    assert_eq!(left.filter(|entry| entry.file_name().to_string_lossy().starts_with("rumpkin-")).count(), 0);
 }
