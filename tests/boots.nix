@@ -38,6 +38,7 @@ let
     "components"
     "epoll"
     "futex"
+    "instructions"
     "local"
     "mmap"
     "signals"

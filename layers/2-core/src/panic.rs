@@ -46,7 +46,7 @@ pub(crate) fn exception(frame: &TrapFrame, address: u64) -> ! {
             "code {:#x}, address {address:#x}, rip {:#x}, rsp {:#x}, flags {:#x}\n\
              rax {:#x} rbx {:#x} rcx {:#x} rdx {:#x} rsi {:#x} rdi {:#x} rbp {:#x}\n\
              r8 {:#x} r9 {:#x} r10 {:#x} r11 {:#x} r12 {:#x} r13 {:#x} r14 {:#x} r15 {:#x}",
-            frame.code,
+            frame.code().unwrap_or(0),
             frame.rip,
             frame.rsp,
             frame.rflags,

@@ -3,8 +3,8 @@
 use crate::sync::Once;
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
-    clock, console, cpu,
-    cpu::{apic, descriptors, fpu, local, traps},
+    clock, console,
+    cpu::{self, apic, descriptors, fpu, local, traps},
     interface::{Devices, Ending, Platform},
     interrupts,
     layout::direct,
@@ -31,9 +31,10 @@ pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) ->
     frames::initialize(boot);
     kernel::initialize(boot);
     frames::complete(boot);
+    let cpu = local::create(0, kernel::root());
     // In this order: loading the segment registers clears the base of GS.
-    descriptors::initialize();
-    local::initialize(0, kernel::root());
+    descriptors::initialize(cpu);
+    local::establish(cpu);
     traps::initialize_system_calls();
     fpu::initialize();
     apic::initialize();

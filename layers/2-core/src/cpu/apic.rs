@@ -12,6 +12,8 @@ pub(crate) const SPURIOUS_VECTOR: u8 = 0xff;
 
 const END_OF_INTERRUPT: usize = 0xb0;
 const SPURIOUS: usize = 0xf0;
+/// The first of eight registers with a bit for each vector.
+const IN_SERVICE: usize = 0x100;
 const TIMER: usize = 0x320;
 const LINT0: usize = 0x350;
 const LINT1: usize = 0x360;
@@ -114,6 +116,12 @@ fn start_counter() {
 /// Tells the local APIC that the interrupt has been dealt with.
 pub(crate) fn end_of_interrupt() {
     write(END_OF_INTERRUPT, 0);
+}
+
+/// Whether an interrupt of this vector has been delivered and not been dealt with: it is not in service if `int` made it.
+pub(crate) fn is_in_service(vector: u8) -> bool {
+    let (register, bit) = (usize::from(vector / 32), vector % 32);
+    read(IN_SERVICE + 16 * register) >> bit & 1 != 0
 }
 
 /// Prepares the timer; the clock runs.

@@ -1,6 +1,6 @@
 //! Segment, task-state and interrupt descriptors (Intel SDM vol. 3, chapters 3, 6 and 7).
 
-use super::traps;
+use super::{local::Cpu, traps};
 use crate::layout::PAGE_SIZE;
 use alloc::{alloc::alloc, boxed::Box};
 use core::{alloc::Layout, arch::asm};
@@ -66,15 +66,19 @@ impl Gate {
     }
 }
 
-/// Gives the calling CPU its tables and stacks.
-pub(crate) fn initialize() {
+/// Gives the calling CPU its tables and stacks. At the top of each stack it finds its own data.
+pub(crate) fn initialize(cpu: &'static Cpu) {
     let mut task = Box::new(TaskStateSegment::new());
     let mut stacks = [VirtAddr::zero(); 7];
     for slot in stacks.iter_mut().take(5) {
         // SAFETY: the size is not 0.
         let stack = unsafe { alloc(Layout::from_size_align(STACK_SIZE, PAGE_SIZE).unwrap()) };
         assert!(!stack.is_null(), "no memory for interrupt stacks");
-        *slot = VirtAddr::from_ptr(stack) + STACK_SIZE as u64;
+        // SAFETY: two words of the stack, which is ours; the processor begins below them, on 16 bytes.
+        let top = unsafe { stack.add(STACK_SIZE).cast::<[*const Cpu; 2]>().sub(1) };
+        // SAFETY: as above.
+        unsafe { top.write([cpu; 2]) };
+        *slot = VirtAddr::from_ptr(top);
     }
     task.interrupt_stack_table = stacks;
     let mut table = Box::new(GlobalDescriptorTable::<8>::empty());
@@ -93,6 +97,8 @@ pub(crate) fn initialize() {
         }
         FS::set_reg(SegmentSelector(0));
         GS::set_reg(SegmentSelector(0));
+        // No local table: the one after a reset is at address 0.
+        asm!("lldt {:x}", in(reg) 0, options(nostack, preserves_flags));
         tables::load_tss(task_selector);
         tables::lidt(&interrupts);
     }

@@ -1,4 +1,8 @@
 //! Per-CPU data, reached through GS.
+//!
+//! User code in ring 0 can change GS: `mov gs` makes its base 0, and there is no other way that it is granted. So what comes from user
+//! code finds this data elsewhere, at the top of the vector's stack, and puts the base right. The system call entry has no such
+//! stack; with the base at 0 its first instruction faults, since nothing is ever mapped there, and so becomes such an exception.
 
 use crate::{thread::Thread, user::context::Registers};
 use alloc::{boxed::Box, sync::Arc};
@@ -8,7 +12,10 @@ use core::{
     mem::offset_of,
     ptr,
 };
-use x86_64::{VirtAddr, registers::model_specific::GsBase};
+use x86_64::{
+    VirtAddr,
+    registers::model_specific::{GsBase, KernelGsBase},
+};
 
 /// What belongs to one CPU. Touched only by it, and where interrupt handlers touch it too, with interrupts off.
 #[repr(C)]
@@ -17,7 +24,7 @@ pub(crate) struct Cpu {
     this: *const Cpu,
     /// Kernel stack pointer to return to when user code needs the kernel (`user/context.rs`).
     pub kernel_stack: Cell<usize>,
-    /// Where to store the registers of the user code that runs.
+    /// Where to store the registers of the user code that runs; null while the kernel does.
     pub registers: Cell<*mut Registers>,
     /// The system call entry's scratch word.
     pub scratch: Cell<u64>,
@@ -59,8 +66,8 @@ pub(crate) const REGISTERS: usize = offset_of!(Cpu, registers);
 pub(crate) const RESCHEDULE: usize = offset_of!(Cpu, reschedule);
 pub(crate) const SCRATCH: usize = offset_of!(Cpu, scratch);
 
-/// Gives the calling CPU its data.
-pub(crate) fn initialize(index: usize, page_table: u64) {
+/// Makes a CPU's data.
+pub(crate) fn create(index: usize, page_table: u64) -> &'static Cpu {
     let cpu = Box::leak(Box::new(Cpu {
         this: ptr::null(),
         kernel_stack: Cell::new(0),
@@ -79,14 +86,31 @@ pub(crate) fn initialize(index: usize, page_table: u64) {
         exception: Cell::new(Exception::default()),
     }));
     cpu.this = cpu;
+    cpu
+}
+
+/// Makes them the calling CPU's.
+pub(crate) fn establish(cpu: &'static Cpu) {
     GsBase::write(VirtAddr::from_ptr(cpu));
+    // So `swapgs` changes nothing.
+    KernelGsBase::write(VirtAddr::from_ptr(cpu));
+}
+
+/// Puts the base of GS right if user code has changed it, and says whether.
+pub(crate) fn reestablish(cpu: &Cpu) -> bool {
+    let right = VirtAddr::from_ptr(cpu);
+    let changed = GsBase::read() != right;
+    if changed {
+        GsBase::write(right);
+    }
+    changed
 }
 
 /// The calling CPU's data. The kernel is not preemptible, so the thread stays on it until it parks, yields or runs user
 /// code; do not hold the reference across these.
 pub(crate) fn cpu() -> &'static Cpu {
     let this: *const Cpu;
-    // SAFETY: GS points to this CPU's data from `initialize` on (user code has no means to change it that we grant).
+    // SAFETY: in the kernel, GS points to this CPU's data from `establish` on.
     unsafe {
         asm!("mov {}, gs:[0]", out(reg) this, options(nostack, preserves_flags, readonly));
         &*this

@@ -1,6 +1,7 @@
 //! One processor: its own data, descriptors, traps, local APIC and vector state.
 
 pub(crate) mod apic;
+pub(crate) mod debug;
 pub(crate) mod descriptors;
 pub mod fpu;
 pub(crate) mod halt;

@@ -1,17 +1,19 @@
 //! Exceptions and interrupts: the entry stubs, and what becomes of each.
 
 use super::{
-    apic, descriptors, halt,
-    local::{Exception, KERNEL_STACK, cpu},
+    apic, debug, descriptors, halt,
+    local::{self, Cpu, Exception, KERNEL_STACK},
 };
 use crate::{
     interrupts,
-    layout::{KERNEL_BASE, USER_END},
-    panic, thread, timer, user,
+    layout::USER_END,
+    panic, thread, timer,
+    user::{self, context::Registers},
 };
-use core::arch::{asm, global_asm};
+use core::{arch::global_asm, ptr};
+use x86_64::registers::control::Cr2;
 
-/// What a stub has saved, on the vector's stack; the last five words are the processor's.
+/// What the entry has saved, on the vector's stack; from `rip` to `ss`, and `code` if there is one, it is the processor's.
 #[repr(C)]
 #[derive(Debug)]
 #[allow(missing_docs)]
@@ -38,24 +40,40 @@ pub(crate) struct TrapFrame {
     pub rflags: u64,
     pub rsp: u64,
     pub ss: u64,
+    /// Whose stack this is. It stands at the top.
+    cpu: *const Cpu,
 }
 
-// Vector n's stub is at `rumpkin_trap_stubs + 16 * n`. The handler answers 0 to go on where it was interrupted, else the
-// code with which `user::context` shall return on the thread's kernel stack.
+/// In the place of an error code where the processor has pushed none.
+const NO_CODE: u64 = u64::MAX;
+
+impl TrapFrame {
+    /// The error code, if the processor has pushed one.
+    pub(crate) fn code(&self) -> Option<u64> {
+        (self.code != NO_CODE).then_some(self.code)
+    }
+}
+
+// Vector n's stub is at `rumpkin_trap_stubs + 8 * n`. It pushes n - 128, which takes a byte. Each stack begins on 16 bytes, so
+// RSP tells whether there is an error code: `int n` pushes none, whatever the vector. The handler answers 0 to go on where it
+// was interrupted, else the code with which `user::context` shall return on the thread's kernel stack.
 global_asm!(
     ".p2align 4",
     "rumpkin_trap_stubs:",
     ".set vector, 0",
     ".rept 256",
-    ".p2align 4",
-    ".if (vector != 8) && ((vector < 10) || (vector > 14)) && (vector != 17) && (vector != 21) && (vector != 29) && (vector != 30)",
-    "push 0",
-    ".endif",
-    "push vector",
+    ".p2align 3",
+    "push vector - 128",
     "jmp 2f",
     ".set vector, vector + 1",
     ".endr",
     "2:",
+    "sub qword ptr [rsp], -128",
+    "test spl, 8",
+    "jnz 3f",
+    "push [rsp]",
+    "mov qword ptr [rsp + 8], {no_code}",
+    "3:",
     "push rax",
     "push rbx",
     "push rcx",
@@ -75,7 +93,7 @@ global_asm!(
     "mov rdi, rsp",
     "call {handler}",
     "test rax, rax",
-    "jnz 3f",
+    "jnz 4f",
     "pop r15",
     "pop r14",
     "pop r13",
@@ -93,9 +111,10 @@ global_asm!(
     "pop rax",
     "add rsp, 16",
     "iretq",
-    "3:",
+    "4:",
     "mov rsp, gs:[{kernel_stack}]",
     "jmp {leave}",
+    no_code = const NO_CODE as i64,
     handler = sym handle,
     leave = sym user::context::rumpkin_user_leave,
     kernel_stack = const KERNEL_STACK,
@@ -107,37 +126,125 @@ unsafe extern "C" {
 
 /// The address of a vector's entry.
 pub(crate) fn stub(vector: usize) -> usize {
-    (&raw const rumpkin_trap_stubs as usize) + 16 * vector
+    (&raw const rumpkin_trap_stubs as usize) + 8 * vector
 }
 
+const DEBUG: u64 = 1;
+const NON_MASKABLE: u64 = 2;
+const DOUBLE_FAULT: u64 = 8;
+const GENERAL_PROTECTION: u64 = 13;
 const PAGE_FAULT: u64 = 14;
+const MACHINE_CHECK: u64 = 18;
+const FIRST_INTERRUPT: u64 = 32;
+
+/// Goes on where it was interrupted.
+const GO_ON: u64 = 0;
 
 /// Runs on the vector's stack with interrupts off.
+///
+/// Who was interrupted is known by what runs on this CPU, not by the address: user code may have jumped anywhere.
 extern "C" fn handle(frame: &mut TrapFrame) -> u64 {
-    // Wherever user code has jumped to, it is not in the kernel's image.
-    let from_user = frame.rip < KERNEL_BASE as u64;
-    match frame.vector {
-        0..32 if from_user => user_exception(frame),
-        0..32 => {
-            kernel_exception(frame);
-            0
+    // SAFETY: `descriptors::initialize` has put it at the top of each stack.
+    let cpu = unsafe { &*frame.cpu };
+    // As long as this runs, it is the kernel that does.
+    let registers = cpu.registers.replace(ptr::null_mut());
+    let answer = if registers.is_null() {
+        from_kernel(frame)
+    } else {
+        let was_lost = local::reestablish(cpu);
+        if user::context::is_passage(frame.rip) {
+            from_passage(frame, cpu, registers, was_lost)
+        } else {
+            from_user(frame, cpu, registers)
         }
-        vector => {
-            interrupt(vector as u8);
-            if !thread::must_leave_user_code() {
-                return 0;
+    };
+    if answer == GO_ON {
+        cpu.registers.set(registers);
+    }
+    answer
+}
+
+/// User code was interrupted, wherever it is.
+fn from_user(frame: &mut TrapFrame, cpu: &Cpu, registers: *mut Registers) -> u64 {
+    let exception = if is_software_interrupt(frame) {
+        // What a gate that is the kernel's answers at ring 3 (Intel SDM vol. 3, §6.12.1.2).
+        const INT_LENGTH: u64 = 2;
+        const IDT: u64 = 2;
+        frame.rip = frame.rip.wrapping_sub(INT_LENGTH);
+        Exception { vector: GENERAL_PROTECTION as u8, code: frame.vector << 3 | IDT, address: 0 }
+    } else {
+        match frame.vector {
+            NON_MASKABLE | DOUBLE_FAULT | MACHINE_CHECK => panic::exception(frame, 0),
+            DEBUG => Exception { vector: DEBUG as u8, code: debug::take_status(), address: 0 },
+            PAGE_FAULT => Exception { vector: PAGE_FAULT as u8, code: frame.code, address: Cr2::read_raw() },
+            vector if vector < FIRST_INTERRUPT => {
+                Exception { vector: vector as u8, code: frame.code().unwrap_or(0), address: 0 }
             }
-            if from_user {
-                user::context::store(frame);
+            vector => {
+                interrupt(vector as u8);
+                if !thread::must_leave_user_code() {
+                    return GO_ON;
+                }
+                user::context::store(frame, registers);
                 return user::context::INTERRUPTED;
             }
-            let way_in = user::context::interrupted_on_the_way_in(frame.rip);
-            if let Some(elsewhere) = way_in.or_else(|| halt::interrupted_before(frame.rip)) {
-                frame.rip = elsewhere;
-            }
-            0
         }
+    };
+    cpu.exception.set(exception);
+    user::context::store(frame, registers);
+    user::context::EXCEPTION
+}
+
+/// Whether the program's `int n` has brought us here, which in ring 0 no gate forbids. Not meant are those that Linux lets programs
+/// use, and those that look as an exception of the program does, which they are taken for.
+fn is_software_interrupt(frame: &TrapFrame) -> bool {
+    const DIVIDE_ERROR: u64 = 0;
+    const BREAKPOINT: u64 = 3;
+    const OVERFLOW: u64 = 4;
+    const INVALID_OPCODE: u64 = 6;
+    const X87: u64 = 16;
+    const SIMD: u64 = 19;
+    match frame.vector {
+        DIVIDE_ERROR | DEBUG | BREAKPOINT | OVERFLOW | INVALID_OPCODE | X87 | SIMD => false,
+        NON_MASKABLE | MACHINE_CHECK => follows_int(frame),
+        // The others push an error code, or never come.
+        vector if vector < FIRST_INTERRUPT => frame.code().is_none(),
+        vector => follows_int(frame) && !apic::is_in_service(vector as u8),
     }
+}
+
+/// Whether the instruction before the interrupted one may have been `int` with this vector.
+fn follows_int(frame: &TrapFrame) -> bool {
+    const INT: u8 = 0xcd;
+    let mut code = [0; 2];
+    let begin = frame.rip.wrapping_sub(code.len() as u64);
+    user::access::peek(begin as usize, &mut code) && code == [INT, frame.vector as u8]
+}
+
+/// The way to or from user code was interrupted.
+fn from_passage(frame: &mut TrapFrame, cpu: &Cpu, registers: *mut Registers, was_lost: bool) -> u64 {
+    match frame.vector {
+        // The system call entry's first instruction needs GS, which it now has.
+        PAGE_FAULT if was_lost => GO_ON,
+        DEBUG | FIRST_INTERRUPT.. => from_kernel(frame),
+        // The kernel's own steps there do not fault: a program has jumped among them.
+        _ => from_user(frame, cpu, registers),
+    }
+}
+
+fn from_kernel(frame: &mut TrapFrame) -> u64 {
+    if frame.vector < FIRST_INTERRUPT {
+        kernel_exception(frame);
+        return GO_ON;
+    }
+    interrupt(frame.vector as u8);
+    if thread::must_leave_user_code()
+        && let Some(elsewhere) =
+            user::context::interrupted_on_the_way_in(frame.rip).or_else(|| halt::interrupted_before(frame.rip))
+    {
+        frame.rip = elsewhere;
+    }
+    GO_ON
 }
 
 fn interrupt(vector: u8) {
@@ -149,40 +256,25 @@ fn interrupt(vector: u8) {
     apic::end_of_interrupt();
 }
 
-fn fault_address() -> u64 {
-    let address;
-    // SAFETY: reading CR2 has no effect.
-    unsafe { asm!("mov {}, cr2", out(reg) address, options(nomem, nostack, preserves_flags)) };
-    address
-}
-
-fn user_exception(frame: &TrapFrame) -> u64 {
-    const NON_MASKABLE: u64 = 2;
-    const DOUBLE_FAULT: u64 = 8;
-    const MACHINE_CHECK: u64 = 18;
-    if let NON_MASKABLE | DOUBLE_FAULT | MACHINE_CHECK = frame.vector {
-        panic::exception(frame, 0);
-    }
-    cpu().exception.set(Exception {
-        vector: frame.vector as u8,
-        code: frame.code,
-        address: if frame.vector == PAGE_FAULT { fault_address() } else { 0 },
-    });
-    user::context::store(frame);
-    user::context::EXCEPTION
-}
-
 fn kernel_exception(frame: &mut TrapFrame) {
-    let address = fault_address();
-    if frame.vector == PAGE_FAULT
-        && address < USER_END as u64
-        && let Some(fixup) = user::access::fixup(frame.rip)
-    {
-        // The accessor finds the address that failed in RAX and the error code in RDX.
-        frame.rip = fixup;
-        frame.rax = address;
-        frame.rdx = frame.code;
-        return;
+    let address = Cr2::read_raw();
+    match frame.vector {
+        PAGE_FAULT if address < USER_END as u64 => {
+            if let Some(fixup) = user::access::fixup(frame.rip) {
+                // The accessor finds the address that failed in RAX and the error code in RDX.
+                frame.rip = fixup;
+                frame.rax = address;
+                frame.rdx = frame.code;
+                return;
+            }
+        }
+        // A breakpoint that a program has set: the kernel has none.
+        DEBUG => {
+            debug::take_status();
+            frame.rflags = debug::resumed(frame.rflags);
+            return;
+        }
+        _ => {}
     }
     panic::exception(frame, address);
 }

@@ -216,6 +216,14 @@ fn retry(address: usize, length: usize, mut attempt: impl FnMut(usize, usize) ->
     Ok(())
 }
 
+/// Copies in what is there, without asking the pager: for handlers of interrupts. False if it is not.
+pub(crate) fn peek(address: usize, buffer: &mut [u8]) -> bool {
+    let to = buffer.as_mut_ptr() as usize;
+    let is_user = address.checked_add(buffer.len()).is_some_and(|end| end <= USER_END);
+    // SAFETY: the buffer, and user addresses.
+    is_user && unsafe { copy(to, address, buffer.len(), string_threshold()) }.address == DONE
+}
+
 /// Copies in.
 pub fn read(address: usize, buffer: &mut [u8]) -> Result<(), Fault> {
     let to = buffer.as_mut_ptr() as usize;

@@ -13,6 +13,9 @@
 //! Interrupts stay on all the while, since turning them off and on costs more than all the rest. On the way in, the last
 //! check for pending work and the jump must not be parted, so an interrupt between them that brings work makes the code
 //! go back ([`interrupted_on_the_way_in`]). On the way out, an interrupt uses its own stack and leaves everything as it is.
+//!
+//! The CPU's pointer to the registers says that user code runs. It is set before the way in and cleared on the way out; these
+//! passages ([`is_passage`]) are the kernel's.
 
 use crate::{
     cpu::{
@@ -23,7 +26,7 @@ use crate::{
         traps::TrapFrame,
     },
     layout::USER_END,
-    panic, thread,
+    thread,
 };
 use core::{
     arch::naked_asm,
@@ -104,7 +107,7 @@ pub enum Event {
     Exception {
         /// Its vector.
         vector: u8,
-        /// Its error code, or 0.
+        /// Its error code, or 0; of a debug exception what DR6 says.
         code: u64,
     },
     /// [`thread::Thread::interrupt`] was called.
@@ -115,6 +118,10 @@ pub enum Event {
 const SYSTEM_CALL: u64 = 1;
 pub(crate) const EXCEPTION: u64 = 2;
 pub(crate) const INTERRUPTED: u64 = 3;
+
+/// The canonical addresses end here and go on there.
+const LOWER_END: u64 = 1 << 47;
+const UPPER_BEGIN: u64 = 0xffff_8000_0000_0000;
 
 const PAGE_FAULT: u8 = 14;
 const GENERAL_PROTECTION: u8 = 13;
@@ -161,7 +168,10 @@ pub fn enter(registers: &mut Registers) -> Event {
             thread::preempt();
             continue;
         }
-        if registers.rip >= USER_END as u64 || registers.fs_base >= 1 << 47 {
+        if registers.rip >= USER_END as u64 {
+            return astray(registers.rip);
+        }
+        if registers.fs_base >= LOWER_END {
             return Event::Exception { vector: GENERAL_PROTECTION, code: 0 };
         }
         let flags = registers.rflags & USER_FLAGS.bits();
@@ -178,33 +188,59 @@ pub fn enter(registers: &mut Registers) -> Event {
             && HAS_SAHF.load(Ordering::Relaxed);
         // SAFETY: address, flags and FS base are ones that user code may have.
         match unsafe { rumpkin_user_enter(registers, u64::from(!quick)) } {
-            SYSTEM_CALL => return Event::SystemCall,
+            SYSTEM_CALL => {
+                // In ring 0 a program can turn them off.
+                if registers.rflags & RFlags::INTERRUPT_FLAG.bits() == 0 {
+                    interrupts::enable();
+                }
+                return Event::SystemCall;
+            }
             EXCEPTION => {
                 let exception = cpu.exception.get();
                 interrupts::enable();
-                return event(exception);
+                return event(exception, registers.rip);
             }
             _ => interrupts::enable(),
         }
     }
 }
 
+/// Whether the address is on the way in or out, where user code does not run yet or no more.
+pub(crate) fn is_passage(rip: u64) -> bool {
+    let system_call = rumpkin_system_call_entry as *const () as u64..&raw const rumpkin_system_call_end as u64;
+    is_way_in(rip) || system_call.contains(&rip)
+}
+
+fn is_way_in(rip: u64) -> bool {
+    (&raw const rumpkin_way_in_begin as u64..&raw const rumpkin_way_in_end as u64).contains(&rip)
+}
+
 /// Whether an interrupt came between the last check for work and the first user instruction; then it goes on at the
 /// address that this returns, if it brought work.
 pub(crate) fn interrupted_on_the_way_in(rip: u64) -> Option<u64> {
-    let begin = &raw const rumpkin_way_in_begin as u64;
-    let end = &raw const rumpkin_way_in_end as u64;
-    (begin..end).contains(&rip).then_some(&raw const rumpkin_way_in_abort as u64)
+    is_way_in(rip).then_some(&raw const rumpkin_way_in_abort as u64)
 }
 
 unsafe extern "C" {
     static rumpkin_way_in_begin: u8;
     static rumpkin_way_in_end: u8;
     static rumpkin_way_in_abort: u8;
+    static rumpkin_system_call_end: u8;
 }
 
-fn event(exception: Exception) -> Event {
+/// What a jump comes to that has left the user's addresses, whatever it has met there.
+fn astray(rip: u64) -> Event {
+    let is_canonical = !(LOWER_END..UPPER_BEGIN).contains(&rip);
+    if is_canonical {
+        Event::PageFault { address: rip as usize, access: Access::Execute }
+    } else {
+        Event::Exception { vector: GENERAL_PROTECTION, code: 0 }
+    }
+}
+
+fn event(exception: Exception, rip: u64) -> Event {
     match exception.vector {
+        _ if rip >= USER_END as u64 => astray(rip),
         PAGE_FAULT => {
             Event::PageFault { address: exception.address as usize, access: Access::from_code(exception.code) }
         }
@@ -212,13 +248,10 @@ fn event(exception: Exception) -> Event {
     }
 }
 
-/// Stores the registers of interrupted user code where its kernel side looks for them.
-///
-/// # Panics
-/// If no user code has ever run: then the kernel has lost its way.
-pub(crate) fn store(frame: &TrapFrame) {
+/// Stores the registers of interrupted user code where its kernel side looks for them: what the CPU's pointer said.
+pub(crate) fn store(frame: &TrapFrame, registers: *mut Registers) {
     // SAFETY: user code runs only inside `enter`, whose exclusive borrow this points to.
-    let Some(registers) = (unsafe { cpu().registers.get().as_mut() }) else { panic::exception(frame, 0) };
+    let registers = unsafe { &mut *registers };
     *registers = Registers {
         rax: frame.rax,
         rbx: frame.rbx,
@@ -344,9 +377,10 @@ unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) ->
         "mov r15, [rdi + {r15}]",
         "mov rdi, [rdi + {rdi}]",
         "iretq",
-        "rumpkin_way_in_end:",
         "rumpkin_way_in_abort:",
         "mov rsp, gs:[{kernel_stack}]",
+        "mov qword ptr gs:[{registers}], 0",
+        "rumpkin_way_in_end:",
         "mov eax, {interrupted}",
         "pop r15",
         "pop r14",
@@ -358,11 +392,12 @@ unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) ->
     )
 }
 
-/// Where `syscall` arrives: RCX is the user's RIP, R11 its flags.
+/// Where `syscall` arrives: RCX is the user's RIP, R11 its flags. GS may be lost here, and only here (`cpu::local`).
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn rumpkin_system_call_entry() {
     context_asm!(
         "/* for the other routine: {code} {data} {reschedule} {interrupted} */",
+        ".globl rumpkin_system_call_end",
         "mov gs:[{scratch}], rsp",
         "mov rsp, gs:[{registers}]",
         "mov [rsp + {rax}], rax",
@@ -385,6 +420,8 @@ pub(crate) unsafe extern "C" fn rumpkin_system_call_entry() {
         "mov rax, gs:[{scratch}]",
         "mov [rsp + {rsp}], rax",
         "mov rsp, gs:[{kernel_stack}]",
+        "mov qword ptr gs:[{registers}], 0",
+        "rumpkin_system_call_end:",
         "mov eax, {system_call}",
         "pop r15",
         "pop r14",

@@ -44,7 +44,7 @@ pub enum Event {
     Exception {
         /// Its vector (Intel SDM vol. 3, table 6-1).
         vector: u8,
-        /// Its error code, or 0.
+        /// Its error code, or 0; of a debug exception (1) bits 0 to 3 and 14 of DR6 (§17.2.3).
         code: u64,
     },
     /// Somebody called [`crate::thread::Thread::interrupt`] for this thread.

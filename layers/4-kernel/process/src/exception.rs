@@ -9,7 +9,7 @@ use rumpkin_kernel::{
 use rumpkin_mm::FaultError;
 use rumpuser::{
     context::{Registers, fpu},
-    memory::Access,
+    memory::{Access, USER_END},
 };
 
 const SEGV_MAPERR: i32 = 1;
@@ -17,7 +17,9 @@ const SEGV_ACCERR: i32 = 2;
 const BUS_ADRALN: i32 = 1;
 const BUS_ADRERR: i32 = 2;
 const ILL_ILLOPN: i32 = 2;
+const TRAP_BRKPT: i32 = 1;
 const TRAP_TRACE: i32 = 2;
+const TRAP_HWBKPT: i32 = 4;
 const FPE_INTDIV: i32 = 1;
 const FPE_FLTDIV: i32 = 3;
 const FPE_FLTOVF: i32 = 4;
@@ -31,6 +33,12 @@ const ERROR_WRITE: u64 = 2;
 const ERROR_USER: u64 = 4;
 const ERROR_FETCH: u64 = 16;
 
+/// Bits of DR6 (Intel SDM vol. 3, §17.2.3): breakpoints, a single step.
+const DEBUG_BREAKPOINTS: u64 = 0xf;
+const DEBUG_STEP: u64 = 1 << 14;
+
+/// The vector of a debug exception.
+const DEBUG: u8 = 1;
 /// The vector of a page fault.
 const PAGE_FAULT: u64 = 14;
 
@@ -40,6 +48,8 @@ pub fn page_fault(thread: &Arc<Thread>, registers: &mut Registers, address: usiz
     let (number, code, present) = match memory.handle_fault(address, access) {
         Ok(()) => return,
         Err(FaultError::OutOfMemory) => return memory.report_exhaustion(),
+        // What is the kernel's looks present, so that nothing is told of it.
+        Err(FaultError::NoMapping) if address >= USER_END => (SIGSEGV, SEGV_MAPERR, ERROR_PRESENT),
         Err(FaultError::NoMapping) => (SIGSEGV, SEGV_MAPERR, 0),
         Err(FaultError::Protection) => (SIGSEGV, SEGV_ACCERR, ERROR_PRESENT),
         Err(FaultError::BeyondEnd) => (SIGBUS, BUS_ADRERR, 0),
@@ -53,12 +63,12 @@ pub fn page_fault(thread: &Arc<Thread>, registers: &mut Registers, address: usiz
     deliver::force(thread, registers, Info::from_fault(number, code, address), trap);
 }
 
-/// Answers another exception by its signal.
+/// Answers another exception by its signal. A debug exception's `code` is what DR6 says.
 pub fn exception(thread: &Arc<Thread>, registers: &mut Registers, vector: u8, code: u64) {
     let at = registers.rip as usize;
     let info = match vector {
         0 => Info::from_fault(SIGFPE, FPE_INTDIV, at),
-        1 => Info::from_fault(SIGTRAP, TRAP_TRACE, at),
+        DEBUG => Info::from_fault(SIGTRAP, debug_cause(code), at),
         3 => Info::from_kernel(SIGTRAP),
         6 => Info::from_fault(SIGILL, ILL_ILLOPN, at),
         11 | 12 => Info::from_kernel(SIGBUS),
@@ -67,7 +77,19 @@ pub fn exception(thread: &Arc<Thread>, registers: &mut Registers, vector: u8, co
         _ => Info::from_kernel(SIGSEGV),
     };
     // The addresses of a general protection fault are not known.
-    deliver::force(thread, registers, info, Trap { number: u64::from(vector), error: code, address: 0 });
+    let error = if vector == DEBUG { 0 } else { code };
+    deliver::force(thread, registers, info, Trap { number: u64::from(vector), error, address: 0 });
+}
+
+/// What made a debug exception. If DR6 says nothing, it was an instruction (`int1`).
+fn debug_cause(status: u64) -> i32 {
+    if status & DEBUG_STEP != 0 {
+        TRAP_TRACE
+    } else if status & DEBUG_BREAKPOINTS != 0 {
+        TRAP_HWBKPT
+    } else {
+        TRAP_BRKPT
+    }
 }
 
 /// Which floating-point exception is raised and not masked: x87's status and control words, or MXCSR.

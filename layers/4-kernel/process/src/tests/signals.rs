@@ -7,7 +7,7 @@ use crate::{
 };
 use rumpkin_kernel::{
     abi::{SignalAction, SignalStack, linux::general},
-    signal::{Info, SIGCHLD, SIGFPE, SIGKILL, SIGSEGV, SIGTERM, SIGUSR1, SIGUSR2},
+    signal::{Info, SIGCHLD, SIGFPE, SIGKILL, SIGSEGV, SIGTERM, SIGTRAP, SIGUSR1, SIGUSR2},
 };
 
 const HANDLER: u64 = 0x40_1000;
@@ -154,6 +154,19 @@ fn division_by_zero_raises_sigfpe() {
     let f = fixture();
     crate::exception::exception(&f.thread, &mut registers(&f), 0, 0);
     assert_eq!(f.process.status(), Some(128 + SIGFPE));
+}
+
+#[test]
+fn debug_exceptions_say_what_made_them() {
+    let f = fixture();
+    for (status, cause) in [(1 << 14, 2), (1 << 14 | 1, 2), (1 << 3, 4), (0, 1)] {
+        f.process.set_action(SIGTRAP, action(u64::from(general::SA_NODEFER), 0));
+        let mut now = registers(&f);
+        let at = now.rip;
+        crate::exception::exception(&f.thread, &mut now, 1, status);
+        assert_eq!((load(now.rsi as usize + 8), load_u64(now.rsi as usize + 16)), (cause, at));
+        assert_eq!(load(now.rdx as usize + 40 + 152), 0, "no error code");
+    }
 }
 
 #[test]
