@@ -18,10 +18,12 @@
 
 extern crate alloc;
 
+mod charge;
 mod fallible;
 mod queue;
 mod tree;
 
+pub use charge::{Account, Charge, ChargedQueue, Weigh, footprint};
 pub use fallible::{
     TryDeque, TryVec, try_arc, try_box, try_collect, try_concat, try_format, try_to_string, try_to_vec,
     try_with_capacity,

@@ -76,6 +76,12 @@ impl<T: Any + Send + Sync> Queue<T> {
         self.front.front_mut()
     }
 
+    /// The elements from the oldest on.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let middle = self.middle.iter().flat_map(|(_, chunk)| chunk);
+        self.front.iter().chain(middle).chain(&self.back)
+    }
+
     /// Takes the oldest element.
     pub fn pop(&mut self) -> Option<T> {
         self.refill();

@@ -1,6 +1,9 @@
 //! The map and the queue against the standard ones, and refusals.
 
-use crate::{Key, OrderedMap, Queue, TryVec, try_collect, try_concat, try_format, try_to_string};
+use crate::{
+    Account, Charge, ChargedQueue, Key, OrderedMap, OutOfMemory, Queue, TryVec, Weigh, footprint, try_collect,
+    try_concat, try_format, try_to_string,
+};
 use proptest::prelude::*;
 use rumpuser_hosted::{Machine, Requests};
 use std::{collections::BTreeMap, vec::Vec};
@@ -96,6 +99,7 @@ proptest! {
                 }
             }
             prop_assert_eq!((queue.len(), queue.is_empty(), queue.front()), (model.len(), model.is_empty(), model.front()));
+            prop_assert!(queue.iter().eq(&model));
         }
     }
 }
@@ -130,4 +134,47 @@ fn texts_are_made_by_asking() {
     assert_eq!(try_to_string("añb").as_deref(), Ok("añb"));
     assert_eq!(try_concat(&[&b"ab"[..], b"", b"c"]).as_deref(), Ok(&b"abc"[..]));
     assert_eq!(try_collect((0..5).filter(|number| number % 2 == 0)).as_deref(), Ok(&[0, 2, 4][..]));
+}
+
+#[test]
+fn what_is_charged_comes_back_when_its_owner_goes() {
+    let account = std::sync::Arc::new(Account::new(100));
+    let (mut one, mut other) = (Charge::new(&account), Charge::new(&account));
+    assert_eq!((one.add(60), other.add(41), other.add(40)), (Ok(()), Err(OutOfMemory), Ok(())));
+    assert_eq!(one.add(usize::MAX), Err(OutOfMemory));
+    one.remove(10);
+    assert_eq!((account.used(), one.bytes(), other.bytes()), (90, 50, 40));
+    drop(one);
+    other.remove(1000);
+    assert_eq!((account.used(), account.limit()), (0, 100));
+}
+
+#[test]
+fn an_allocation_takes_a_share_of_a_page_or_whole_pages() {
+    let sizes = [0, 1, 64, 1400, 2016, 2017, 4096, 4097].map(footprint);
+    assert_eq!(sizes, [0, 17, 66, 2048, 2048, 4096, 4096, 8192]);
+}
+
+struct Message(Vec<u8>);
+
+impl Weigh for Message {
+    fn weight(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[test]
+fn a_queue_takes_no_more_than_its_account_has() {
+    let cost = ChargedQueue::<Message>::cost(100);
+    let account = std::sync::Arc::new(Account::new(3 * cost + cost / 2));
+    let (mut one, mut other) = (ChargedQueue::new(&account), ChargedQueue::new(&account));
+    let message = || Message(std::vec![1; 100]);
+    assert_eq!((one.try_push(message()), one.try_push(message()), other.try_push(message())), (Ok(()), Ok(()), Ok(())));
+    assert_eq!(other.try_push(message()), Err(OutOfMemory));
+    assert_eq!((one.pop().map(|message| message.0.len()), other.try_push(message())), (Some(100), Ok(())));
+    assert_eq!((one.len(), one.charged(), other.charged(), account.used()), (1, cost, 2 * cost, 3 * cost));
+    other.clear();
+    assert_eq!((other.is_empty(), account.used()), (true, cost));
+    drop(one);
+    assert_eq!(account.used(), 0);
 }
