@@ -22,7 +22,7 @@ pub struct UdpSocket {
 impl UdpSocket {
     /// A socket at this port of any address of ours, or at one that is free for port 0. `EADDRINUSE` if it is taken.
     pub fn bind(net: &Arc<Net>, port: u16) -> Result<UdpSocket, Errno> {
-        let (key, shared) = net.with(|stack| stack.udp.open());
+        let (key, shared) = net.with(|stack| stack.udp.open())?;
         let socket = UdpSocket { net: net.clone(), key, shared };
         net.with(|stack| stack.udp.bind(key, (Address::UNSPECIFIED, port)))?;
         Ok(socket)
@@ -79,7 +79,7 @@ pub struct TcpListener(Tcp);
 impl TcpListener {
     /// Takes connections to this port of any address of ours, or to one that is free for port 0. `EADDRINUSE` if it is taken.
     pub fn bind(net: &Arc<Net>, port: u16, backlog: usize) -> Result<TcpListener, Errno> {
-        let (key, shared) = net.with(|stack| stack.tcp.open());
+        let (key, shared) = net.with(|stack| stack.tcp.open())?;
         let socket = Tcp { net: net.clone(), key, shared };
         net.with(|stack| {
             stack.tcp.with_options(key, |options| options.reuse_address = true)?;
@@ -109,7 +109,7 @@ pub struct TcpStream(Tcp);
 impl TcpStream {
     /// Connects. `ECONNREFUSED` if nobody listens there, `ETIMEDOUT` if nobody answers.
     pub fn connect(net: &Arc<Net>, to: Endpoint, deadline: Option<u64>) -> Result<TcpStream, Errno> {
-        let (key, shared) = net.with(|stack| stack.tcp.open());
+        let (key, shared) = net.with(|stack| stack.tcp.open())?;
         let stream = TcpStream(Tcp { net: net.clone(), key, shared });
         match net.with(|stack| stack.tcp.connect(key, destination(to), &mut stack.ip)) {
             Ok(()) | Err(Errno::EINPROGRESS) => {}

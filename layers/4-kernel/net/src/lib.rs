@@ -8,6 +8,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 #![cfg_attr(
     test,
     allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)
@@ -17,9 +18,11 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod deadlines;
 pub mod direct;
 mod hash;
 mod ip;
+mod list;
 mod net;
 mod ports;
 mod shared;
@@ -29,13 +32,18 @@ mod stack;
 mod tcp;
 #[cfg(test)]
 mod tests;
-mod timers;
 mod udp;
 
 pub use net::{Net, Usage};
 
 use alloc::sync::Arc;
-use rumpkin_kernel::Kernel;
+use rumpkin_collections::OutOfMemory;
+use rumpkin_kernel::{Errno, Kernel};
+
+/// What a call on a socket says when memory has run out.
+fn no_buffers(_: OutOfMemory) -> Errno {
+    Errno::ENOBUFS
+}
 
 /// Adds the network to a kernel: its first link and loopback, sockets, `/etc/resolv.conf`.
 pub fn register(kernel: &mut Kernel) {
@@ -43,7 +51,7 @@ pub fn register(kernel: &mut Kernel) {
     kernel.table.add(socket::calls::CALLS);
     kernel.add_generated_file("/etc/resolv.conf", {
         let net = net.clone();
-        move |_| net.resolver_configuration()
+        move |_| net.resolver_configuration().unwrap_or_default()
     });
 }
 

@@ -4,9 +4,13 @@
 //! thread takes it when frames arrive or a deadline comes. Nothing is announced, and nobody is woken, under the lock. User
 //! memory is copied under it: the pager takes no lock of ours.
 
-use crate::{ip::wire::Address, shared, stack::Stack};
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::{ip::wire::Address, stack::Stack};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+use rumpkin_collections::{Account, OutOfMemory, try_format};
 use rumpkin_kernel::{
     Errno, Kernel,
     config::{self, Config},
@@ -24,6 +28,8 @@ use spin::Once;
 
 /// How long the first use of the network waits for an address, from the start of the stack, in nanoseconds.
 const PATIENCE: u64 = 10_000_000_000;
+/// What all local sockets' queues may take, as a share of memory.
+const LOCAL_SHARE: usize = 8;
 
 /// The network of one kernel.
 pub struct Net {
@@ -33,6 +39,8 @@ pub struct Net {
     sleeps_until: AtomicU64,
     /// Announces `READ` when the address is known.
     configured: WaitQueue,
+    /// What is charged for messages that wait in local sockets.
+    pub local_account: Arc<Account>,
     give_up_waiting: u64,
 }
 
@@ -60,6 +68,7 @@ enum Outcome {
 
 impl Net {
     /// The network over one link, or loopback alone.
+    #[expect(clippy::disallowed_methods, reason = "once, when the machine boots")]
     pub fn new(link: Option<Box<dyn Link>>, config: &Config) -> Arc<Net> {
         let bytes = memory::total_frames().saturating_mul(memory::PAGE_SIZE);
         let now = clock::monotonic();
@@ -69,6 +78,7 @@ impl Net {
             driver: Once::new(),
             sleeps_until: AtomicU64::new(0),
             configured: WaitQueue::new(),
+            local_account: Arc::new(Account::new(bytes / LOCAL_SHARE)),
             give_up_waiting: now.saturating_add(PATIENCE),
         })
     }
@@ -106,11 +116,11 @@ impl Net {
         let notices = core::mem::take(&mut stack.notices);
         let newly_configured = core::mem::take(&mut stack.newly_configured);
         // The net thread must know of a deadline that is earlier than the one it sleeps for, and of a full device.
-        let next = stack.ip.timers.next().unwrap_or(u64::MAX);
+        let next = stack.deadline().unwrap_or(u64::MAX);
         let early = next < self.sleeps_until.load(Ordering::SeqCst);
         let concerns_driver = early || stack.ip.is_backed_up();
         drop(stack);
-        shared::announce(notices);
+        notices.announce();
         if newly_configured {
             self.configured.notify(Events::READ);
         }
@@ -147,7 +157,7 @@ impl Net {
             if stack.ip.arm() {
                 continue;
             }
-            let deadline = stack.ip.timers.next();
+            let deadline = stack.deadline();
             self.sleeps_until.store(deadline.unwrap_or(u64::MAX), Ordering::SeqCst);
             drop(stack);
             thread::park(deadline);
@@ -184,17 +194,21 @@ impl Net {
     /// What is kept at this moment.
     pub fn usage(&self) -> Usage {
         let stack = self.stack.lock();
-        Usage { sockets: stack.tcp.count(), timers: stack.ip.timers.len(), buffer_bytes: stack.tcp.buffer_bytes() }
+        Usage { sockets: stack.tcp.count(), timers: stack.deadlines(), buffer_bytes: stack.tcp.buffer_bytes() }
     }
 
     /// The content of `/etc/resolv.conf`.
-    pub fn resolver_configuration(&self) -> Vec<u8> {
-        let nameservers = self.stack.lock().nameservers.clone();
-        let mut text = Vec::new();
-        for address in nameservers {
-            text.extend_from_slice(alloc::format!("nameserver {address}\n").as_bytes());
+    pub fn resolver_configuration(&self) -> Result<Vec<u8>, OutOfMemory> {
+        struct Lines<'a>(&'a [Address]);
+
+        impl fmt::Display for Lines<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|address| writeln!(f, "nameserver {address}"))
+            }
         }
-        text
+
+        let stack = self.stack.lock();
+        try_format(format_args!("{}", Lines(&stack.nameservers))).map(String::into_bytes)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::slab::Key;
 use alloc::vec::Vec;
-use rumpkin_collections::OrderedMap;
+use rumpkin_collections::{OrderedMap, OutOfMemory, TryVec};
 
 /// The ports of one protocol that are taken.
 #[derive(Default)]
@@ -20,13 +20,13 @@ impl Ports {
     }
 
     /// Binds a socket.
-    pub fn add(&mut self, port: u16, key: Key) {
-        match self.0.get_mut(port.into()) {
-            Some(keys) => keys.push(key),
-            None => {
-                self.0.insert(port.into(), Vec::from([key]));
-            }
+    pub fn add(&mut self, port: u16, key: Key) -> Result<(), OutOfMemory> {
+        if let Some(keys) = self.0.get_mut(port.into()) {
+            return keys.try_push(key);
         }
+        let mut keys = Vec::new();
+        keys.try_push(key)?;
+        self.0.try_insert(port.into(), keys).map(|_| ())
     }
 
     /// Lets go of a socket.

@@ -10,12 +10,13 @@ use crate::{
     },
     shared::Notices,
     tcp::Tcp,
-    timers::Timer,
     udp::{self, Udp},
 };
 use alloc::{boxed::Box, vec::Vec};
-use rumpkin_kernel::config;
+use rumpkin_collections::{TryVec, try_with_capacity};
+use rumpkin_kernel::{Errno, config};
 use rumpuser::device::{Checksum, Link};
+use zerocopy::IntoBytes;
 
 /// Frames that are taken from the link at once.
 const BATCH: usize = 128;
@@ -47,6 +48,7 @@ pub struct Stack {
 
 impl Stack {
     /// A stack over a link, or with loopback alone. `memory`: bytes of the machine.
+    #[expect(clippy::disallowed_methods, reason = "once, when the machine boots")]
     pub fn new(
         link: Option<Box<dyn Link>>,
         network: &config::Network,
@@ -55,20 +57,20 @@ impl Stack {
         now: u64,
     ) -> Self {
         let link = link.filter(|_| network.address != config::Address::None);
-        let mut ip = Ip::new(link);
+        let mut ip = Ip::new(link, memory);
         ip.now = now;
         let tcp = Tcp::new(ip.mtu(), memory);
         let mut stack = Stack {
             tcp,
-            udp: Udp::new(),
-            notices: Notices::new(),
+            udp: Udp::new(memory),
+            notices: Notices::default(),
             nameservers: network.nameservers.iter().map(|address| Address::from(*address)).collect(),
             configured: true,
             newly_configured: false,
             dhcp: None,
             fixed_gateway: network.gateway.map(Address::from),
             fixed_nameservers: !network.nameservers.is_empty(),
-            reassembly: Reassembly::default(),
+            reassembly: Reassembly::new(memory),
             errors: ErrorBudget::default(),
             ip,
         };
@@ -81,10 +83,7 @@ impl Stack {
             }
             config::Address::Dhcp => {
                 stack.configured = false;
-                let mut client = Client::new(stack.ip.mac(), hostname, now);
-                let deadline = client.deadline;
-                stack.ip.timers.set(Timer::Dhcp, &mut client.timer, Some(deadline));
-                stack.dhcp = Some(client);
+                stack.dhcp = Some(Client::new(stack.ip.mac(), hostname, now));
             }
             config::Address::None => {}
         }
@@ -115,36 +114,46 @@ impl Stack {
         let mut again = false;
         for _ in 0..MAX_LOCAL_ROUNDS {
             again = !self.tcp.settle(&mut self.ip, &mut self.notices);
-            let packets = core::mem::take(&mut self.ip.local);
-            if packets.is_empty() {
+            let waiting = self.ip.local.len();
+            if waiting == 0 {
                 break;
             }
-            for packet in packets {
-                self.input_ip(&packet, Checksum::Verified, true);
+            for _ in 0..waiting {
+                let Some(packet) = self.ip.local.pop() else { break };
+                self.input_ip(&packet.bytes, Checksum::Verified, true);
             }
             again = true;
         }
         self.ip.flush();
-        again || !self.ip.news.is_empty()
+        again || self.ip.room_again
     }
 
-    /// Handles the timers that have expired.
+    /// The next deadline of anything.
+    pub fn deadline(&self) -> Option<u64> {
+        let dhcp = self.dhcp.as_ref().map(|client| client.deadline);
+        let deadlines = [self.tcp.deadline(), self.ip.deadline(), self.reassembly.deadline(), dhcp];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// How many deadlines are waited for, those of neighbors, fragments and TIME-WAIT counted as one each.
+    pub fn deadlines(&self) -> usize {
+        let others = [self.ip.deadline(), self.reassembly.deadline(), self.dhcp.as_ref().map(|client| client.deadline)];
+        self.tcp.deadlines().saturating_add(others.iter().flatten().count())
+    }
+
+    /// Does what the time has come for.
     pub fn run_timers(&mut self) {
-        while let Some(timer) = self.ip.timers.take_expired(self.ip.now) {
-            match timer {
-                Timer::Connection(key) => self.tcp.connection_expired(key),
-                Timer::Neighbor(address) => self.ip.neighbor_expired(address.into()),
-                Timer::TimeWait => self.tcp.time_wait_expired(&mut self.ip),
-                Timer::Reassembly => {
-                    self.reassembly.timer = None;
-                    self.reassembly.expire(self.ip.now);
-                    self.arm_reassembly();
-                }
-                Timer::Dhcp => self.dhcp_step(|client, now| {
-                    client.timer = None;
-                    client.expire(now)
-                }),
-            }
+        let now = self.ip.now;
+        if self.deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        self.tcp.expire(now);
+        while let Some(neighbor) = self.ip.expire() {
+            self.tcp.neighbor_news(neighbor, Some(Errno::EHOSTUNREACH));
+        }
+        self.reassembly.expire(now);
+        while self.dhcp.as_ref().is_some_and(|client| client.deadline <= now) {
+            self.dhcp_step(Client::expire);
         }
     }
 
@@ -170,7 +179,11 @@ impl Stack {
             return;
         }
         match ethernet.kind.get() {
-            ETHERTYPE_ARP => self.ip.receive_arp(payload),
+            ETHERTYPE_ARP => {
+                if let Some(neighbor) = self.ip.receive_arp(payload) {
+                    self.tcp.neighbor_news(neighbor, None);
+                }
+            }
             ETHERTYPE_IPV4 => self.input_ip(payload, checksum, false),
             _ => {}
         }
@@ -199,9 +212,7 @@ impl Stack {
             return;
         }
         if header.is_fragment() {
-            let whole = self.reassembly.add(header, payload, self.ip.now);
-            self.arm_reassembly();
-            if let Some(whole) = whole {
+            if let Some(whole) = self.reassembly.add(header, payload, self.ip.now) {
                 // The link could only have looked at fragments.
                 self.input_ip(&whole, Checksum::Unknown, local);
             }
@@ -239,11 +250,6 @@ impl Stack {
             && parse::<UdpHeader>(payload).is_some_and(|(udp, _)| udp.destination.get() == dhcp::CLIENT_PORT)
     }
 
-    fn arm_reassembly(&mut self) {
-        let deadline = self.reassembly.deadline();
-        self.ip.timers.set(Timer::Reassembly, &mut self.reassembly.timer, deadline);
-    }
-
     /// Lets the DHCP client do something, sends what it says, and uses what it got.
     fn dhcp_step(&mut self, step: impl FnOnce(&mut Client, u64) -> (Option<dhcp::Outgoing>, Option<dhcp::Event>)) {
         let Some(mut client) = self.dhcp.take() else { return };
@@ -253,7 +259,7 @@ impl Stack {
                 let gateway = self.fixed_gateway.or(lease.gateway);
                 let addressing = Addressing { address: lease.address, prefix: lease.prefix, gateway };
                 if !self.fixed_nameservers {
-                    self.nameservers = lease.nameservers;
+                    self.learn_nameservers(&lease);
                 }
                 if self.ip.addressing != Some(addressing) {
                     self.set_address(addressing);
@@ -269,9 +275,20 @@ impl Stack {
         if let Some(outgoing) = outgoing {
             self.send_dhcp(&outgoing);
         }
-        let deadline = client.deadline;
-        self.ip.timers.set(Timer::Dhcp, &mut client.timer, Some(deadline));
         self.dhcp = Some(client);
+    }
+
+    fn learn_nameservers(&mut self, lease: &dhcp::Lease) {
+        match try_with_capacity(dhcp::MAX_NAMESERVERS) {
+            Ok(mut nameservers) => {
+                for server in lease.nameservers.into_iter().flatten() {
+                    // There is room for it, so that it is not refused.
+                    let _ = nameservers.try_push(server);
+                }
+                self.nameservers = nameservers;
+            }
+            Err(_) => log::warn!("net: no memory for the name servers of the DHCP lease: those from before stay"),
+        }
     }
 
     fn send_dhcp(&mut self, outgoing: &dhcp::Outgoing) {
@@ -281,7 +298,8 @@ impl Stack {
             _ => Route::new(own.unwrap_or(Address::UNSPECIFIED), Address::BROADCAST),
         };
         let identification = self.ip.next_identification();
-        let packet = udp::make_packet(route, dhcp::CLIENT_PORT, dhcp::SERVER_PORT, identification, &outgoing.message);
+        let headers = udp::headers(route, dhcp::CLIENT_PORT, dhcp::SERVER_PORT, identification, outgoing.message.len());
+        let packet = [headers.as_bytes(), &outgoing.message];
         if route.destination.is_broadcast() {
             self.ip.broadcast(&packet);
         } else {

@@ -3,15 +3,17 @@
 use crate::{
     hash::Seed,
     ip::{Ip, icmp::Problem, wire::*},
+    no_buffers,
     ports::Ports,
     shared::{Notices, Shared},
     slab::{Key, Slab},
     tcp::{Endpoint, addresses_overlap, ephemeral_port},
 };
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::hash::BuildHasher;
+use rumpkin_collections::{Account, ChargedQueue, Weigh, try_arc, try_to_vec};
 use rumpkin_kernel::{Errno, wait::Events};
-use rumpuser::{device::Checksum, memory};
+use rumpuser::device::Checksum;
 use zerocopy::IntoBytes;
 
 /// Longest payload: what fits in an IPv4 packet.
@@ -19,8 +21,8 @@ pub const MAX_PAYLOAD: usize = 65_507;
 /// Bytes that a socket queues unless told otherwise (Linux's `rmem_default`).
 const DEFAULT_BUFFER: usize = 212_992;
 const LARGEST_BUFFER: usize = 4 * 1024 * 1024;
-/// What a queued datagram costs beyond its bytes.
-const OVERHEAD: usize = 64;
+/// What all sockets' queues may take, as a share of memory (Linux's `udp_mem`).
+const SHARE: usize = 8;
 
 /// What a program has set.
 #[derive(Debug, Clone)]
@@ -46,6 +48,12 @@ pub struct Datagram {
     pub data: Vec<u8>,
 }
 
+impl Weigh for Datagram {
+    fn weight(&self) -> usize {
+        self.data.len()
+    }
+}
+
 struct Socket {
     shared: Arc<Shared>,
     bound: Option<Endpoint>,
@@ -55,11 +63,39 @@ struct Socket {
     own_address: Address,
     peer: Option<Endpoint>,
     options: Options,
-    queue: VecDeque<Datagram>,
-    queued: usize,
+    queue: ChargedQueue<Datagram>,
     error: Option<Errno>,
     read_shutdown: bool,
     write_shutdown: bool,
+}
+
+impl Socket {
+    fn ready(&self) -> Events {
+        let mut ready = Events::WRITE | Events::WRITE_NORMAL;
+        if !self.queue.is_empty() || self.read_shutdown {
+            ready |= Events::READ | Events::READ_NORMAL;
+        }
+        if self.read_shutdown {
+            ready |= Events::READ_HANG_UP;
+        }
+        if self.read_shutdown && self.write_shutdown {
+            ready |= Events::HANG_UP;
+        }
+        if self.error.is_some() {
+            ready |= Events::ERROR;
+        }
+        ready
+    }
+
+    /// How well a datagram fits that went to `destination`, or to all: the better, the more the socket asks for. `None` if it is
+    /// not for it.
+    fn rank(&self, source: Endpoint, destination: Address, to_all: bool) -> Option<u8> {
+        let (address, _) = self.bound?;
+        let for_it = address == destination || address.is_unspecified() || to_all;
+        let from_peer = self.peer.is_none_or(|peer| peer == source);
+        let rank = u8::from(self.peer.is_some()).wrapping_mul(2).wrapping_add(u8::from(!address.is_unspecified()));
+        (for_it && from_peer).then_some(rank)
+    }
 }
 
 /// All of UDP.
@@ -68,18 +104,37 @@ pub struct Udp {
     ports: Ports,
     /// What chooses among sockets that share a port.
     choice: Seed,
+    /// What is charged for datagrams that wait.
+    account: Arc<Account>,
+    /// What became of datagrams that were not kept.
+    pub dropped: Dropped,
+}
+
+/// Datagrams that were not kept, by reason.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// Their socket had enough (Linux's `RcvbufErrors`).
+    pub buffer: u64,
+    /// All sockets together had enough, or there was no memory (Linux's `MemErrors`).
+    pub memory: u64,
 }
 
 impl Udp {
-    /// Without sockets.
-    pub fn new() -> Self {
-        Udp { sockets: Slab::default(), ports: Ports::default(), choice: Seed::new() }
+    /// Without sockets, for a machine of this many bytes of memory.
+    #[expect(clippy::disallowed_methods, reason = "once, when the machine boots")]
+    pub fn new(memory: usize) -> Self {
+        Udp {
+            sockets: Slab::default(),
+            ports: Ports::default(),
+            choice: Seed::new(),
+            account: Arc::new(Account::new(memory / SHARE)),
+            dropped: Dropped::default(),
+        }
     }
 
-    /// A new socket.
-    pub fn open(&mut self) -> (Key, Arc<Shared>) {
-        let shared = Arc::<Shared>::default();
-        shared.update(Events::WRITE | Events::WRITE_NORMAL, Events::empty(), &mut Notices::new());
+    /// A new socket. `ENOBUFS` if there is no memory for it.
+    pub fn open(&mut self) -> Result<(Key, Arc<Shared>), Errno> {
+        let shared = try_arc(Shared::new(Events::WRITE | Events::WRITE_NORMAL)).map_err(no_buffers)?;
         let options = Options {
             reuse_address: false,
             reuse_port: false,
@@ -91,20 +146,19 @@ impl Udp {
             service: 0,
             report_errors: false,
         };
-        let key = self.sockets.insert(Socket {
+        let socket = Socket {
             shared: shared.clone(),
             bound: None,
             own_port: false,
             own_address: Address::UNSPECIFIED,
             peer: None,
             options,
-            queue: VecDeque::new(),
-            queued: 0,
+            queue: ChargedQueue::new(&self.account),
             error: None,
             read_shutdown: false,
             write_shutdown: false,
-        });
-        (key, shared)
+        };
+        Ok((self.sockets.try_insert(socket).map_err(no_buffers)?, shared))
     }
 
     fn socket(&mut self, key: Key) -> Result<&mut Socket, Errno> {
@@ -143,11 +197,11 @@ impl Udp {
                 port
             }
         };
+        self.ports.add(port, key).map_err(no_buffers)?;
         let socket = self.socket(key)?;
         socket.bound = Some((endpoint.0, port));
         socket.own_port = endpoint.1 != 0;
         socket.own_address = endpoint.0;
-        self.ports.add(port, key);
         Ok(())
     }
 
@@ -199,7 +253,7 @@ impl Udp {
             return Err(Errno::EPIPE);
         }
         if let Some(error) = socket.error.take() {
-            self.refresh(key, Events::empty(), &mut Notices::new());
+            self.set_ready(key);
             return Err(error);
         }
         let remote = to.or(socket.peer).ok_or(Errno::EDESTADDRREQ)?;
@@ -227,18 +281,15 @@ impl Udp {
     ) -> Result<Option<R>, Errno> {
         let socket = self.socket(key)?;
         if let Some(error) = socket.error.take() {
-            self.refresh(key, Events::empty(), &mut Notices::new());
+            self.set_ready(key);
             return Err(error);
         }
         let Some(datagram) = socket.queue.front() else {
             return if socket.read_shutdown { Ok(None) } else { Err(Errno::EAGAIN) };
         };
         let result = take(datagram);
-        if !peek && let Some(datagram) = socket.queue.pop_front() {
-            socket.queued = socket.queued.saturating_sub(datagram.data.len().saturating_add(OVERHEAD));
-            if socket.queue.is_empty() {
-                self.refresh(key, Events::empty(), &mut Notices::new());
-            }
+        if !peek && socket.queue.pop().is_some() && socket.queue.is_empty() {
+            self.set_ready(key);
         }
         result.map(Some)
     }
@@ -248,22 +299,17 @@ impl Udp {
         self.sockets.get(key).and_then(|socket| socket.queue.front()).map_or(0, |datagram| datagram.data.len())
     }
 
-    fn refresh(&mut self, key: Key, again: Events, notices: &mut Notices) {
-        let Some(socket) = self.sockets.get(key) else { return };
-        let mut ready = Events::WRITE | Events::WRITE_NORMAL;
-        if !socket.queue.is_empty() || socket.read_shutdown {
-            ready |= Events::READ | Events::READ_NORMAL;
+    /// Tells readiness where nothing has become ready.
+    fn set_ready(&self, key: Key) {
+        if let Some(socket) = self.sockets.get(key) {
+            socket.shared.set(socket.ready());
         }
-        if socket.read_shutdown {
-            ready |= Events::READ_HANG_UP;
+    }
+
+    fn refresh(&self, key: Key, again: Events, notices: &mut Notices) {
+        if let Some(socket) = self.sockets.get(key) {
+            socket.shared.update(socket.ready(), again, notices);
         }
-        if socket.read_shutdown && socket.write_shutdown {
-            ready |= Events::HANG_UP;
-        }
-        if socket.error.is_some() {
-            ready |= Events::ERROR;
-        }
-        socket.shared.update(ready, again, notices);
     }
 
     /// Takes a packet. False if nobody has its port.
@@ -277,55 +323,53 @@ impl Udp {
     ) -> bool {
         let Some((source, destination, data)) = parse_datagram(header, segment, known) else { return true };
         let to_all = ip.is_broadcast(destination.0) || destination.0.is_multicast();
-        let keys = self.ports.of(destination.1);
-        if keys.is_empty() {
+        let port = destination.1;
+        if self.ports.is_free(port) {
             return false;
         }
-        let fits = |key: &Key| {
-            let socket = self.sockets.get(*key)?;
-            let (address, _) = socket.bound?;
-            let for_it = address == destination.0 || address.is_unspecified() || to_all;
-            let from_peer = socket.peer.is_none_or(|peer| peer == source);
-            // The more a socket asks for, the better it fits.
-            let rank =
-                u8::from(socket.peer.is_some()).wrapping_mul(2).wrapping_add(u8::from(!address.is_unspecified()));
-            (for_it && from_peer).then_some((rank, *key))
-        };
-        let mut takers: Vec<(u8, Key)> = keys.iter().filter_map(fits).collect();
-        if !to_all {
-            let best = takers.iter().map(|(rank, _)| *rank).max();
-            takers.retain(|(rank, _)| Some(*rank) == best);
-            if takers.len() > 1 {
-                let choice = self.choice.hash_one(source) as usize;
-                takers = takers.get(choice.checked_rem(takers.len()).unwrap_or(0)).copied().into_iter().collect();
+        let rank = |udp: &Self, key: &Key| udp.sockets.get(*key)?.rank(source, destination.0, to_all);
+        if to_all {
+            let mut index = 0usize;
+            while let Some(key) = self.ports.of(port).get(index).copied() {
+                index = index.saturating_add(1);
+                if rank(self, &key).is_some() {
+                    self.deliver(key, source, data, notices);
+                }
             }
+            return true;
         }
-        for (_, key) in &takers {
-            self.deliver(*key, source, data, notices);
+        let keys = self.ports.of(port).iter();
+        let Some(best) = keys.clone().filter_map(|key| rank(self, key)).max() else { return false };
+        let best = keys.filter(|key| rank(self, key) == Some(best));
+        let choice = match best.clone().count() {
+            0 | 1 => 0,
+            count => (self.choice.hash_one(source) as usize).checked_rem(count).unwrap_or(0),
+        };
+        if let Some(key) = best.copied().nth(choice) {
+            self.deliver(key, source, data, notices);
         }
-        !takers.is_empty() || to_all
+        true
     }
 
     fn deliver(&mut self, key: Key, source: Endpoint, data: &[u8], notices: &mut Notices) {
-        let Some(socket) = self.sockets.get_mut(key) else { return };
-        let queued = socket.queued.saturating_add(data.len()).saturating_add(OVERHEAD);
-        if queued > socket.options.receive_buffer || socket.read_shutdown || !memory::kernel_has_room() {
+        let Some(socket) = self.sockets.get_mut(key).filter(|socket| !socket.read_shutdown) else { return };
+        // As in Linux one datagram may exceed the limit, so that any can be received at all.
+        if socket.queue.charged() > socket.options.receive_buffer {
+            self.dropped.buffer = self.dropped.buffer.wrapping_add(1);
             return;
         }
-        let mut copy = Vec::new();
-        if copy.try_reserve_exact(data.len()).is_err() {
-            return;
+        let kept = try_to_vec(data).and_then(|data| socket.queue.try_push(Datagram { source, data }));
+        match kept {
+            Ok(()) => self.refresh(key, Events::READ | Events::READ_NORMAL, notices),
+            Err(_) => self.dropped.memory = self.dropped.memory.wrapping_add(1),
         }
-        copy.extend_from_slice(data);
-        socket.queued = queued;
-        socket.queue.push_back(Datagram { source, data: copy });
-        self.refresh(key, Events::READ | Events::READ_NORMAL, notices);
     }
 
     /// A datagram of ours met an error on its way: its sender hears of it if it has that peer alone (udp(7)).
     pub fn problem(&mut self, problem: &Problem, notices: &mut Notices) {
-        let keys = self.ports.of(problem.local.1).to_vec();
-        for key in keys {
+        let mut index = 0usize;
+        while let Some(key) = self.ports.of(problem.local.1).get(index).copied() {
+            index = index.saturating_add(1);
             if let Ok(socket) = self.socket(key)
                 && socket.peer == Some(problem.remote)
                 && (problem.refused || socket.options.report_errors)
@@ -368,7 +412,7 @@ impl Udp {
     /// The pending error, which is then forgotten (SO_ERROR).
     pub fn take_error(&mut self, key: Key) -> Option<Errno> {
         let error = self.socket(key).ok()?.error.take();
-        self.refresh(key, Events::empty(), &mut Notices::new());
+        self.set_ready(key);
         error
     }
 }
@@ -397,42 +441,40 @@ pub fn parse_datagram<'a>(
     Some(((source, udp.source.get()), (destination, udp.destination.get()), data))
 }
 
-/// A whole UDP packet without its checksum.
-pub fn make_packet(route: Route, source: u16, destination: u16, identification: u16, data: &[u8]) -> Vec<u8> {
-    let length = UDP_HEADER.saturating_add(data.len());
-    let header = Ipv4Header::new(route, PROTOCOL_UDP, length, identification, 0);
-    let udp = udp_header(source, destination, length);
-    [header.as_bytes(), udp.as_bytes(), data].concat()
-}
-
-fn udp_header(source: u16, destination: u16, length: usize) -> UdpHeader {
-    UdpHeader {
-        source: source.into(),
-        destination: destination.into(),
-        length: (length as u16).into(),
-        checksum: 0.into(),
-    }
+/// The headers of a UDP packet of `length` bytes of payload, without its checksum.
+pub fn headers(route: Route, source: u16, destination: u16, identification: u16, length: usize) -> DatagramHeaders {
+    let length = UDP_HEADER.saturating_add(length);
+    let ip = Ipv4Header::new(route, PROTOCOL_UDP, length, identification, 0);
+    let length = (length as u16).into();
+    let udp = UdpHeader { source: source.into(), destination: destination.into(), length, checksum: 0.into() };
+    DatagramHeaders { ip, udp }
 }
 
 fn send_datagram(ip: &mut Ip, route: Route, source: u16, destination: u16, data: &[u8]) -> Result<(), Errno> {
     let identification = ip.next_identification();
+    let headers = headers(route, source, destination, identification, data.len());
     let length = UDP_HEADER.saturating_add(data.len());
     if length.saturating_add(IPV4_HEADER) <= ip.mtu() || ip.is_own(route.destination) {
-        return ip.send_packet(&make_packet(route, source, destination, identification, data));
+        return ip.send_packet(&[headers.as_bytes(), data]);
     }
     // A fragment cannot carry its own checksum, so the whole datagram's is made here.
-    let mut udp = udp_header(source, destination, length);
+    let mut udp = headers.udp;
     let sum = checksum(pseudo_header(route.source, route.destination, PROTOCOL_UDP, length), udp.as_bytes());
     let sum = !checksum(sum, data);
     udp.checksum.set(if sum == 0 { 0xffff } else { sum });
-    let whole = [udp.as_bytes(), data].concat();
-    let piece = ip.mtu().saturating_sub(IPV4_HEADER) & !7;
-    let count = whole.len().div_ceil(piece.max(8));
-    for (index, bytes) in whole.chunks(piece.max(8)).enumerate() {
-        let offset = index.saturating_mul(piece) / 8;
-        let more = if index.saturating_add(1) < count { MORE_FRAGMENTS } else { 0 };
-        let header = Ipv4Header::new(route, PROTOCOL_UDP, bytes.len(), identification, offset as u16 | more);
-        ip.send_packet(&[header.as_bytes(), bytes].concat())?;
+    let piece = (ip.mtu().saturating_sub(IPV4_HEADER) & !7).max(UDP_HEADER);
+    let (mut offset, mut rest) = (0usize, data);
+    while offset < length {
+        // The first fragment begins with the header.
+        let front = if offset == 0 { udp.as_bytes() } else { &[] };
+        let (bytes, behind) = rest.split_at(rest.len().min(piece.saturating_sub(front.len())));
+        let more = if behind.is_empty() { 0 } else { MORE_FRAGMENTS };
+        let field = (offset / 8) as u16 | more;
+        let header =
+            Ipv4Header::new(route, PROTOCOL_UDP, front.len().saturating_add(bytes.len()), identification, field);
+        ip.send_packet(&[header.as_bytes(), front, bytes])?;
+        offset = offset.saturating_add(piece);
+        rest = behind;
     }
     Ok(())
 }

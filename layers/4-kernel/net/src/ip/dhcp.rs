@@ -7,7 +7,7 @@
 //! ```
 
 use super::wire::{Address, Mac};
-use alloc::{string::String, vec::Vec};
+use alloc::string::String;
 
 pub const SERVER_PORT: u16 = 67;
 pub const CLIENT_PORT: u16 = 68;
@@ -25,6 +25,10 @@ const COOKIE: [u8; 4] = [99, 130, 83, 99];
 /// Bytes before the options: the BOOTP fields and the cookie.
 const FIXED: usize = 240;
 const MINIMUM: usize = 300;
+/// What every server takes (RFC 2131 §2), and more than all of our options.
+const LONGEST: usize = 548;
+/// Name servers that a resolver heeds (`MAXNS`, resolv.conf(5)).
+pub const MAX_NAMESERVERS: usize = 3;
 
 const DISCOVER: u8 = 1;
 const OFFER: u8 = 2;
@@ -33,12 +37,12 @@ const ACK: u8 = 5;
 const NAK: u8 = 6;
 
 /// What the server has lent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
     pub address: Address,
     pub prefix: u8,
     pub gateway: Option<Address>,
-    pub nameservers: Vec<Address>,
+    pub nameservers: [Option<Address>; MAX_NAMESERVERS],
     server: Address,
     renew_at: u64,
     rebind_at: u64,
@@ -57,7 +61,46 @@ enum State {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outgoing {
     pub to: Option<Address>,
-    pub message: Vec<u8>,
+    pub message: Message,
+}
+
+/// The bytes of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Message {
+    fn new() -> Message {
+        Message { bytes: [0; LONGEST], length: 0 }
+    }
+
+    /// Appends as much as there is room for.
+    fn put(&mut self, bytes: &[u8]) {
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        room.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        self.length = self.length.saturating_add(bytes.len()).min(LONGEST);
+    }
+
+    /// Leaves zeroes until it has this length.
+    fn pad(&mut self, length: usize) {
+        self.length = self.length.max(length).min(LONGEST);
+    }
+
+    fn option(&mut self, code: u8, value: &[u8]) {
+        let value = value.get(..value.len().min(255)).unwrap_or_default();
+        self.put(&[code, value.len() as u8]);
+        self.put(value);
+    }
+}
+
+impl core::ops::Deref for Message {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
 }
 
 /// What has changed.
@@ -79,8 +122,6 @@ pub struct Client {
     started: u64,
     /// When to call [`Client::expire`].
     pub deadline: u64,
-    /// Where the timer is remembered.
-    pub timer: Option<u64>,
 }
 
 impl Client {
@@ -94,7 +135,6 @@ impl Client {
             attempts: 0,
             started: now,
             deadline: now,
-            timer: None,
         }
     }
 
@@ -103,8 +143,8 @@ impl Client {
         let mut event = None;
         match &self.state {
             State::Requesting { .. } if self.attempts >= MAX_REQUESTS => self.restart(now),
-            State::Bound(lease) => self.state = State::Renewing(lease.clone()),
-            State::Renewing(lease) if now >= lease.rebind_at => self.state = State::Rebinding(lease.clone()),
+            State::Bound(lease) => self.state = State::Renewing(*lease),
+            State::Renewing(lease) if now >= lease.rebind_at => self.state = State::Rebinding(*lease),
             State::Rebinding(lease) if now >= lease.ends_at => {
                 event = Some(Event::Lost);
                 self.restart(now);
@@ -160,38 +200,37 @@ impl Client {
         requested: Option<Address>,
         server: Option<Address>,
         now: u64,
-    ) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(MINIMUM);
+    ) -> Message {
+        let mut message = Message::new();
         // op, htype, hlen, hops
-        bytes.extend([1, 1, 6, 0]);
-        bytes.extend(self.transaction.to_be_bytes());
+        message.put(&[1, 1, 6, 0]);
+        message.put(&self.transaction.to_be_bytes());
         let seconds = now.saturating_sub(self.started) / SECOND;
-        bytes.extend((seconds.min(u64::from(u16::MAX)) as u16).to_be_bytes());
-        bytes.extend([0, 0]);
-        bytes.extend(own.unwrap_or(Address::UNSPECIFIED).octets());
+        message.put(&(seconds.min(u64::from(u16::MAX)) as u16).to_be_bytes());
+        message.put(&[0, 0]);
+        message.put(&own.unwrap_or(Address::UNSPECIFIED).octets());
         // yiaddr, siaddr, giaddr
-        bytes.extend([0; 12]);
-        bytes.extend(self.mac);
-        bytes.resize(FIXED.saturating_sub(COOKIE.len()), 0);
-        bytes.extend(COOKIE);
-        option(&mut bytes, 53, &[kind]);
-        let mut identifier = Vec::from([1]);
-        identifier.extend(self.mac);
-        option(&mut bytes, 61, &identifier);
+        message.put(&[0; 12]);
+        message.put(&self.mac);
+        message.pad(FIXED.saturating_sub(COOKIE.len()));
+        message.put(&COOKIE);
+        message.option(53, &[kind]);
+        let [a, b, c, d, e, f] = self.mac;
+        message.option(61, &[1, a, b, c, d, e, f]);
         if let Some(requested) = requested {
-            option(&mut bytes, 50, &requested.octets());
+            message.option(50, &requested.octets());
         }
         if let Some(server) = server {
-            option(&mut bytes, 54, &server.octets());
+            message.option(54, &server.octets());
         }
         if !self.hostname.is_empty() {
-            option(&mut bytes, 12, self.hostname.as_bytes());
+            message.option(12, self.hostname.as_bytes());
         }
         // Subnet mask, router, name servers, lease, T1, T2.
-        option(&mut bytes, 55, &[1, 3, 6, 51, 58, 59]);
-        bytes.push(255);
-        bytes.resize(bytes.len().max(MINIMUM), 0);
-        bytes
+        message.option(55, &[1, 3, 6, 51, 58, 59]);
+        message.put(&[255]);
+        message.pad(MINIMUM);
+        message
     }
 
     /// Takes a message that came to [`CLIENT_PORT`].
@@ -242,7 +281,7 @@ impl Client {
             address: reply.address,
             prefix: reply.mask.map_or(24, |mask| u32::from(mask).leading_ones() as u8),
             gateway: reply.router.filter(|router| usable(*router)),
-            nameservers: reply.nameservers.clone(),
+            nameservers: reply.nameservers,
             server: reply.server.unwrap_or(server),
             renew_at: at(renew),
             rebind_at: at(rebind),
@@ -251,19 +290,13 @@ impl Client {
         self.deadline = lease.renew_at;
         self.attempts = 0;
         self.started = lease.renew_at;
-        self.state = State::Bound(lease.clone());
+        self.state = State::Bound(lease);
         (None, Some(Event::Bound(lease)))
     }
 }
 
 fn usable(address: Address) -> bool {
     !(address.is_unspecified() || address.is_broadcast() || address.is_multicast() || address.is_loopback())
-}
-
-fn option(bytes: &mut Vec<u8>, code: u8, value: &[u8]) {
-    let value = value.get(..value.len().min(255)).unwrap_or_default();
-    bytes.extend([code, value.len() as u8]);
-    bytes.extend_from_slice(value);
 }
 
 /// What a server's message says.
@@ -275,7 +308,7 @@ struct Reply {
     server: Option<Address>,
     mask: Option<Address>,
     router: Option<Address>,
-    nameservers: Vec<Address>,
+    nameservers: [Option<Address>; MAX_NAMESERVERS],
     lease: Option<u32>,
     renew: Option<u32>,
     rebind: Option<u32>,
@@ -295,7 +328,7 @@ impl Reply {
             server: None,
             mask: None,
             router: None,
-            nameservers: Vec::new(),
+            nameservers: [None; MAX_NAMESERVERS],
             lease: None,
             renew: None,
             rebind: None,
@@ -318,7 +351,10 @@ impl Reply {
                 54 => reply.server = address(),
                 1 => reply.mask = address(),
                 3 => reply.router = address(),
-                6 => reply.nameservers = value.as_chunks::<4>().0.iter().take(3).map(|a| (*a).into()).collect(),
+                6 => {
+                    let mut given = value.as_chunks::<4>().0.iter().map(|address| Address::from(*address));
+                    reply.nameservers = core::array::from_fn(|_| given.next());
+                }
                 51 => reply.lease = number(),
                 58 => reply.renew = number(),
                 59 => reply.rebind = number(),
@@ -333,23 +369,24 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use rumpuser_hosted as _;
 
     const MAC: Mac = [2, 0, 0, 0, 0, 1];
 
     fn reply(client: &Client, kind: u8) -> Vec<u8> {
-        let mut bytes = client.message(kind, None, None, None, 0);
-        bytes[0] = 2;
-        bytes[16..20].copy_from_slice(&[10, 0, 2, 15]);
-        bytes.truncate(FIXED);
-        option(&mut bytes, 53, &[kind]);
-        option(&mut bytes, 54, &[10, 0, 2, 2]);
-        option(&mut bytes, 1, &[255, 255, 255, 0]);
-        option(&mut bytes, 3, &[10, 0, 2, 2]);
-        option(&mut bytes, 6, &[10, 0, 2, 3]);
-        option(&mut bytes, 51, &3600u32.to_be_bytes());
-        bytes.push(255);
-        bytes
+        let mut message = client.message(kind, None, None, None, 0);
+        message.bytes[0] = 2;
+        message.bytes[16..20].copy_from_slice(&[10, 0, 2, 15]);
+        message.length = FIXED;
+        message.option(53, &[kind]);
+        message.option(54, &[10, 0, 2, 2]);
+        message.option(1, &[255, 255, 255, 0]);
+        message.option(3, &[10, 0, 2, 2]);
+        message.option(6, &[10, 0, 2, 3]);
+        message.option(51, &3600u32.to_be_bytes());
+        message.put(&[255]);
+        message.to_vec()
     }
 
     fn bound() -> (Client, Lease) {
@@ -367,8 +404,8 @@ mod tests {
         let (client, lease) = bound();
         assert_eq!((lease.address, lease.prefix), (Address::new(10, 0, 2, 15), 24));
         assert_eq!(
-            (lease.gateway, &*lease.nameservers),
-            (Some(Address::new(10, 0, 2, 2)), &[[10, 0, 2, 3].into()][..])
+            (lease.gateway, lease.nameservers),
+            (Some(Address::new(10, 0, 2, 2)), [Some([10, 0, 2, 3].into()), None, None])
         );
         assert_eq!(client.deadline, 2 + 1800 * SECOND);
     }

@@ -1,7 +1,6 @@
 //! ICMP (RFC 792, RFC 1122 §3.2.2): echo replies, and errors in both directions.
 
 use super::{Ip, wire::*};
-use alloc::vec::Vec;
 use rumpkin_kernel::Errno;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -97,9 +96,8 @@ fn send(ip: &mut Ip, route: Route, kind: u8, code: u8, rest: [u8; 4], data: &[u8
     icmp.checksum.set(!checksum(checksum(0, icmp.as_bytes()), data));
     let length = icmp.as_bytes().len().saturating_add(data.len());
     let header = Ipv4Header::new(route, PROTOCOL_ICMP, length, ip.next_identification(), 0);
-    let packet: Vec<u8> = [header.as_bytes(), icmp.as_bytes(), data].concat();
     // A reply that finds no way back is lost.
-    let _ = ip.send_packet(&packet);
+    let _ = ip.send_packet(&[header.as_bytes(), icmp.as_bytes(), data]);
 }
 
 #[cfg(test)]

@@ -13,13 +13,10 @@ pub mod reassembly;
 pub mod train;
 pub mod wire;
 
-use crate::{
-    slab::Key,
-    timers::{Timer, Timers},
-};
-use alloc::{boxed::Box, collections::VecDeque, vec, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::ops::Range;
-use neighbor::{Answer, Neighbors, Waiting};
+use neighbor::{Answer, Due, Neighbors};
+use rumpkin_collections::{Account, ChargedQueue, TryVec, Weigh, try_to_vec};
 use rumpkin_kernel::Errno;
 use rumpuser::device::{Checksum, Link, LinkInfo};
 use train::Train;
@@ -30,6 +27,8 @@ use zerocopy::{FromBytes, IntoBytes, network_endian::U16};
 const MAX_BACKLOG: usize = 1024;
 /// Packets to ourselves that wait; more are dropped, and TCP sends them again.
 pub const MAX_LOCAL: usize = 1024;
+/// What all packets that wait may take, as a share of memory.
+const SHARE: usize = 16;
 
 /// What we are called on the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,32 +83,45 @@ enum Room {
     Train { place: Range<usize>, joins: bool, cuts: bool },
     /// It does not go to the link, or not yet.
     Aside(Vec<u8>),
+    /// In the frame for the link, but it goes nowhere.
+    Lost(Range<usize>),
 }
 
-struct Frame {
-    bytes: Vec<u8>,
+/// A packet, or a frame, that waits.
+pub struct Packet {
+    /// What it is of.
+    pub bytes: Vec<u8>,
     checksum: Checksum,
 }
+
+impl Weigh for Packet {
+    fn weight(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Packets that wait.
+pub type Packets = ChargedQueue<Packet>;
 
 /// The state of the layer.
 pub struct Ip {
     /// The time of the present piece of work, in monotonic nanoseconds.
     pub now: u64,
-    /// Deadlines of the whole stack.
-    pub timers: Timers,
     /// Our address on the link, once it is known.
     pub addressing: Option<Addressing>,
     /// Packets to ourselves.
-    pub local: VecDeque<Vec<u8>>,
-    /// Connections that a neighbor's answer, or its silence, is news to.
-    pub news: Vec<(Key, Option<Errno>)>,
-    /// Connections that found no room.
-    pub blocked: Vec<Key>,
+    pub local: Packets,
+    /// A connection found no room.
+    room_wanted: bool,
+    /// There is room again for connections that found none.
+    pub room_again: bool,
+    /// Packets that were lost on their way out: there was no room for them, or no memory.
+    pub discarded: u64,
     /// What the link is.
     pub info: Option<LinkInfo>,
     device: Option<Box<dyn Link>>,
     neighbors: Neighbors,
-    backlog: VecDeque<Frame>,
+    backlog: Packets,
     unflushed: bool,
     train: Train,
     mtu: usize,
@@ -119,21 +131,23 @@ pub struct Ip {
 }
 
 impl Ip {
-    /// The layer on top of a link, or with loopback alone.
-    pub fn new(device: Option<Box<dyn Link>>) -> Self {
+    /// The layer on top of a link, or with loopback alone. `memory`: bytes of the machine.
+    #[expect(clippy::disallowed_methods, reason = "once, when the machine boots")]
+    pub fn new(device: Option<Box<dyn Link>>, memory: usize) -> Self {
+        let account = Arc::new(Account::new(memory / SHARE));
         let info = device.as_ref().map(|device| device.info());
         let mtu = info.as_ref().map_or(1500, |info| info.mtu.clamp(576, 9000));
         Ip {
             now: 0,
-            timers: Timers::default(),
             addressing: None,
-            local: VecDeque::new(),
-            news: Vec::new(),
-            blocked: Vec::new(),
+            local: Packets::new(&account),
+            room_wanted: false,
+            room_again: false,
+            discarded: 0,
             info,
             device,
-            neighbors: Neighbors::new(),
-            backlog: VecDeque::new(),
+            backlog: Packets::new(&account),
+            neighbors: Neighbors::new(account),
             unflushed: false,
             train: Train::new(mtu),
             mtu,
@@ -189,7 +203,7 @@ impl Ip {
         }
         let own = self.addressing.ok_or(Errno::ENETUNREACH)?;
         let next = if own.on_link(destination) { destination } else { own.gateway.ok_or(Errno::ENETUNREACH)? };
-        match self.neighbors.find(next, self.now) {
+        match self.neighbors.find(next, self.now).map_err(|_| Errno::ENOBUFS)? {
             Answer::Known(mac) => Ok(Hop::Link(mac)),
             Answer::Stale(mac) => {
                 self.send_arp(ARP_REQUEST, mac, mac, next);
@@ -203,36 +217,28 @@ impl Ip {
         }
     }
 
-    /// Has a connection told when a neighbor has answered, or been given up.
-    pub fn wait_for_neighbor(&mut self, next: Address, connection: Key) {
-        if let Some(waiting) = self.neighbors.waiting(next)
-            && !waiting.connections.contains(&connection)
-        {
-            waiting.connections.push(connection);
-        }
-    }
-
     /// Asks for a neighbor before anything is to be sent to it, so that the first packet need not wait.
     pub fn prefetch(&mut self, address: Address) {
-        if self.neighbors.find(address, self.now) == Answer::Unknown {
+        if self.neighbors.find(address, self.now) == Ok(Answer::Unknown) {
             self.request(address);
         }
     }
 
     fn request(&mut self, next: Address) {
         self.send_arp(ARP_REQUEST, BROADCAST_MAC, [0; 6], next);
-        if let Some((slot, deadline)) = self.neighbors.timer(next, self.now) {
-            self.timers.set(Timer::Neighbor(next.octets()), slot, Some(deadline));
-        }
     }
 
-    /// A neighbor's timer has expired.
-    pub fn neighbor_expired(&mut self, address: Address) {
-        match self.neighbors.expire(address) {
-            Ok(true) => self.request(address),
-            Ok(false) => {}
-            Err(waiting) => {
-                self.news.extend(waiting.connections.into_iter().map(|key| (key, Some(Errno::EHOSTUNREACH))));
+    /// When [`Ip::expire`] has something to do.
+    pub fn deadline(&self) -> Option<u64> {
+        self.neighbors.deadline()
+    }
+
+    /// Asks again for neighbors that have not answered; the next one, if any, that is given up.
+    pub fn expire(&mut self) -> Option<Address> {
+        loop {
+            match self.neighbors.due(self.now)? {
+                Due::Ask(address) => self.request(address),
+                Due::GivenUp(address) => return Some(address),
             }
         }
     }
@@ -262,40 +268,35 @@ impl Ip {
         self.depart();
     }
 
-    /// Takes an ARP packet from the link.
-    pub fn receive_arp(&mut self, packet: &[u8]) {
-        let (Some(own), Some((arp, _))) = (self.addressing, parse::<ArpPacket>(packet)) else { return };
+    /// Takes an ARP packet from the link. The neighbor, if any, that has been waited for.
+    pub fn receive_arp(&mut self, packet: &[u8]) -> Option<Address> {
+        let own = self.addressing?;
+        let (arp, _) = parse::<ArpPacket>(packet)?;
         let sender = Address::from(arp.sender);
         let well_formed = arp.hardware.get() == 1
             && arp.protocol.get() == ETHERTYPE_IPV4
             && (arp.hardware_length, arp.protocol_length) == (6, 4);
         let (multicast, [first, ..]) = (1, arp.sender_mac);
         if !well_formed || first & multicast != 0 || sender.is_unspecified() || sender.is_multicast() {
-            return;
+            return None;
         }
         if sender == own.address {
             if arp.sender_mac != self.mac() && !core::mem::replace(&mut self.conflict_told, true) {
                 log::warn!("net: {sender} is also used by {:02x?}", arp.sender_mac);
             }
-            return;
+            return None;
         }
         let for_us = arp.operation.get() == ARP_REQUEST && Address::from(arp.target) == own.address;
         let learned = self.neighbors.learn(sender, arp.sender_mac, self.now, for_us && own.on_link(sender));
         if for_us {
             self.send_arp(ARP_REPLY, arp.sender_mac, arp.sender_mac, sender);
         }
-        if let Some((waiting, mut timer)) = learned {
-            self.timers.set(Timer::Neighbor(sender.octets()), &mut timer, None);
-            self.resolved(waiting);
-        }
-    }
-
-    fn resolved(&mut self, waiting: Waiting) {
-        for packet in waiting.packets {
+        let mut waiting = learned?;
+        while let Some(packet) = waiting.pop() {
             // It may be gone if the route has changed meanwhile; then it is lost, as datagrams may be.
-            let _ = self.send_packet(&packet);
+            let _ = self.send_packet(&[&packet.bytes]);
         }
-        self.news.extend(waiting.connections.into_iter().map(|key| (key, None)));
+        Some(sender)
     }
 
     /// A number for the identification field.
@@ -304,29 +305,36 @@ impl Ip {
         self.identification
     }
 
-    /// Whether TCP may send to the link without being put aside.
-    pub fn has_room(&self, hop: Hop) -> bool {
-        match hop {
+    /// Whether TCP may send to the link without being put aside. If not, it will be told when there is room again.
+    pub fn has_room(&mut self, hop: Hop) -> bool {
+        let room = match hop {
             Hop::Local => self.local.len() < MAX_LOCAL,
             Hop::Link(_) | Hop::Pending(_) => self.backlog.is_empty(),
-        }
+        };
+        self.room_wanted |= !room;
+        room
     }
 
-    /// Sends a whole IPv4 packet (at most [`Ip::mtu`] bytes; header without options) whose transport checksum, if any, is
-    /// still to be made. If its neighbor is not known yet it waits.
-    pub fn send_packet(&mut self, packet: &[u8]) -> Result<(), Errno> {
-        let (header, _) = parse::<Ipv4Header>(packet).ok_or(Errno::EINVAL)?;
+    /// Sends a whole IPv4 packet (at most [`Ip::mtu`] bytes; header without options, in the first part) whose transport checksum,
+    /// if any, is still to be made. If its neighbor is not known yet it waits. `ENOBUFS` if there is no memory for it.
+    pub fn send_packet(&mut self, parts: &[&[u8]]) -> Result<(), Errno> {
+        let (header, _) = parts.first().and_then(|first| parse::<Ipv4Header>(first)).ok_or(Errno::EINVAL)?;
         let hop = self.hop(header.destination())?;
-        self.send(hop, packet);
-        Ok(())
+        self.send(hop, parts)
     }
 
-    fn send(&mut self, hop: Hop, packet: &[u8]) {
+    fn send(&mut self, hop: Hop, parts: &[&[u8]]) -> Result<(), Errno> {
         self.depart();
-        let mut draft = self.draft(Some(hop), packet.len());
-        copy(self.room(&mut draft), packet);
+        let mut draft = self.draft(Some(hop), parts.iter().fold(0, |length, part| length.saturating_add(part.len())));
+        let lost = matches!(draft.room, Room::Lost(_));
+        let mut room = self.room(&mut draft);
+        for part in parts {
+            copy(room, part);
+            room = room.get_mut(part.len()..).unwrap_or_default();
+        }
         self.send_draft(draft);
         self.depart();
+        if lost { Err(Errno::ENOBUFS) } else { Ok(()) }
     }
 
     /// Room for an IPv4 packet of `length` bytes on its way to `hop`; without one it will be lost. To be written to [`Ip::room`], then
@@ -339,19 +347,24 @@ impl Ip {
                 Some(place) => (true, place),
                 None => (false, self.begin(mac, ETHERTYPE_IPV4, length)),
             };
-            if place.len() == length {
-                return Draft { hop, room: Room::Train { place, joins, cuts: longest > 0 } };
-            }
+            let room = match place.len() == length {
+                true => Room::Train { place, joins, cuts: longest > 0 },
+                // Longer than the link takes: lost, as it would be on the wire.
+                false => Room::Lost(place),
+            };
+            return Draft { hop, room };
         }
-        // Longer than the link takes: lost, as it would be on the wire.
-        let hop = hop.filter(|hop| !matches!(hop, Hop::Link(_)));
-        Draft { hop, room: Room::Aside(vec![0; length]) }
+        let mut packet = Vec::new();
+        if hop.is_some() && packet.try_resize(length, 0).is_ok() {
+            return Draft { hop, room: Room::Aside(packet) };
+        }
+        Draft { hop, room: Room::Lost(self.begin(BROADCAST_MAC, ETHERTYPE_IPV4, length)) }
     }
 
     /// Where a packet is written.
     pub fn room<'a>(&'a mut self, draft: &'a mut Draft) -> &'a mut [u8] {
         match &mut draft.room {
-            Room::Train { place, .. } => self.train.packet_mut(place.clone()).unwrap_or_default(),
+            Room::Train { place, .. } | Room::Lost(place) => self.train.packet_mut(place.clone()).unwrap_or_default(),
             Room::Aside(packet) => packet,
         }
     }
@@ -361,30 +374,46 @@ impl Ip {
     #[inline(never)]
     pub fn send_draft(&mut self, draft: Draft) {
         match (draft.hop, draft.room) {
-            (Some(Hop::Link(to)), Room::Train { place, joins: true, .. }) => {
-                if let Some(packet) = self.train.join(place) {
-                    let place = self.begin(to, ETHERTYPE_IPV4, packet.len());
-                    copy(self.train.packet_mut(place).unwrap_or_default(), &packet);
-                    self.train.couple();
+            (Some(Hop::Link(to)), Room::Train { place, joins: true, .. }) if !self.train.join(place.clone()) => {
+                self.depart();
+                self.train.begin_with_rest(&self.header(to, ETHERTYPE_IPV4), place);
+                self.train.couple();
+            }
+            (Some(Hop::Link(_)), Room::Train { joins: false, cuts: true, .. }) => self.train.couple(),
+            (Some(Hop::Local), Room::Aside(bytes)) => {
+                let packet = Packet { bytes, checksum: Checksum::Verified };
+                if self.local.len() >= MAX_LOCAL || self.local.try_push(packet).is_err() {
+                    self.discard();
                 }
             }
-            (Some(Hop::Link(_)), Room::Train { cuts: true, .. }) => self.train.couple(),
-            (Some(Hop::Local), Room::Aside(packet)) if self.local.len() < MAX_LOCAL => self.local.push_back(packet),
-            (Some(Hop::Pending(next)), Room::Aside(packet)) => {
-                if let Some(waiting) = self.neighbors.waiting(next) {
-                    waiting.keep(packet);
+            (Some(Hop::Pending(next)), Room::Aside(bytes)) => {
+                let packet = Packet { bytes, checksum: Checksum::Unknown };
+                if !self.neighbors.keep(next, packet) {
+                    self.discard();
                 }
+            }
+            (_, Room::Lost(_)) => {
+                self.train.clear();
+                self.discard();
             }
             _ => {}
         }
     }
 
+    fn discard(&mut self) {
+        self.discarded = self.discarded.wrapping_add(1);
+    }
+
     /// Begins a frame, after what was there before it. Where its content goes; nowhere, if it is too long for the link.
     fn begin(&mut self, to: Mac, kind: u16, length: usize) -> Range<usize> {
         self.depart();
-        let header = EthernetHeader { destination: to, source: self.mac(), kind: U16::new(kind) };
+        let header = self.header(to, kind);
         let place = if length <= self.mtu { self.train.begin(&header, length) } else { None };
         place.unwrap_or_default()
+    }
+
+    fn header(&self, to: Mac, kind: u16) -> EthernetHeader {
+        EthernetHeader { destination: to, source: self.mac(), kind: U16::new(kind) }
     }
 
     /// Sends the frame that is ready, if there is one.
@@ -400,17 +429,22 @@ impl Ip {
             && device.transmit(frame.len(), checksum, &mut |buffer| copy(buffer, frame))
         {
             self.unflushed = true;
-        } else if self.info.is_some() && self.backlog.len() < MAX_BACKLOG {
-            self.backlog.push_back(Frame { bytes: frame.to_vec(), checksum });
+        } else if self.info.is_some() {
+            let kept = self.backlog.len() < MAX_BACKLOG
+                && try_to_vec(frame).and_then(|bytes| self.backlog.try_push(Packet { bytes, checksum })).is_ok();
+            if !kept {
+                self.discard();
+            }
         }
     }
 
     /// Broadcasts an IPv4 packet on the link, whether we have an address or not.
-    pub fn broadcast(&mut self, packet: &[u8]) {
-        self.send(Hop::Link(BROADCAST_MAC), packet);
+    pub fn broadcast(&mut self, packet: &[&[u8]]) {
+        // What finds no memory is lost, as datagrams may be.
+        let _ = self.send(Hop::Link(BROADCAST_MAC), packet);
     }
 
-    /// Sends what was put aside, as far as there is room, and rings the doorbell. Connections that were blocked are news.
+    /// Sends what was put aside, as far as there is room, and rings the doorbell.
     pub fn flush(&mut self) {
         let Some(device) = &mut self.device else { return };
         while let Some(frame) = self.backlog.front() {
@@ -418,13 +452,13 @@ impl Ip {
                 break;
             }
             self.unflushed = true;
-            self.backlog.pop_front();
+            self.backlog.pop();
         }
         if core::mem::take(&mut self.unflushed) {
             device.flush();
         }
         if self.backlog.is_empty() {
-            self.news.extend(self.blocked.drain(..).map(|key| (key, None)));
+            self.room_again |= core::mem::take(&mut self.room_wanted);
         }
     }
 

@@ -1,14 +1,14 @@
-//! The neighbor cache: which Ethernet address an IPv4 address on the link has, and who waits to know (RFC 826, RFC 1122 §2.3.2).
+//! The neighbor cache: which Ethernet address an IPv4 address on the link has, and what waits to know (RFC 826, RFC 1122 §2.3.2).
 //!
 //! Entries are made only for addresses that we send to, or that ask for ours; there are at most [`MAX_ENTRIES`], and the one
 //! confirmed longest ago makes room. An entry that has not been confirmed for a minute is used on, but asked for again.
 
-use crate::{
-    ip::wire::{Address, Mac},
-    slab::Key,
+use super::{
+    Packet, Packets,
+    wire::{Address, Mac},
 };
-use alloc::{collections::VecDeque, vec::Vec};
-use rumpkin_collections::OrderedMap;
+use alloc::sync::Arc;
+use rumpkin_collections::{Account, OrderedMap, OutOfMemory};
 
 const MAX_ENTRIES: usize = 512;
 /// Datagrams kept for a neighbor that has not answered; the oldest goes first.
@@ -30,18 +30,19 @@ enum Entry {
     },
     Wanted {
         requests: u32,
-        timer: Option<u64>,
-        waiting: Waiting,
+        /// When it is asked again, or given up.
+        due: u64,
+        waiting: Packets,
     },
 }
 
-/// What waits for a neighbor.
-#[derive(Default)]
-pub struct Waiting {
-    /// IP packets.
-    pub packets: VecDeque<Vec<u8>>,
-    /// TCP connections, which send when they are told.
-    pub connections: Vec<Key>,
+/// What is to be done about a neighbor that has not answered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Ask again.
+    Ask(Address),
+    /// It has been asked often enough, and what waited for it is lost.
+    GivenUp(Address),
 }
 
 /// What is known of a neighbor.
@@ -58,98 +59,119 @@ pub enum Answer {
 }
 
 /// The cache.
-pub struct Neighbors(OrderedMap<u64, Entry>);
+pub struct Neighbors {
+    entries: OrderedMap<u64, Entry>,
+    /// No request is due earlier.
+    due: Option<u64>,
+    account: Arc<Account>,
+}
 
 impl Neighbors {
-    pub fn new() -> Self {
-        Neighbors(OrderedMap::new())
+    /// Nobody is known. The account is charged for packets that wait.
+    pub fn new(account: Arc<Account>) -> Self {
+        Neighbors { entries: OrderedMap::new(), due: None, account }
     }
 
-    /// Looks a neighbor up for sending. After `Unknown` the entry is wanted.
-    pub fn find(&mut self, address: Address, now: u64) -> Answer {
-        match self.0.get_mut(key(address)) {
+    /// Looks a neighbor up for sending. After `Unknown` it is wanted.
+    pub fn find(&mut self, address: Address, now: u64) -> Result<Answer, OutOfMemory> {
+        match self.entries.get_mut(key(address)) {
             Some(Entry::Known { mac, confirmed, requests, asked }) => {
                 if now.saturating_sub(*confirmed) < FRESH || now.saturating_sub(*asked) < RETRY {
-                    return Answer::Known(*mac);
+                    return Ok(Answer::Known(*mac));
                 }
                 if *requests < MAX_REQUESTS {
                     *requests = requests.saturating_add(1);
                     *asked = now;
-                    return Answer::Stale(*mac);
+                    return Ok(Answer::Stale(*mac));
                 }
             }
-            Some(Entry::Wanted { .. }) => return Answer::Wanted,
+            Some(Entry::Wanted { .. }) => return Ok(Answer::Wanted),
             None => {}
         }
-        self.insert(address, Entry::Wanted { requests: 1, timer: None, waiting: Waiting::default() });
-        Answer::Unknown
+        let due = now.saturating_add(RETRY);
+        self.insert(address, Entry::Wanted { requests: 1, due, waiting: Packets::new(&self.account) })?;
+        self.due = Some(self.due.map_or(due, |earliest| earliest.min(due)));
+        Ok(Answer::Unknown)
     }
 
-    fn insert(&mut self, address: Address, entry: Entry) {
-        if self.0.len() >= MAX_ENTRIES && !self.0.contains_key(key(address)) {
-            let oldest = self.0.iter().filter_map(|(address, entry)| match entry {
+    fn insert(&mut self, address: Address, entry: Entry) -> Result<(), OutOfMemory> {
+        if self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(key(address)) {
+            let oldest = self.entries.iter().filter_map(|(address, entry)| match entry {
                 Entry::Known { confirmed, .. } => Some((*confirmed, address)),
                 Entry::Wanted { .. } => None,
             });
             // With nothing but unanswered requests any of them goes.
             let victim =
-                oldest.min().map(|(_, address)| address).or_else(|| self.0.first().map(|(address, _)| address));
+                oldest.min().map(|(_, address)| address).or_else(|| self.entries.first().map(|(address, _)| address));
             if let Some(victim) = victim {
-                self.0.remove(victim);
+                self.entries.remove(victim);
             }
         }
-        self.0.insert(key(address), entry);
+        self.entries.try_insert(key(address), entry).map(|_| ())
     }
 
-    /// What waits for a wanted neighbor.
-    pub fn waiting(&mut self, address: Address) -> Option<&mut Waiting> {
-        match self.0.get_mut(key(address))? {
-            Entry::Wanted { waiting, .. } => Some(waiting),
-            Entry::Known { .. } => None,
+    /// Keeps a packet until a wanted neighbor answers. False if it is lost.
+    pub fn keep(&mut self, address: Address, packet: Packet) -> bool {
+        let Some(Entry::Wanted { waiting, .. }) = self.entries.get_mut(key(address)) else { return false };
+        if waiting.len() >= MAX_WAITING {
+            waiting.pop();
         }
-    }
-
-    /// The slot of a wanted neighbor's timer, and the deadline for the next request.
-    pub fn timer(&mut self, address: Address, now: u64) -> Option<(&mut Option<u64>, u64)> {
-        match self.0.get_mut(key(address))? {
-            Entry::Wanted { timer, .. } => Some((timer, now.saturating_add(RETRY))),
-            Entry::Known { .. } => None,
-        }
+        waiting.try_push(packet).is_ok()
     }
 
     /// A neighbor told its address. What waited for it comes back. `create`: remember it even if nobody asked.
-    pub fn learn(&mut self, address: Address, mac: Mac, now: u64, create: bool) -> Option<(Waiting, Option<u64>)> {
+    pub fn learn(&mut self, address: Address, mac: Mac, now: u64, create: bool) -> Option<Packets> {
         let known = Entry::Known { mac, confirmed: now, requests: 0, asked: 0 };
-        match self.0.get_mut(key(address)) {
+        match self.entries.get_mut(key(address)) {
             Some(entry) => match core::mem::replace(entry, known) {
-                Entry::Wanted { waiting, timer, .. } => Some((waiting, timer)),
+                Entry::Wanted { waiting, .. } => {
+                    self.find_due();
+                    Some(waiting)
+                }
                 Entry::Known { .. } => None,
             },
             None => {
                 if create {
-                    self.insert(address, known);
+                    // If there is no memory for it, it is asked for when it is needed.
+                    let _ = self.insert(address, known);
                 }
                 None
             }
         }
     }
 
-    /// A request's time is over. True: ask again. False: it has been given up, and what waited comes back.
-    pub fn expire(&mut self, address: Address) -> Result<bool, Waiting> {
-        match self.0.get_mut(key(address)) {
-            Some(Entry::Wanted { requests, timer, .. }) => {
-                *timer = None;
-                if *requests < MAX_REQUESTS {
-                    *requests = requests.saturating_add(1);
-                    return Ok(true);
-                }
-            }
-            _ => return Ok(false),
+    /// When [`Neighbors::due`] has something to say.
+    pub fn deadline(&self) -> Option<u64> {
+        self.due
+    }
+
+    fn find_due(&mut self) {
+        let due = |(_, entry): (u64, &Entry)| match entry {
+            Entry::Wanted { due, .. } => Some(*due),
+            Entry::Known { .. } => None,
+        };
+        self.due = self.entries.iter().filter_map(due).min();
+    }
+
+    /// What is to be done now about one of those that have not answered.
+    pub fn due(&mut self, now: u64) -> Option<Due> {
+        self.due.filter(|due| *due <= now)?;
+        let is_due = |entry: &Entry| matches!(entry, Entry::Wanted { due, .. } if *due <= now);
+        let found = self.entries.iter().find(|(_, entry)| is_due(entry)).map(|(number, _)| number);
+        let Some(number) = found else {
+            self.find_due();
+            return None;
+        };
+        let address = Address::from(number as u32);
+        if let Some(Entry::Wanted { requests, due, .. }) = self.entries.get_mut(number)
+            && *requests < MAX_REQUESTS
+        {
+            *requests = requests.saturating_add(1);
+            *due = now.saturating_add(RETRY);
+            return Some(Due::Ask(address));
         }
-        match self.0.remove(key(address)) {
-            Some(Entry::Wanted { waiting, .. }) => Err(waiting),
-            _ => Ok(false),
-        }
+        self.entries.remove(number);
+        Some(Due::GivenUp(address))
     }
 }
 
@@ -157,55 +179,71 @@ fn key(address: Address) -> u64 {
     u32::from(address).into()
 }
 
-impl Waiting {
-    /// Keeps a packet until the neighbor answers.
-    pub fn keep(&mut self, packet: Vec<u8>) {
-        if self.packets.len() >= MAX_WAITING {
-            self.packets.pop_front();
-        }
-        self.packets.push_back(packet);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumpuser_hosted as _;
+    use crate::ip::wire::IPV4_HEADER;
+    use rumpuser::device::Checksum;
+    use rumpuser_hosted::{Machine, Requests};
 
     const PEER: Address = Address::new(10, 0, 0, 2);
 
+    fn neighbors() -> Neighbors {
+        Neighbors::new(Arc::new(Account::new(4096)))
+    }
+
+    fn packet() -> Packet {
+        Packet { bytes: alloc::vec![7; IPV4_HEADER], checksum: Checksum::Unknown }
+    }
+
     #[test]
     fn what_waits_comes_back_with_the_answer() {
-        let mut neighbors = Neighbors::new();
-        assert_eq!(neighbors.find(PEER, 0), Answer::Unknown);
-        assert_eq!(neighbors.find(PEER, 0), Answer::Wanted);
-        neighbors.waiting(PEER).unwrap().keep(b"packet".to_vec());
-        let (waiting, _) = neighbors.learn(PEER, [2; 6], 5, false).unwrap();
-        assert_eq!(waiting.packets, [b"packet"]);
-        assert_eq!(neighbors.find(PEER, 5), Answer::Known([2; 6]));
-        assert_eq!(neighbors.find(PEER, FRESH + 5), Answer::Stale([2; 6]));
-        assert_eq!(neighbors.find(PEER, FRESH + 6), Answer::Known([2; 6]));
+        let mut neighbors = neighbors();
+        assert_eq!(neighbors.find(PEER, 0), Ok(Answer::Unknown));
+        assert_eq!(neighbors.find(PEER, 0), Ok(Answer::Wanted));
+        assert!(neighbors.keep(PEER, packet()));
+        let mut waiting = neighbors.learn(PEER, [2; 6], 5, false).unwrap();
+        assert_eq!((waiting.pop().unwrap().bytes, waiting.len()), (packet().bytes, 0));
+        assert_eq!(neighbors.deadline(), None);
+        assert_eq!(neighbors.find(PEER, 5), Ok(Answer::Known([2; 6])));
+        assert_eq!(neighbors.find(PEER, FRESH + 5), Ok(Answer::Stale([2; 6])));
+        assert_eq!(neighbors.find(PEER, FRESH + 6), Ok(Answer::Known([2; 6])));
     }
 
     #[test]
     fn a_silent_neighbor_is_given_up() {
-        let mut neighbors = Neighbors::new();
-        neighbors.find(PEER, 0);
-        assert!(matches!(neighbors.expire(PEER), Ok(true)));
-        assert!(matches!(neighbors.expire(PEER), Ok(true)));
-        assert!(neighbors.expire(PEER).is_err());
+        let mut neighbors = neighbors();
+        neighbors.find(PEER, 0).unwrap();
+        for expected in [Due::Ask(PEER), Due::Ask(PEER), Due::GivenUp(PEER)] {
+            let due = neighbors.deadline().unwrap();
+            assert_eq!((neighbors.due(due - 1), neighbors.due(due)), (None, Some(expected)));
+            assert_eq!(neighbors.due(due), None);
+        }
+        assert_eq!(neighbors.deadline(), None);
     }
 
     #[test]
     fn the_cache_is_bounded_and_strangers_do_not_fill_it() {
-        let mut neighbors = Neighbors::new();
+        let mut neighbors = neighbors();
         for index in 0..2000u32 {
             neighbors.learn(Address::from(index), [1; 6], 0, false);
         }
-        assert_eq!(neighbors.0.len(), 0);
+        assert_eq!(neighbors.entries.len(), 0);
         for index in 0..2000u32 {
-            neighbors.find(Address::from(index), 0);
+            neighbors.find(Address::from(index), 0).unwrap();
+            neighbors.keep(Address::from(index), packet());
+            assert!(neighbors.account.used() <= neighbors.account.limit());
         }
-        assert_eq!(neighbors.0.len(), MAX_ENTRIES);
+        assert_eq!(neighbors.entries.len(), MAX_ENTRIES);
+    }
+
+    #[test]
+    fn without_memory_nobody_is_wanted() {
+        let machine = Machine { requests: Arc::new(Requests::refusing(1, 1)), ..Machine::default() };
+        machine.simulate(1, || {
+            let mut neighbors = neighbors();
+            assert_eq!((neighbors.find(PEER, 0), neighbors.deadline()), (Err(OutOfMemory), None));
+            assert_eq!(neighbors.find(PEER, 0), Ok(Answer::Unknown));
+        });
     }
 }

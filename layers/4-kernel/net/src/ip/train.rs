@@ -11,6 +11,7 @@
 use super::wire::*;
 use alloc::vec::Vec;
 use core::ops::Range;
+use rumpkin_collections::TryVec;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// A frame and its room.
@@ -30,6 +31,7 @@ pub struct Train {
 
 impl Train {
     /// Room for packets of up to `mtu` bytes.
+    #[expect(clippy::disallowed_macros, reason = "once, when the machine boots")]
     pub fn new(mtu: usize) -> Self {
         let bytes = alloc::vec![0; mtu.saturating_add(ETHERNET_HEADER)];
         Train { bytes, length: 0, size: 0, joined: false, open: false, covered: [0; SEGMENT_HEADERS] }
@@ -37,9 +39,9 @@ impl Train {
 
     /// Bytes of the longest frame that there is room for, if possible so many.
     fn room(&mut self, longest: usize) -> usize {
-        let more = longest.saturating_sub(self.bytes.len());
-        if more > 0 && self.bytes.try_reserve_exact(more).is_ok() {
-            self.bytes.resize(longest, 0);
+        if longest > self.bytes.len() && self.bytes.try_reserve_all(longest).is_ok() {
+            // There is room for it, so that it is not refused.
+            let _ = self.bytes.try_resize(longest, 0);
         }
         self.bytes.len().min(longest)
     }
@@ -78,30 +80,45 @@ impl Train {
         Some(place)
     }
 
-    /// Takes the packet that was written to `place` into the frame. If it is not the next segment the frame is as it was before,
-    /// and the packet is given back.
-    pub fn join(&mut self, place: Range<usize>) -> Option<Vec<u8>> {
+    /// Takes the packet that was written to `place` into the frame. False if it is not the next segment: the frame is then as it was
+    /// before, and when it has been taken the packet may begin another one ([`Train::begin_with_rest`]).
+    pub fn join(&mut self, place: Range<usize>) -> bool {
         let gathered = self.length.saturating_sub(ETHERNET_HEADER).saturating_sub(SEGMENT_HEADERS);
         let next = self.packet(place.clone()).and_then(parse::<SegmentHeaders>).map(|(headers, _)| *headers);
-        let foreign = match next {
-            Some(next) if self.headers().is_some_and(|first| follows(first, &next, gathered)) => None,
-            _ => Some(self.packet(place.clone()).unwrap_or_default().to_vec()),
-        };
-        if let Some(end) = self.bytes.get_mut(place.start..).and_then(<[u8]>::first_chunk_mut) {
-            *end = self.covered;
-        }
-        if foreign.is_some() {
-            return foreign;
-        }
-        let flags = next.map_or(0, |next| next.tcp.flags);
+        let joins = next.filter(|next| self.headers().is_some_and(|first| follows(first, next, gathered)));
+        self.swap_covered(place.start);
+        let Some(next) = joins else { return false };
         let payload = place.len().saturating_sub(SEGMENT_HEADERS);
         // What goes with the last segment goes behind none.
-        self.open = flags == TCP_ACK && payload == self.size;
+        self.open = next.tcp.flags == TCP_ACK && payload == self.size;
         (self.length, self.joined) = (place.end, true);
         if let Some(first) = self.headers() {
-            first.tcp.flags |= flags;
+            first.tcp.flags |= next.tcp.flags;
         }
-        None
+        true
+    }
+
+    /// Puts the covered end of the frame back, and keeps the headers that lay over it; or the reverse.
+    fn swap_covered(&mut self, at: usize) {
+        if let Some(end) = self.bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+            core::mem::swap(end, &mut self.covered);
+        }
+    }
+
+    /// Begins a frame with the packet that was not taken into the last one.
+    pub fn begin_with_rest(&mut self, header: &EthernetHeader, place: Range<usize>) {
+        let start = place.start;
+        let payload = start.saturating_add(SEGMENT_HEADERS)..place.end;
+        if payload.end > self.bytes.len() || self.begin(header, place.len()).is_none() {
+            return;
+        }
+        self.bytes.copy_within(payload, ETHERNET_HEADER.saturating_add(SEGMENT_HEADERS));
+        self.swap_covered(ETHERNET_HEADER);
+    }
+
+    /// Forgets the frame.
+    pub fn clear(&mut self) {
+        (self.length, self.joined, self.open) = (0, false, false);
     }
 
     /// A packet as it is written.
@@ -190,20 +207,20 @@ mod tests {
         train
     }
 
-    /// Has a segment follow: whether there was a place for it, and what came back.
-    fn follow(train: &mut Train, packet: &[u8]) -> Option<Option<Vec<u8>>> {
+    /// Has a segment follow: whether there was a place for it, and where it lies if it was not taken.
+    fn follow(train: &mut Train, packet: &[u8]) -> Option<Result<(), Range<usize>>> {
         let place = train.next(TO, packet.len(), LONGEST)?;
         train.packet_mut(place.clone()).unwrap().copy_from_slice(packet);
-        Some(train.join(place))
+        Some(if train.join(place.clone()) { Ok(()) } else { Err(place) })
     }
 
     #[test]
     fn segments_lie_behind_each_other() {
         let mut train = train(|_| ());
-        assert_eq!(follow(&mut train, &segment(1000, 1000, |_| ())), Some(None));
+        assert_eq!(follow(&mut train, &segment(1000, 1000, |_| ())), Some(Ok(())));
         assert_eq!(
             follow(&mut train, &segment(2000, 500, |headers| headers.tcp.flags |= TCP_PSH | TCP_FIN)),
-            Some(None)
+            Some(Ok(()))
         );
         assert_eq!(follow(&mut train, &segment(2500, 500, |_| ())), None, "nothing goes behind an end");
         let (frame, size) = train.take().unwrap();
@@ -220,15 +237,15 @@ mod tests {
     fn a_frame_grows_no_longer_than_the_link_takes() {
         let mut train = train(|_| ());
         for number in 1..4 {
-            assert_eq!(follow(&mut train, &segment(number * 1000, 1000, |_| ())), Some(None));
+            assert_eq!(follow(&mut train, &segment(number * 1000, 1000, |_| ())), Some(Ok(())));
         }
         assert_eq!(follow(&mut train, &segment(4000, 1000, |_| ())), None, "5054 bytes");
-        assert_eq!(follow(&mut train, &segment(4000, 946, |_| ())), Some(None));
+        assert_eq!(follow(&mut train, &segment(4000, 946, |_| ())), Some(Ok(())));
         assert_eq!(train.take().unwrap().0.len(), LONGEST);
     }
 
     #[test]
-    fn what_does_not_follow_comes_back_and_leaves_the_frame_as_it_was() {
+    fn what_does_not_follow_leaves_the_frame_as_it_was_and_begins_another() {
         let others: [fn(&mut SegmentHeaders); 10] = [
             |headers| headers.tcp.sequence.set(999),
             |headers| headers.tcp.sequence.set(0),
@@ -244,10 +261,13 @@ mod tests {
         for other in others {
             let mut train = train(|_| ());
             let packet = segment(1000, 1000, other);
-            assert_eq!(follow(&mut train, &packet), Some(Some(packet.clone())));
+            let place = follow(&mut train, &packet).unwrap().unwrap_err();
             let (frame, size) = train.take().unwrap();
             assert_eq!((frame.len(), size), (14 + 40 + 1000, None));
             assert!(frame[14..] == segment(0, 1000, |_| ()));
+            train.begin_with_rest(&header(), place);
+            let (frame, size) = train.take().unwrap();
+            assert!((&frame[14..], size) == (&packet[..], None));
         }
     }
 

@@ -64,6 +64,9 @@ headers! {
     /// UDP.
     UdpHeader { source: U16, destination: U16, length: U16, checksum: U16 }
 
+    /// Both headers of a datagram.
+    DatagramHeaders { ip: Ipv4Header, udp: UdpHeader }
+
     /// TCP without options.
     TcpHeader {
         source: U16, destination: U16, sequence: U32, acknowledgment: U32, offset: u8, flags: u8,

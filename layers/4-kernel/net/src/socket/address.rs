@@ -1,7 +1,8 @@
 //! Socket addresses as they cross the user boundary (ip(7), unix(7)).
 
 use crate::{ip::wire::Address, tcp::Endpoint};
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
+use rumpkin_collections::{TryVec, try_to_vec};
 use rumpkin_kernel::{
     Errno,
     abi::{SocketAddressV4, linux::net},
@@ -39,8 +40,9 @@ impl SocketAddress {
         if !(PATH..=LONGEST).contains(&length) {
             return Err(Errno::EINVAL);
         }
-        let mut bytes = vec![0; length];
-        user::read(pointer, &mut bytes).map_err(|_| Errno::EFAULT)?;
+        let mut bytes = [0; LONGEST];
+        let bytes = bytes.get_mut(..length).unwrap_or_default();
+        user::read(pointer, bytes).map_err(|_| Errno::EFAULT)?;
         let (family, rest) = bytes.split_first_chunk::<2>().ok_or(Errno::EINVAL)?;
         match u16::from_le_bytes(*family) {
             UNSPECIFIED => Ok(SocketAddress::Unspecified),
@@ -53,7 +55,7 @@ impl SocketAddress {
                 Ok(SocketAddress::V4((Address::from(*address), u16::from_be_bytes(*port))))
             }
             UNIX => {
-                let mut path = rest.to_vec();
+                let mut path = try_to_vec(rest)?;
                 if path.first() != Some(&0) {
                     path.truncate(path.iter().position(|&byte| byte == 0).unwrap_or(path.len()));
                 }
@@ -63,28 +65,28 @@ impl SocketAddress {
         }
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Result<Vec<u8>, Errno> {
         match self {
-            SocketAddress::Unspecified => Vec::new(),
+            SocketAddress::Unspecified => Ok(Vec::new()),
             SocketAddress::V4((address, port)) => {
                 let address =
                     SocketAddressV4 { family: INET, port: port.to_be_bytes(), address: address.octets(), zero: [0; 8] };
-                address.as_bytes().to_vec()
+                Ok(try_to_vec(address.as_bytes())?)
             }
             SocketAddress::Unix(path) => {
-                let mut bytes = UNIX.to_le_bytes().to_vec();
-                bytes.extend_from_slice(path);
+                let mut bytes = try_to_vec(&UNIX.to_le_bytes())?;
+                bytes.try_extend_from_slice(path)?;
                 if path.first().is_some_and(|&byte| byte != 0) {
-                    bytes.push(0);
+                    bytes.try_push(0)?;
                 }
-                bytes
+                Ok(bytes)
             }
         }
     }
 
     /// Stores the address, cut to `room` bytes; its full length comes back.
     pub fn write(&self, pointer: usize, room: usize) -> Result<usize, Errno> {
-        let bytes = self.to_bytes();
+        let bytes = self.to_bytes()?;
         let cut = bytes.get(..bytes.len().min(room)).unwrap_or_default();
         user::write(pointer, cut).map_err(|_| Errno::EFAULT)?;
         Ok(bytes.len())

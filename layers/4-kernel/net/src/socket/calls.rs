@@ -8,8 +8,9 @@ use super::{
     udp::UdpSocket,
     unix,
 };
-use crate::net::Net;
+use crate::{net::Net, no_buffers};
 use alloc::{boxed::Box, sync::Arc};
+use rumpkin_collections::try_box;
 use rumpkin_kernel::{
     Call, Errno, SystemCall,
     abi::linux::{general, net},
@@ -82,27 +83,31 @@ fn install(call: &Call<'_>, file: Arc<Socket>, flags: u32) -> Result<i32, Errno>
     call.process().descriptors.insert(description(file, flags), flags & general::O_CLOEXEC != 0, 0)
 }
 
+fn boxed(operations: impl Operations + 'static) -> Result<Box<dyn Operations>, Errno> {
+    Ok(try_box(operations).map_err(no_buffers)?)
+}
+
 fn open_socket(call: &mut Call<'_>) -> Result<usize, Errno> {
     let (family, protocol) = (call.uint(0), call.uint(2));
     let (kind, flags) = parse_type(call.uint(1))?;
     let network = network(call)?;
     let (family, protocol, operations): (u16, u32, Box<dyn Operations>) = match family {
         net::AF_INET => match (kind, protocol) {
-            (net::SOCK_STREAM, 0 | PROTOCOL_TCP) => (INET, PROTOCOL_TCP, Box::new(TcpSocket::open(&network))),
-            (net::SOCK_DGRAM, 0 | PROTOCOL_UDP) => (INET, PROTOCOL_UDP, Box::new(UdpSocket::open(&network))),
+            (net::SOCK_STREAM, 0 | PROTOCOL_TCP) => (INET, PROTOCOL_TCP, boxed(TcpSocket::open(&network)?)?),
+            (net::SOCK_DGRAM, 0 | PROTOCOL_UDP) => (INET, PROTOCOL_UDP, boxed(UdpSocket::open(&network)?)?),
             (net::SOCK_STREAM | net::SOCK_DGRAM | net::SOCK_RAW, _) => return Err(Errno::EPROTONOSUPPORT),
             _ => return Err(Errno::ESOCKTNOSUPPORT),
         },
         net::AF_UNIX => match (kind, protocol) {
             (net::SOCK_STREAM | net::SOCK_DGRAM | net::SOCK_SEQPACKET, 0 | net::AF_UNIX) => {
-                (UNIX, 0, Box::new(unix::Unconnected::new()))
+                (UNIX, 0, boxed(unix::Unconnected::new()?)?)
             }
             (net::SOCK_STREAM | net::SOCK_DGRAM | net::SOCK_SEQPACKET, _) => return Err(Errno::EPROTONOSUPPORT),
             _ => return Err(Errno::ESOCKTNOSUPPORT),
         },
         _ => return Err(Errno::EAFNOSUPPORT),
     };
-    let file = Socket::new(&network, family, kind, protocol, operations);
+    let file = Socket::new(&network, family, kind, protocol, operations)?;
     install(call, file, flags).map(|descriptor| descriptor as usize)
 }
 
@@ -119,10 +124,10 @@ fn socketpair(call: &mut Call<'_>) -> Result<usize, Errno> {
         _ => return Err(Errno::EAFNOSUPPORT),
     }
     let network = network(call)?;
-    let (one, other) = unix::pair(kind);
-    let file = |end| Socket::new(&network, UNIX, kind, 0, Box::new(end));
-    let first = install(call, file(one), flags)?;
-    let second = match install(call, file(other), flags) {
+    let (one, other) = unix::pair(kind, &network.local_account)?;
+    let file = |end| Socket::new(&network, UNIX, kind, 0, boxed(end)?);
+    let first = install(call, file(one)?, flags)?;
+    let second = match file(other).and_then(|other| install(call, other, flags)) {
         Ok(second) => second,
         Err(error) => {
             drop(call.process().descriptors.remove(first));
@@ -174,7 +179,7 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
     let reservation = call.process().descriptors.reserve(flags & general::O_CLOEXEC != 0, 0)?;
     let accept = || listener.operations.accept();
     let (operations, peer) = open.wait_for(call.thread, Events::READ, false, accept)?;
-    let file = Socket::new(&listener.net, listener.family, listener.kind, listener.protocol, operations);
+    let file = Socket::new(&listener.net, listener.family, listener.kind, listener.protocol, operations)?;
     peer.write_with_length(call.argument(1), call.argument(2))?;
     Ok(reservation.fill(description(file, flags)) as usize)
 }

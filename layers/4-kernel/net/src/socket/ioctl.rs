@@ -3,6 +3,7 @@
 use super::{Socket, address::INET};
 use crate::{ip::wire::Address, stack::Stack};
 use alloc::vec::Vec;
+use rumpkin_collections::TryVec;
 use rumpkin_kernel::{
     Errno,
     abi::{
@@ -51,10 +52,10 @@ struct Interface {
     mac: [u8; 6],
 }
 
-fn interfaces(stack: &Stack) -> Vec<Interface> {
+fn interfaces(stack: &Stack) -> [Option<Interface>; 2] {
     let flag = |flags: &[net_device_flags]| flags.iter().fold(0, |all, one| all | *one as u32 as u16);
     let running = [net_device_flags::IFF_UP, net_device_flags::IFF_RUNNING];
-    let mut list = Vec::from([Interface {
+    let loopback = Interface {
         name: LOOPBACK,
         index: 1,
         address: Some(Address::LOCALHOST),
@@ -64,11 +65,11 @@ fn interfaces(stack: &Stack) -> Vec<Interface> {
         mtu: stack.ip.mtu() as i32,
         hardware: LOOPBACK_HARDWARE,
         mac: [0; 6],
-    }]);
-    if stack.ip.info.is_some() {
+    };
+    let link = stack.ip.info.is_some().then(|| {
         let own = stack.ip.addressing;
         let shared = [net_device_flags::IFF_BROADCAST, net_device_flags::IFF_MULTICAST];
-        list.push(Interface {
+        Interface {
             name: LINK,
             index: 2,
             address: own.map(|own| own.address),
@@ -78,9 +79,9 @@ fn interfaces(stack: &Stack) -> Vec<Interface> {
             mtu: stack.ip.mtu() as i32,
             hardware: ETHERNET,
             mac: stack.ip.mac(),
-        });
-    }
-    list
+        }
+    });
+    [Some(loopback), link]
 }
 
 fn v4(address: Address) -> SocketAddressV4 {
@@ -126,12 +127,12 @@ pub fn ioctl(socket: &Socket, command: u32, argument: usize) -> Result<usize, Er
 fn list(socket: &Socket, argument: usize) -> Result<(), Errno> {
     let mut list: List = read_value(argument)?;
     let mut bytes = Vec::new();
-    for interface in socket.net.with(|stack| interfaces(stack)) {
+    for interface in socket.net.with(|stack| interfaces(stack)).into_iter().flatten() {
         let Some(address) = interface.address else { continue };
         let mut request = Request { name: [0; 16], value: [0; 24] };
         request.set_name(interface.name);
         request.set(v4(address).as_bytes());
-        bytes.extend_from_slice(request.as_bytes());
+        bytes.try_extend_from_slice(request.as_bytes())?;
     }
     if list.requests != 0 {
         let room = usize::try_from(list.length).map_err(|_| Errno::EINVAL)?;
@@ -149,7 +150,7 @@ fn describe(socket: &Socket, command: u32, argument: usize) -> Result<(), Errno>
     let interfaces = socket.net.with(|stack| interfaces(stack));
     let wanted_index = request.value.first_chunk::<4>().map_or(0, |bytes| i32::from_le_bytes(*bytes));
     let name = request.name.split(|&byte| byte == 0).next().unwrap_or_default();
-    let found = interfaces.iter().find(|interface| match command {
+    let found = interfaces.iter().flatten().find(|interface| match command {
         requests::SIOCGIFNAME => interface.index == wanted_index,
         _ => interface.name == name,
     });

@@ -11,10 +11,11 @@ mod unix;
 
 pub use tcp::destination;
 
-use crate::{net::Net, shared::Shared};
+use crate::{net::Net, no_buffers, shared::Shared};
 use address::SocketAddress;
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
+use rumpkin_collections::try_arc;
 use rumpkin_kernel::{
     Call, Errno,
     abi::{Stat, linux::net},
@@ -111,9 +112,15 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// A socket of this family, kind and protocol.
-    pub fn new(net: &Arc<Net>, family: u16, kind: u32, protocol: u32, operations: Box<dyn Operations>) -> Arc<Socket> {
-        Arc::new(Socket {
+    /// A socket of this family, kind and protocol. `ENOBUFS` if there is no memory for it.
+    pub fn new(
+        net: &Arc<Net>,
+        family: u16,
+        kind: u32,
+        protocol: u32,
+        operations: Box<dyn Operations>,
+    ) -> Result<Arc<Socket>, Errno> {
+        let socket = Socket {
             family,
             kind,
             protocol,
@@ -121,7 +128,8 @@ impl Socket {
             net: net.clone(),
             receive_timeout: AtomicU64::new(0),
             send_timeout: AtomicU64::new(0),
-        })
+        };
+        try_arc(socket).map_err(no_buffers)
     }
 
     /// Whether it carries a stream of bytes, not messages.

@@ -1,8 +1,9 @@
 //! getsockopt(2) and setsockopt(2) (socket(7), ip(7), tcp(7)).
 
 use super::{Socket, calls::socket};
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
+use rumpkin_collections::{TryVec, try_to_vec};
 use rumpkin_kernel::{
     Call, Errno,
     abi::{Timeval, linux::net},
@@ -56,17 +57,17 @@ fn get(call: &Call<'_>, socket: &Socket, level: u32, name: u32) -> Result<Vec<u8
     }
     if let Some(timeout) = timeout(socket, name) {
         let time = Timeval::from_nanoseconds(timeout.load(Ordering::Relaxed));
-        return Ok(time.as_bytes().to_vec());
+        return Ok(try_to_vec(time.as_bytes())?);
     }
     let value = match name {
         net::SO_TYPE => socket.kind,
         net::SO_DOMAIN => u32::from(socket.family),
         net::SO_PROTOCOL => socket.protocol,
         // struct ucred: everything in this machine is the one process of user 0.
-        net::SO_PEERCRED => return Ok([call.process().id, 0, 0].as_bytes().to_vec()),
+        net::SO_PEERCRED => return Ok(try_to_vec([call.process().id, 0, 0].as_bytes())?),
         _ => return socket.operations.option(level, name),
     };
-    Ok(value.to_le_bytes().to_vec())
+    Ok(try_to_vec(&value.to_le_bytes())?)
 }
 
 /// setsockopt(2).
@@ -75,7 +76,8 @@ pub fn setsockopt(call: &mut Call<'_>) -> Result<usize, Errno> {
     let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
     let (level, name) = (call.uint(1), call.uint(2));
     let length = usize::try_from(call.int(4)).map_err(|_| Errno::EINVAL)?;
-    let mut value = vec![0; length.min(LONGEST)];
+    let mut value = Vec::new();
+    value.try_resize(length.min(LONGEST), 0)?;
     user::read(call.argument(3), &mut value).map_err(|_| Errno::EFAULT)?;
     if level == net::SOL_SOCKET {
         // As in Linux, every option of this level is at least an int.

@@ -5,15 +5,20 @@ use super::{
     address::SocketAddress,
     options::{self, integer},
 };
-use crate::{ip::wire::Address, net::Net, shared::Shared, slab::Key, tcp::Endpoint};
+use crate::{ip::wire::Address, net::Net, no_buffers, shared::Shared, slab::Key, tcp::Endpoint};
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use rumpkin_collections::{try_box, try_concat, try_to_vec};
 use rumpkin_kernel::{
     Errno,
     abi::linux::net,
     io::{Sink, Source},
     thread::Thread,
 };
+use rumpuser::memory::ensure;
 use zerocopy::IntoBytes;
+
+/// More than what programs see of an accepted connection takes.
+const ACCEPTED: usize = 1024;
 
 /// A TCP socket of a program.
 pub struct TcpSocket {
@@ -23,10 +28,10 @@ pub struct TcpSocket {
 }
 
 impl TcpSocket {
-    /// A new one.
-    pub fn open(net: &Arc<Net>) -> TcpSocket {
-        let (key, shared) = net.with(|stack| stack.tcp.open());
-        TcpSocket { net: net.clone(), key, shared }
+    /// A new one. `ENOBUFS` if there is no memory for it.
+    pub fn open(net: &Arc<Net>) -> Result<TcpSocket, Errno> {
+        let (key, shared) = net.with(|stack| stack.tcp.open())?;
+        Ok(TcpSocket { net: net.clone(), key, shared })
     }
 }
 
@@ -75,9 +80,11 @@ impl Operations for TcpSocket {
     }
 
     fn accept(&self) -> Result<(Box<dyn Operations>, SocketAddress), Errno> {
+        // First the memory: without it, the connection stays where it is.
+        ensure(ACCEPTED).map_err(no_buffers)?;
         let (key, shared, peer) = self.net.with(|stack| stack.tcp.accept(self.key))?;
         let socket = TcpSocket { net: self.net.clone(), key, shared };
-        Ok((Box::new(socket), SocketAddress::V4(peer)))
+        Ok((try_box(socket).map_err(no_buffers)?, SocketAddress::V4(peer)))
     }
 
     fn connect(&self, address: &SocketAddress) -> Result<(), Errno> {
@@ -126,12 +133,12 @@ impl Operations for TcpSocket {
             let tcp = &mut stack.tcp;
             let options = tcp.options(key)?;
             let value = match (level, name) {
-                (options::TCP, net::TCP_CONGESTION) => return Ok(b"reno\0\0\0\0\0\0\0\0\0\0\0\0".to_vec()),
-                (options::TCP, net::TCP_INFO) => return Ok(tcp.info(key, &stack.ip)?.as_bytes().to_vec()),
+                (options::TCP, net::TCP_CONGESTION) => return Ok(try_to_vec(b"reno\0\0\0\0\0\0\0\0\0\0\0\0")?),
+                (options::TCP, net::TCP_INFO) => return Ok(try_to_vec(tcp.info(key, &stack.ip)?.as_bytes())?),
                 (net::SOL_SOCKET, net::SO_LINGER) => {
                     let on = i32::from(options.linger.is_some());
                     let seconds = options.linger.unwrap_or(0) as i32;
-                    return Ok([on.to_le_bytes(), seconds.to_le_bytes()].concat());
+                    return Ok(try_concat(&[&on.to_le_bytes(), &seconds.to_le_bytes()])?);
                 }
                 (net::SOL_SOCKET, net::SO_REUSEADDR) => i32::from(options.reuse_address),
                 (net::SOL_SOCKET, net::SO_REUSEPORT) => i32::from(options.reuse_port),
@@ -154,7 +161,7 @@ impl Operations for TcpSocket {
                 (options::IP, net::IP_TOS) => i32::from(options.service),
                 _ => return Err(Errno::ENOPROTOOPT),
             };
-            Ok(value.to_le_bytes().to_vec())
+            Ok(try_to_vec(&value.to_le_bytes())?)
         })
     }
 

@@ -6,15 +6,15 @@ use super::{
     options::{self, integer},
     tcp::{check_local, destination, prepare},
 };
-use crate::{net::Net, shared::Shared, slab::Key, udp};
-use alloc::{sync::Arc, vec, vec::Vec};
+use crate::{net::Net, no_buffers, shared::Shared, slab::Key, udp};
+use alloc::{sync::Arc, vec::Vec};
+use rumpkin_collections::{TryVec, try_to_vec};
 use rumpkin_kernel::{
     Errno,
     abi::linux::net,
     io::{Sink, Source},
     thread::Thread,
 };
-use rumpuser::memory;
 
 /// A UDP socket of a program.
 pub struct UdpSocket {
@@ -24,10 +24,10 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// A new one.
-    pub fn open(net: &Arc<Net>) -> UdpSocket {
-        let (key, shared) = net.with(|stack| stack.udp.open());
-        UdpSocket { net: net.clone(), key, shared }
+    /// A new one. `ENOBUFS` if there is no memory for it.
+    pub fn open(net: &Arc<Net>) -> Result<UdpSocket, Errno> {
+        let (key, shared) = net.with(|stack| stack.udp.open())?;
+        Ok(UdpSocket { net: net.clone(), key, shared })
     }
 }
 
@@ -68,11 +68,8 @@ impl Operations for UdpSocket {
         if source.left() > udp::MAX_PAYLOAD {
             return Err(Errno::EMSGSIZE);
         }
-        // A datagram is copied a few times on its way, and may wait for its neighbor.
-        if !memory::kernel_has_room() {
-            return Err(Errno::ENOBUFS);
-        }
-        let mut data = vec![0; source.left()];
+        let mut data = Vec::new();
+        data.try_resize(source.left(), 0).map_err(no_buffers)?;
         if source.take(&mut data)? < data.len() {
             return Err(Errno::EFAULT);
         }
@@ -115,7 +112,7 @@ impl Operations for UdpSocket {
                 (net::SOL_SOCKET, net::SO_SNDBUF) => options.send_buffer as i32,
                 (net::SOL_SOCKET, net::SO_KEEPALIVE | net::SO_ACCEPTCONN) => 0,
                 (net::SOL_SOCKET, net::SO_RCVLOWAT) => 1,
-                (net::SOL_SOCKET, net::SO_LINGER) => return Ok(vec![0; 8]),
+                (net::SOL_SOCKET, net::SO_LINGER) => return Ok(try_to_vec(&[0; 8])?),
                 (net::SOL_SOCKET, net::SO_ERROR) => udp.take_error(self.key).map_or(0, Errno::number),
                 (options::IP, net::IP_TTL) => i32::from(options.time_to_live),
                 (options::IP, net::IP_MULTICAST_TTL) => i32::from(options.multicast_time_to_live),
@@ -123,7 +120,7 @@ impl Operations for UdpSocket {
                 (options::IP, net::IP_RECVERR) => i32::from(options.report_errors),
                 _ => return Err(Errno::ENOPROTOOPT),
             };
-            Ok(value.to_le_bytes().to_vec())
+            Ok(try_to_vec(&value.to_le_bytes())?)
         })
     }
 

@@ -1,32 +1,43 @@
 //! Connected pairs of local sockets (unix(7), socketpair(2)). Names in the file system are not there.
 
 use super::{Operations, Received, address::SocketAddress, options::integer};
-use crate::shared::{self, Notices, Shared};
-use alloc::{collections::VecDeque, sync::Arc, vec, vec::Vec};
+use crate::{
+    no_buffers,
+    shared::{Notices, Shared},
+};
+use alloc::{sync::Arc, vec::Vec};
+use rumpkin_collections::{Account, ChargedQueue, TryVec, Weigh, try_arc, try_to_vec, try_with_capacity};
 use rumpkin_kernel::{
     Errno,
     abi::linux::net,
     io::{Sink, Source},
     wait::Events,
 };
-use rumpuser::{
-    memory,
-    sync::{Mutex, MutexGuard},
-};
+use rumpuser::sync::{Mutex, MutexGuard};
 
-/// Bytes that one direction holds (Linux's `wmem_default`).
+/// Bytes that one direction holds (Linux's `wmem_default`), with what the allocator adds.
 const CAPACITY: usize = 212_992;
-/// What a message costs beyond its bytes.
-const OVERHEAD: usize = 64;
+/// The longest message.
+const LONGEST: usize = CAPACITY - 64;
+/// The longest piece of a stream.
+const PIECE: usize = 16 * 1024;
+
+/// A message; of a stream, a piece.
+struct Message(Vec<u8>);
+
+impl Weigh for Message {
+    fn weight(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// One direction.
-#[derive(Default)]
 struct Direction {
-    /// Messages; of a stream, pieces.
-    messages: VecDeque<Vec<u8>>,
+    messages: ChargedQueue<Message>,
     /// Bytes of the first message that have been read.
     read: usize,
-    bytes: usize,
+    /// Bytes that have not been read, of all messages.
+    unread_bytes: usize,
     /// The reader reads no more (SHUT_RD).
     unread: bool,
     /// The reader has closed its end.
@@ -38,10 +49,65 @@ struct Direction {
 }
 
 impl Direction {
+    fn new(account: &Arc<Account>) -> Direction {
+        Direction {
+            messages: ChargedQueue::new(account),
+            read: 0,
+            unread_bytes: 0,
+            unread: false,
+            gone: false,
+            ended: false,
+            parted: false,
+        }
+    }
+
     fn clear(&mut self) {
         self.messages.clear();
         self.read = 0;
-        self.bytes = 0;
+        self.unread_bytes = 0;
+    }
+
+    /// Takes a message, or a piece, of `length` bytes.
+    fn push(&mut self, source: &mut dyn Source, length: usize) -> Result<usize, Errno> {
+        let mut data: Vec<u8> = try_with_capacity(length).map_err(no_buffers)?;
+        data.try_resize(length, 0).map_err(no_buffers)?;
+        let taken = source.take(&mut data)?;
+        data.truncate(taken);
+        self.messages.try_push(Message(data)).map_err(no_buffers)?;
+        self.unread_bytes = self.unread_bytes.saturating_add(taken);
+        Ok(taken)
+    }
+
+    /// Takes as much of a stream as there is room for.
+    fn push_stream(&mut self, source: &mut dyn Source) -> Result<usize, Errno> {
+        let mut done = 0usize;
+        while source.left() > 0 {
+            let room = CAPACITY.saturating_sub(self.messages.charged());
+            let pushed = match source.left().min(room).min(PIECE) {
+                0 => Err(Errno::EAGAIN),
+                length => self.push(source, length),
+            };
+            match pushed {
+                Ok(0) => break,
+                Ok(count) => done = done.saturating_add(count),
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    fn push_message(&mut self, source: &mut dyn Source) -> Result<usize, Errno> {
+        let length = source.left();
+        if length > LONGEST {
+            return Err(Errno::EMSGSIZE);
+        }
+        let charged = self.messages.charged().saturating_add(ChargedQueue::<Message>::cost(length));
+        // A message that is as long as the direction holds has to fit when there is no other.
+        if charged > CAPACITY && !self.messages.is_empty() {
+            return Err(Errno::EAGAIN);
+        }
+        self.push(source, length)
     }
 }
 
@@ -66,17 +132,19 @@ enum Side {
     Other,
 }
 
-/// Two connected ends.
-pub fn pair(kind: u32) -> (End, End) {
-    let pair = Arc::new(Pair {
+/// Two connected ends; what waits between them is charged to the account. `ENOBUFS` if there is no memory for them.
+pub fn pair(kind: u32, account: &Arc<Account>) -> Result<(End, End), Errno> {
+    let end = || try_arc(Shared::default());
+    let pair = Pair {
         stream: kind == net::SOCK_STREAM,
         kind,
-        directions: Mutex::default(),
-        ends: Default::default(),
-    });
+        directions: Mutex::new([Direction::new(account), Direction::new(account)]),
+        ends: [end().map_err(no_buffers)?, end().map_err(no_buffers)?],
+    };
+    let pair = try_arc(pair).map_err(no_buffers)?;
     let ends = (End { pair: pair.clone(), side: Side::One }, End { pair, side: Side::Other });
     ends.0.work(|_, _| ());
-    ends
+    Ok(ends)
 }
 
 impl Pair {
@@ -99,7 +167,7 @@ impl Pair {
         if read_ended {
             events |= Events::READ_HANG_UP;
         }
-        if outgoing.bytes < CAPACITY / 4 * 3 || outgoing.gone || write_ended {
+        if outgoing.messages.charged() < CAPACITY / 4 * 3 || outgoing.gone || write_ended {
             events |= Events::WRITE | Events::WRITE_NORMAL;
         }
         if read_ended && write_ended {
@@ -114,7 +182,7 @@ impl End {
     fn work<R>(&self, work: impl FnOnce(&mut Direction, &mut Direction) -> R) -> R {
         let mut directions = self.pair.directions.lock();
         let (incoming, outgoing) = self.sides(&mut directions);
-        let before = outgoing.bytes;
+        let before = outgoing.messages.len();
         let result = work(incoming, outgoing);
         self.tell(directions, before);
         result
@@ -130,10 +198,10 @@ impl End {
     }
 
     #[inline(never)]
-    fn tell(&self, mut directions: MutexGuard<'_, [Direction; 2]>, bytes_before: usize) {
-        let mut notices = Notices::new();
+    fn tell(&self, mut directions: MutexGuard<'_, [Direction; 2]>, messages_before: usize) {
+        let mut notices = Notices::default();
         let (incoming, outgoing) = self.sides(&mut directions);
-        let more = outgoing.bytes > bytes_before;
+        let more = outgoing.messages.len() > messages_before;
         let again = if more { Events::READ | Events::READ_NORMAL } else { Events::empty() };
         let mine = self.pair.readiness(incoming, outgoing);
         let theirs = self.pair.readiness(outgoing, incoming);
@@ -145,7 +213,7 @@ impl End {
         me.update(mine, Events::empty(), &mut notices);
         peer.update(theirs, again, &mut notices);
         drop(directions);
-        shared::announce(notices);
+        notices.announce();
     }
 }
 
@@ -194,29 +262,7 @@ impl Operations for End {
             if outgoing.ended || outgoing.unread || outgoing.gone {
                 return Err(Errno::EPIPE);
             }
-            let room = CAPACITY.saturating_sub(outgoing.bytes);
-            let wanted = source.left();
-            if stream && wanted == 0 {
-                return Ok(0);
-            }
-            if !stream && wanted > CAPACITY.saturating_sub(OVERHEAD) {
-                return Err(Errno::EMSGSIZE);
-            }
-            if room == 0 || !stream && room < wanted.saturating_add(OVERHEAD) {
-                return Err(Errno::EAGAIN);
-            }
-            if !memory::kernel_has_room() {
-                return Err(Errno::ENOBUFS);
-            }
-            let mut data = Vec::new();
-            data.try_reserve_exact(wanted.min(room)).map_err(|_| Errno::ENOBUFS)?;
-            data.resize(wanted.min(room), 0);
-            let taken = source.take(&mut data)?;
-            data.truncate(taken);
-            let cost = if stream { taken } else { taken.saturating_add(OVERHEAD) };
-            outgoing.bytes = outgoing.bytes.saturating_add(cost);
-            outgoing.messages.push_back(data);
-            Ok(taken)
+            if stream { outgoing.push_stream(source) } else { outgoing.push_message(source) }
         })
     }
 
@@ -260,9 +306,9 @@ impl Operations for End {
 
     fn queued(&self) -> Result<(usize, usize), Errno> {
         Ok(self.work(|incoming, outgoing| {
-            let readable =
-                if self.pair.stream { incoming.bytes } else { incoming.messages.front().map_or(0, Vec::len) };
-            (readable, outgoing.bytes)
+            let first = incoming.messages.front().map_or(0, Weigh::weight);
+            let readable = if self.pair.stream { incoming.unread_bytes } else { first };
+            (readable, outgoing.messages.charged())
         }))
     }
 }
@@ -271,7 +317,7 @@ fn take_bytes(incoming: &mut Direction, destination: &mut dyn Sink, peek: bool) 
     let mut stored = 0usize;
     let mut skip = incoming.read;
     let mut finished = 0usize;
-    for piece in &incoming.messages {
+    for Message(piece) in incoming.messages.iter() {
         let rest = piece.get(skip..).unwrap_or_default();
         let cut = rest.get(..rest.len().min(destination.room())).unwrap_or_default();
         if cut.is_empty() {
@@ -291,21 +337,23 @@ fn take_bytes(incoming: &mut Direction, destination: &mut dyn Sink, peek: bool) 
         skip = 0;
     }
     if !peek {
-        incoming.messages.drain(..finished);
+        for _ in 0..finished {
+            incoming.messages.pop();
+        }
         incoming.read = skip;
-        incoming.bytes = incoming.bytes.saturating_sub(stored);
+        incoming.unread_bytes = incoming.unread_bytes.saturating_sub(stored);
     }
     Ok(Received { stored, length: stored, source: None })
 }
 
 fn take_message(incoming: &mut Direction, destination: &mut dyn Sink, peek: bool) -> Result<Received, Errno> {
-    let Some(message) = incoming.messages.front() else { return Err(Errno::EAGAIN) };
+    let Some(Message(message)) = incoming.messages.front() else { return Err(Errno::EAGAIN) };
     let length = message.len();
     let cut = message.get(..length.min(destination.room())).unwrap_or_default();
     let stored = if cut.is_empty() { 0 } else { destination.put(cut)? };
     if !peek {
-        incoming.messages.pop_front();
-        incoming.bytes = incoming.bytes.saturating_sub(length.saturating_add(OVERHEAD));
+        incoming.messages.pop();
+        incoming.unread_bytes = incoming.unread_bytes.saturating_sub(length);
     }
     Ok(Received { stored, length, source: None })
 }
@@ -314,11 +362,11 @@ fn option(level: u32, name: u32) -> Result<Vec<u8>, Errno> {
     let value = match (level, name) {
         (net::SOL_SOCKET, net::SO_ERROR | net::SO_ACCEPTCONN | net::SO_REUSEADDR | net::SO_KEEPALIVE) => 0,
         (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => CAPACITY as i32,
-        (net::SOL_SOCKET, net::SO_LINGER) => return Ok(vec![0; 8]),
+        (net::SOL_SOCKET, net::SO_LINGER) => return Ok(try_to_vec(&[0; 8])?),
         (net::SOL_SOCKET, _) => return Err(Errno::ENOPROTOOPT),
         _ => return Err(Errno::EOPNOTSUPP),
     };
-    Ok(value.to_le_bytes().to_vec())
+    Ok(try_to_vec(&value.to_le_bytes())?)
 }
 
 fn set_option(level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
@@ -335,12 +383,10 @@ fn set_option(level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
 pub struct Unconnected(Arc<Shared>);
 
 impl Unconnected {
-    /// A new one.
-    pub fn new() -> Self {
-        let shared = Arc::<Shared>::default();
-        let ready = Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP;
-        shared.update(ready, Events::empty(), &mut Notices::new());
-        Unconnected(shared)
+    /// A new one. `ENOBUFS` if there is no memory for it.
+    pub fn new() -> Result<Self, Errno> {
+        let shared = Shared::new(Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP);
+        Ok(Unconnected(try_arc(shared).map_err(no_buffers)?))
     }
 }
 

@@ -8,10 +8,15 @@ use super::{
     vet::Memory,
 };
 use crate::{
-    ip::{Ip, wire::TCP_ACK},
+    ip::{
+        Ip,
+        wire::{Address, TCP_ACK},
+    },
+    no_buffers,
     slab::Key,
-    timers::{Timer, Timers},
 };
+use alloc::vec::Vec;
+use rumpkin_collections::{Charge, TryVec};
 use rumpkin_kernel::{
     Errno,
     io::{Sink, Source},
@@ -57,12 +62,12 @@ pub struct Connection {
     progress: Option<(State, usize)>,
     /// What is remembered for judging the peer's segments.
     pub vetting: Memory,
-    /// It is on the list of connections to look at.
-    pub dirty: bool,
+    /// What it waited for when it last could not send.
+    pub obstacle: Option<Obstacle>,
     /// Our table does not lead here any longer: it has ended, or what is left of it is in TIME-WAIT.
     pub detached: bool,
-    /// Bytes of its buffers.
-    pub memory: usize,
+    /// For its memory.
+    _charge: Charge,
     /// It was reset, or given up.
     pub over: bool,
     /// Why, until the program has been told.
@@ -71,7 +76,6 @@ pub struct Connection {
     pub peer_end: Option<u32>,
     /// When it is given up.
     pub deadline: Option<u64>,
-    timer: Option<u64>,
     /// Whether the peer is still there is asked for (SO_KEEPALIVE).
     keeping: Keeping,
     /// Bytes in the receive buffer when readiness was last made.
@@ -85,13 +89,22 @@ pub enum Progress {
     Done,
     /// It has to be looked at again soon.
     Again,
-    /// It could not send; it will be told when it can.
+    /// It could not send; it will be told when it can, or looks again by itself.
     Blocked,
+}
+
+/// What a connection that could not send will be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// That there is room again.
+    Room,
+    /// That a neighbor has answered, or been given up.
+    Neighbor(Address),
 }
 
 impl Connection {
     /// A connection that has not sent or received anything.
-    pub fn new(tuple: Tuple, one: One, memory: usize) -> Connection {
+    pub fn new(tuple: Tuple, one: One, charge: Charge) -> Connection {
         Connection {
             tuple,
             one,
@@ -103,14 +116,13 @@ impl Connection {
             abandoned: false,
             progress: None,
             vetting: Memory::default(),
-            dirty: false,
+            obstacle: None,
             detached: false,
-            memory,
+            _charge: charge,
             over: false,
             error: None,
             peer_end: None,
             deadline: None,
-            timer: None,
             keeping: Keeping::default(),
             seen: 0,
         }
@@ -176,11 +188,11 @@ impl Connection {
         self.detached = true;
     }
 
-    /// Sends what is to be sent, and sets the timer.
-    pub fn advance(&mut self, engine: &mut Engine, ip: &mut Ip, key: Key, options: &Options) -> Progress {
+    /// Sends what is to be sent. Also when it is to be looked at again, at the latest.
+    pub fn advance(&mut self, engine: &mut Engine, ip: &mut Ip, options: &Options) -> (Progress, Option<u64>) {
+        self.obstacle = None;
         if self.detached {
-            self.clear_timer(&mut ip.timers, key);
-            return Progress::Done;
+            return (Progress::Done, None);
         }
         self.finish_at_last();
         let before = self.state();
@@ -194,29 +206,33 @@ impl Connection {
         }
         self.set_timeout(options);
         let keep_at = self.keep_alive(ip, options);
-        let stop = engine.pump(ip, key, &mut self.one);
+        let stop = engine.pump(ip, &mut self.one);
         if let Stop::Unreachable(error) = stop {
             if !self.established {
                 self.fail(error);
             }
             // An established connection waits for a way; what is lost is sent again.
-            self.clear_timer(&mut ip.timers, key);
-            self.arm(&mut ip.timers, key, Some(ip.now.saturating_add(SECOND)));
-            return Progress::Blocked;
+            let next = ip.now.saturating_add(SECOND);
+            return (Progress::Blocked, self.deadline.map_or(Some(next), |deadline| Some(next.min(deadline))));
         }
         if self.state() == State::Closed && !matches!(before, State::Closed | State::TimeWait | State::LastAck) {
             self.error.get_or_insert(Errno::ETIMEDOUT);
         }
+        self.obstacle = match stop {
+            Stop::Room => Some(Obstacle::Room),
+            Stop::Neighbor(address) => Some(Obstacle::Neighbor(address)),
+            _ => None,
+        };
         let next = match stop {
             Stop::Done => engine.next(ip.now, &self.one).map(|at| at.max(ip.now.saturating_add(1_000_000))),
             _ => None,
         };
-        self.arm(&mut ip.timers, key, [next, keep_at].into_iter().flatten().min());
-        match stop {
+        let progress = match stop {
             Stop::Turn => Progress::Again,
             Stop::Done => Progress::Done,
             _ => Progress::Blocked,
-        }
+        };
+        (progress, [next, keep_at, self.deadline].into_iter().flatten().min())
     }
 
     /// After our end, silence of the peer is what ends the connection: as long as it acknowledges something, it may take its
@@ -274,23 +290,6 @@ impl Connection {
     /// Probes that the peer has not answered.
     pub fn probes(&self) -> u32 {
         self.keeping.probes
-    }
-
-    fn arm(&mut self, timers: &mut Timers, key: Key, next: Option<u64>) {
-        let earliest = [next, self.deadline].into_iter().flatten().min();
-        if let Some(deadline) = earliest {
-            timers.set_at_latest(Timer::Connection(key), &mut self.timer, deadline);
-        }
-    }
-
-    /// The timer has expired; it is to be looked at.
-    pub fn timer_expired(&mut self) {
-        self.timer = None;
-    }
-
-    /// Forgets the timer, at the end.
-    pub fn clear_timer(&mut self, timers: &mut Timers, key: Key) {
-        timers.set(Timer::Connection(key), &mut self.timer, None);
     }
 
     fn ended(&self, state: State) -> bool {
@@ -394,7 +393,8 @@ impl Connection {
         if length == 0 {
             return if self.read_ended() || destination.room() == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
         }
-        let mut copy = alloc::vec![0; length];
+        let mut copy = Vec::new();
+        copy.try_resize(length, 0).map_err(no_buffers)?;
         let found = self.socket_mut().peek_slice(&mut copy).unwrap_or(0);
         destination.put(copy.get(..found).unwrap_or_default())
     }

@@ -5,14 +5,12 @@
 //! sequence numbers), for addresses, routes and neighbors are ours.
 
 use super::measure::{Departure, Measure};
-use crate::{
-    ip::{Hop, Ip, wire::*},
-    slab::Key,
-};
+use crate::ip::{Hop, Ip, wire::*};
 use alloc::vec::Vec;
+use rumpkin_collections::{OutOfMemory, TryVec, try_with_capacity};
 use rumpkin_kernel::Errno;
 use smoltcp::{
-    iface::{Config, Interface, PollResult, SocketHandle, SocketSet},
+    iface::{Config, Interface, PollResult, SocketHandle, SocketSet, SocketStorage},
     phy::{self, Checksum, Device, DeviceCapabilities, Medium},
     socket::tcp::{self, State},
     time::Instant,
@@ -22,6 +20,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// Segments that one connection may send before others have their turn.
 const MAX_BURST: usize = 64;
+/// Bytes that a connection's set of one socket takes, besides its buffers.
+pub const STORAGE: usize = size_of::<SocketStorage<'static>>();
 
 /// The last segment that a connection sent, for what outlives the connection (TIME-WAIT).
 #[derive(Debug, Clone, Copy, Default)]
@@ -109,8 +109,8 @@ pub fn sequence_length(header: &TcpHeader, length: usize) -> u32 {
 pub enum Stop {
     /// There is nothing more to send now.
     Done,
-    /// A neighbor has to answer first; the connection will be told.
-    Neighbor,
+    /// This neighbor has to answer first; the connection will be told.
+    Neighbor(Address),
     /// The device has no room; the connection will be told.
     Room,
     /// Others have their turn.
@@ -180,28 +180,22 @@ impl Engine {
     ///
     /// smoltcp is asked only when its packet will be taken: one that it made and could not hand over it would count as sent
     /// when that was a fast retransmission, with no timer left to send it again.
-    pub fn pump(&mut self, ip: &mut Ip, key: Key, one: &mut One) -> Stop {
-        let stop = self.pump_train(ip, key, one);
+    pub fn pump(&mut self, ip: &mut Ip, one: &mut One) -> Stop {
+        let stop = self.pump_train(ip, one);
         ip.depart();
         stop
     }
 
-    fn pump_train(&mut self, ip: &mut Ip, key: Key, one: &mut One) -> Stop {
+    fn pump_train(&mut self, ip: &mut Ip, one: &mut One) -> Stop {
         for _ in 0..MAX_BURST {
             if self.next(ip.now, one).is_none_or(|at| at > ip.now) {
                 return Stop::Done;
             }
             let hop = ip.hop(one.peer);
             let stop = match hop {
-                Ok(hop) if !ip.has_room(hop) => {
-                    ip.blocked.push(key);
-                    return Stop::Room;
-                }
+                Ok(hop) if !ip.has_room(hop) => return Stop::Room,
                 // One packet waits for the neighbor's answer; the others are made when that has come.
-                Ok(Hop::Pending(next)) => {
-                    ip.wait_for_neighbor(next, key);
-                    Some(Stop::Neighbor)
-                }
+                Ok(Hop::Pending(next)) => Some(Stop::Neighbor(next)),
                 Ok(_) => None,
                 // What has no way is lost, and sent again like all that is lost, until the connection times out.
                 Err(error) => Some(Stop::Unreachable(error)),
@@ -325,18 +319,17 @@ impl One {
         self.measure.under_way(self.sent.next) as usize
     }
 
-    /// A closed socket with buffers of these sizes. `None` if there is no memory for them.
-    pub fn new(peer: Address, receive_buffer: usize, send_buffer: usize) -> Option<One> {
-        let buffer = |size| -> Option<tcp::SocketBuffer<'static>> {
-            let mut bytes: Vec<u8> = Vec::new();
-            bytes.try_reserve_exact(size).ok()?;
-            bytes.resize(size, 0);
-            Some(tcp::SocketBuffer::new(bytes))
+    /// A closed socket with buffers of these sizes.
+    pub fn new(peer: Address, receive_buffer: usize, send_buffer: usize) -> Result<One, OutOfMemory> {
+        let buffer = |size| {
+            let mut bytes: Vec<u8> = try_with_capacity(size)?;
+            bytes.try_resize(size, 0)?;
+            Ok(tcp::SocketBuffer::new(bytes))
         };
         let socket = tcp::Socket::new(buffer(receive_buffer)?, buffer(send_buffer)?);
-        let mut set = SocketSet::new(Vec::with_capacity(1));
+        let mut set = SocketSet::new(try_with_capacity(1)?);
         let handle = set.add(socket);
-        Some(One {
+        Ok(One {
             set,
             handle,
             peer,

@@ -1,8 +1,8 @@
 //! Segments from the network: which connection they belong to, and what becomes of those that belong to none.
 
 use super::{
-    Role, Tcp,
-    connection::HANDSHAKE_TIMEOUT,
+    Listener, Role, Socket, Tcp, connection,
+    connection::{Connection, HANDSHAKE_TIMEOUT},
     engine::{Tuple, sequence_length},
     time_wait::Verdict,
     tuples::Reuse,
@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     ip::{Ip, icmp::Problem, wire::*},
+    no_buffers,
     slab::Key,
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
+use rumpkin_collections::{OutOfMemory, try_box, try_to_vec};
 use rumpkin_kernel::Errno;
 use rumpuser::device::Checksum;
 use zerocopy::{FromBytes, IntoBytes};
@@ -62,16 +64,13 @@ impl Tcp {
         let Role::Connection(connection) = &mut socket.role else { return };
         match connection.vet(header, segment.len(), ip.now) {
             Vetted::Take => {}
-            Vetted::TakeWithoutSyn => {
-                let packet = without(packet, TCP_SYN);
-                connection.receive(&mut self.engine, ip, &packet);
-                self.touch(key);
-                return;
-            }
-            Vetted::TakeWithoutFin => {
-                let packet = without(packet, TCP_FIN);
-                connection.receive(&mut self.engine, ip, &packet);
-                self.touch(key);
+            vetted @ (Vetted::TakeWithoutSyn | Vetted::TakeWithoutFin) => {
+                let flag = if vetted == Vetted::TakeWithoutSyn { TCP_SYN } else { TCP_FIN };
+                // Without memory it is lost, and sent again like all that is lost.
+                if let Ok(packet) = without(packet, flag) {
+                    connection.receive(&mut self.engine, ip, &packet);
+                    self.touch(key);
+                }
                 return;
             }
             Vetted::Challenge => {
@@ -90,44 +89,65 @@ impl Tcp {
 
     /// A peer wants to connect. Where there is no room the SYN is dropped: the peer repeats it, as Linux's would.
     fn begin(&mut self, listener: Key, tuple: Tuple, ip: &mut Ip, packet: &[u8]) {
-        let limit = self.budget.half_open_limit();
-        let Some(socket) = self.sockets.get_mut(listener) else { return };
-        let Role::Listening(queues) = &mut socket.role else { return };
-        if queues.ready.len() > queues.backlog {
+        if !self.make_place(listener, ip.now) {
+            self.dropped.listener = self.dropped.listener.wrapping_add(1);
             return;
         }
-        if self.half_open >= limit || queues.half_open.len() > queues.backlog.max(8) {
-            match queues.half_open.front() {
-                Some((since, _)) if ip.now.saturating_sub(*since) >= STALE_HANDSHAKE => {}
-                _ => return,
+        match self.begin_handshake(listener, tuple, ip.now) {
+            Ok(key) => {
+                self.engine.reseed();
+                if let Ok(connection) = connection(&mut self.sockets, key) {
+                    connection.receive(&mut self.engine, ip, packet);
+                }
+                self.touch(key);
             }
-            let Some((_, oldest)) = queues.half_open.pop_front() else { return };
-            if let Ok(connection) = self.connection(oldest) {
-                connection.fail(Errno::ETIMEDOUT);
-                self.touch(oldest);
-            }
+            Err(_) => self.dropped.memory = self.dropped.memory.wrapping_add(1),
         }
-        let Some(options) = self.sockets.get(listener).map(|socket| socket.options.clone()) else { return };
-        let Ok(mut connection) = self.make_connection(tuple, &options) else { return };
+    }
+
+    /// Whether one more handshake may begin for a listener; a stale one makes place.
+    fn make_place(&mut self, listener: Key, now: u64) -> bool {
+        let limit = self.budget.half_open_limit();
+        let Some(Socket { role: Role::Listening(queues), .. }) = self.sockets.get(listener) else { return false };
+        let Listener { backlog, half_open, ready } = queues;
+        if ready.len() > *backlog {
+            return false;
+        }
+        if self.half_open < limit && half_open.len() <= (*backlog).max(8) {
+            return true;
+        }
+        let Some(oldest) = half_open.first() else { return false };
+        let stale = now.saturating_add(HANDSHAKE_TIMEOUT).saturating_sub(STALE_HANDSHAKE);
+        let is_stale = |connection: &mut Connection| connection.deadline.is_none_or(|deadline| deadline <= stale);
+        if !connection(&mut self.sockets, oldest).is_ok_and(is_stale) {
+            return false;
+        }
+        self.with_queues(listener, |queues, sockets| queues.half_open.pop(sockets, Socket::queued));
+        if let Ok(connection) = self.connection(oldest) {
+            connection.fail(Errno::ETIMEDOUT);
+            self.touch(oldest);
+        }
+        true
+    }
+
+    /// A connection in its handshake, which has not received anything.
+    fn begin_handshake(&mut self, listener: Key, tuple: Tuple, now: u64) -> Result<Key, Errno> {
+        let options = self.options(listener)?.clone();
+        let mut connection = self.make_connection(tuple, &options)?;
         connection.apply(&options);
         connection.listener = Some(listener);
-        connection.deadline = Some(ip.now.saturating_add(HANDSHAKE_TIMEOUT));
-        if connection.one.socket_mut().listen(tuple.local.1).is_err() {
-            self.budget.give(connection.memory);
-            return;
-        }
-        self.engine.reseed();
-        connection.receive(&mut self.engine, ip, packet);
+        connection.deadline = Some(now.saturating_add(HANDSHAKE_TIMEOUT));
+        connection.one.socket_mut().listen(tuple.local.1).map_err(|_| Errno::EINVAL)?;
+        let connection = try_box(connection).map_err(no_buffers)?;
         let reuse = Reuse::of(&options);
-        let key = self.insert(false, options, Role::Connection(Box::new(connection)));
-        self.tuples.enter(tuple, key, reuse);
-        self.half_open = self.half_open.saturating_add(1);
-        if let Some(socket) = self.sockets.get_mut(listener)
-            && let Role::Listening(queues) = &mut socket.role
-        {
-            queues.half_open.push_back((ip.now, key));
+        let key = self.insert(false, options, Role::Connection(connection))?;
+        if let Err(refusal) = self.tuples.enter(tuple, key, reuse) {
+            self.remove(key);
+            return Err(no_buffers(refusal));
         }
-        self.touch(key);
+        self.half_open = self.half_open.saturating_add(1);
+        self.with_queues(listener, |queues, sockets| queues.half_open.push(sockets, key, Socket::queued));
+        Ok(key)
     }
 
     /// A segment of ours met an error on its way. Only attempts to connect end by it (RFC 5461): an established connection
@@ -147,8 +167,8 @@ impl Tcp {
 
 /// A packet without one of its flags; where that is the SYN, with the sequence number behind it. Nobody looks at its checksum
 /// any more.
-fn without(packet: &[u8], flag: u8) -> Vec<u8> {
-    let mut packet = packet.to_vec();
+fn without(packet: &[u8], flag: u8) -> Result<Vec<u8>, OutOfMemory> {
+    let mut packet = try_to_vec(packet)?;
     if let Ok((_, segment)) = Ipv4Header::mut_from_prefix(&mut packet)
         && let Ok((header, _)) = TcpHeader::mut_from_prefix(segment)
     {
@@ -157,7 +177,7 @@ fn without(packet: &[u8], flag: u8) -> Vec<u8> {
             header.sequence.set(header.sequence.get().wrapping_add(1));
         }
     }
-    packet
+    Ok(packet)
 }
 
 /// Answers a segment that belongs to no connection with a reset (RFC 9293 §3.10.7.1).
@@ -188,9 +208,6 @@ pub fn reply(ip: &mut Ip, tuple: &Tuple, flags: u8, sequence: u32, acknowledgmen
     };
     let route = Route::new(tuple.local.0, tuple.remote.0);
     let header = Ipv4Header::new(route, PROTOCOL_TCP, segment.as_bytes().len(), 0, DONT_FRAGMENT);
-    let mut packet = [0; size_of::<Ipv4Header>() + size_of::<TcpHeader>()];
-    let parts = header.as_bytes().iter().chain(segment.as_bytes());
-    packet.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
     // A reply that finds no way back is lost.
-    let _ = ip.send_packet(&packet);
+    let _ = ip.send_packet(&[header.as_bytes(), segment.as_bytes()]);
 }

@@ -20,15 +20,19 @@ mod tuples;
 mod vet;
 
 use crate::{
+    deadlines::{Deadline, Deadlines, Timed},
     ip::{Ip, wire::Address},
+    list::{Links, List},
+    no_buffers,
     ports::Ports,
     shared::{Notices, Shared},
     slab::{Key, Slab},
 };
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc};
 use budget::Budget;
-use connection::{Connection, Progress};
+use connection::{Connection, Obstacle, Progress};
 use engine::{Engine, One, Tuple};
+use rumpkin_collections::{try_arc, try_box};
 use rumpkin_kernel::{
     Errno,
     io::{Sink, Source},
@@ -87,12 +91,13 @@ impl Default for Options {
 }
 
 /// Accepts connections.
+#[derive(Default)]
 struct Listener {
     backlog: usize,
     /// In their handshake, oldest first.
-    half_open: VecDeque<(u64, Key)>,
+    half_open: List,
     /// Waiting to be accepted.
-    ready: VecDeque<Key>,
+    ready: List,
 }
 
 enum Role {
@@ -112,16 +117,41 @@ struct Socket {
     role: Role,
     /// Why it has no connection any more, until the program has been told.
     error: Option<Errno>,
+    /// When its connection is to be looked at.
+    deadline: Deadline,
+    /// Its places in lists: of those to look at, of its listener, of those that could not send.
+    dirty: Links,
+    queued: Links,
+    stalled: Links,
 }
 
 impl Socket {
     /// Readiness of a socket that is neither connected nor listening: as Linux has it, writable and hung up.
+    fn idle(&self) -> Events {
+        let error = if self.error.is_some() { Events::ERROR } else { Events::empty() };
+        Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP | error
+    }
+
     fn tell_idle(&self, notices: &mut Notices) {
-        let mut ready = Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP;
-        if self.error.is_some() {
-            ready |= Events::ERROR;
-        }
-        self.shared.update(ready, ready, notices);
+        self.shared.update(self.idle(), self.idle(), notices);
+    }
+
+    fn dirty(&mut self) -> &mut Links {
+        &mut self.dirty
+    }
+
+    fn queued(&mut self) -> &mut Links {
+        &mut self.queued
+    }
+
+    fn stalled(&mut self) -> &mut Links {
+        &mut self.stalled
+    }
+}
+
+impl Timed for Socket {
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
     }
 }
 
@@ -133,12 +163,27 @@ pub struct Tcp {
     /// Sockets that are bound, by port.
     ports: Ports,
     time_wait: TimeWait,
+    /// When connections are to be looked at.
+    deadlines: Deadlines,
     /// Connections to look at.
-    dirty: Vec<Key>,
+    dirty: List,
+    /// Connections that could not send.
+    stalled: List,
     budget: Budget,
     half_open: usize,
+    /// Attempts of peers to connect that came to nothing.
+    pub dropped: Dropped,
     /// Segments that were looked at, and sockets that were for their sake; for tests of what a packet costs.
     pub work: Work,
+}
+
+/// Attempts to connect that were not answered, by reason.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// The listener had enough (Linux's `ListenOverflows`).
+    pub listener: u64,
+    /// All connections together had enough, or there was no memory (the rest of Linux's `ListenDrops`).
+    pub memory: u64,
 }
 
 /// Counts of what has been done.
@@ -158,26 +203,44 @@ impl Tcp {
             sockets: Slab::default(),
             tuples: Tuples::new(),
             ports: Ports::default(),
-            time_wait: TimeWait::new(),
-            dirty: Vec::new(),
+            time_wait: TimeWait::new(memory),
+            deadlines: Deadlines::default(),
+            dirty: List::default(),
+            stalled: List::default(),
             budget: Budget::new(memory),
             half_open: 0,
+            dropped: Dropped::default(),
             work: Work::default(),
         }
     }
 
-    /// A new socket of a program.
-    pub fn open(&mut self) -> (Key, Arc<Shared>) {
-        let key = self.insert(true, Options::default(), Role::Idle);
-        let shared = self.sockets.get(key).map(|socket| {
-            socket.tell_idle(&mut Notices::new());
-            socket.shared.clone()
-        });
-        (key, shared.unwrap_or_default())
+    /// A new socket of a program. `ENOBUFS` if there is no memory for it.
+    pub fn open(&mut self) -> Result<(Key, Arc<Shared>), Errno> {
+        let key = self.insert(true, Options::default(), Role::Idle)?;
+        let socket = self.sockets.get(key).ok_or(Errno::EBADF)?;
+        socket.shared.set(socket.idle());
+        Ok((key, socket.shared.clone()))
     }
 
-    fn insert(&mut self, owned: bool, options: Options, role: Role) -> Key {
-        self.sockets.insert(Socket { shared: Arc::default(), owned, bound: None, options, role, error: None })
+    fn insert(&mut self, owned: bool, options: Options, role: Role) -> Result<Key, Errno> {
+        let shared = try_arc(Shared::default()).map_err(no_buffers)?;
+        let [dirty, queued, stalled] = [Links::default(); 3];
+        let (bound, error, deadline) = (None, None, Deadline::default());
+        let socket = Socket { shared, owned, bound, options, role, error, deadline, dirty, queued, stalled };
+        self.sockets.try_insert(socket).map_err(no_buffers)
+    }
+
+    /// Takes a socket out that is bound to nothing, and in no listener's queue any more.
+    fn remove(&mut self, key: Key) {
+        self.leave_lists(key);
+        self.sockets.remove(key);
+    }
+
+    /// Nothing is to be done for a connection any more.
+    fn leave_lists(&mut self, key: Key) {
+        self.deadlines.clear(&mut self.sockets, key);
+        self.dirty.remove(&mut self.sockets, key, Socket::dirty);
+        self.stalled.remove(&mut self.sockets, key, Socket::stalled);
     }
 
     /// Binds to a local endpoint; port 0 takes a free one.
@@ -191,8 +254,7 @@ impl Tcp {
             port if self.may_bind(key, (endpoint.0, port), false) => port,
             _ => return Err(Errno::EADDRINUSE),
         };
-        self.set_bound(key, (endpoint.0, port));
-        Ok(())
+        self.set_bound(key, (endpoint.0, port))
     }
 
     /// Starts to accept connections. Again: changes the backlog.
@@ -213,8 +275,8 @@ impl Tcp {
             Some(_) => {}
         }
         let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
-        socket.role = Role::Listening(Listener { backlog, half_open: VecDeque::new(), ready: VecDeque::new() });
-        socket.shared.update(Events::empty(), Events::empty(), &mut Notices::new());
+        socket.role = Role::Listening(Listener { backlog, ..Listener::default() });
+        socket.shared.set(Events::empty());
         Ok(())
     }
 
@@ -234,13 +296,28 @@ impl Tcp {
     }
 
     fn pop_ready(&mut self, key: Key) -> Result<Option<Key>, Errno> {
-        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
-        let Role::Listening(listener) = &mut socket.role else { return Err(Errno::EINVAL) };
-        let ready = listener.ready.pop_front();
-        if listener.ready.is_empty() {
-            socket.shared.update(Events::empty(), Events::empty(), &mut Notices::new());
+        let pop = |queues: &mut Listener, sockets: &mut Slab<Socket>| {
+            (queues.ready.pop(sockets, Socket::queued), queues.ready.is_empty())
+        };
+        let (ready, none_left) = self.with_queues(key, pop).ok_or(Errno::EINVAL)?;
+        if let Some(socket) = self.sockets.get(key).filter(|_| none_left) {
+            socket.shared.set(Events::empty());
         }
         Ok(ready)
+    }
+
+    /// Works on the queues of a listener, and on the table that their links are in. `None` if it is not one.
+    fn with_queues<R>(&mut self, key: Key, work: impl FnOnce(&mut Listener, &mut Slab<Socket>) -> R) -> Option<R> {
+        fn queues(sockets: &mut Slab<Socket>, key: Key) -> Option<&mut Listener> {
+            match &mut sockets.get_mut(key)?.role {
+                Role::Listening(queues) => Some(queues),
+                _ => None,
+            }
+        }
+        let mut taken = core::mem::take(queues(&mut self.sockets, key)?);
+        let result = work(&mut taken, &mut self.sockets);
+        *queues(&mut self.sockets, key)? = taken;
+        Some(result)
     }
 
     /// Begins to connect. `EINPROGRESS` until [`Tcp::connect_result`] says otherwise, `EALREADY` if it was under way.
@@ -269,13 +346,11 @@ impl Tcp {
         let tuple = Tuple { local, remote };
         let mut connection = self.make_connection(tuple, &options)?;
         connection.apply(&options);
-        if let Err(error) = connection.connect(&mut self.engine, ip.now) {
-            self.budget.give(connection.memory);
-            return Err(error);
-        }
-        self.tuples.enter(tuple, key, Reuse::of(&options));
+        connection.connect(&mut self.engine, ip.now)?;
+        let connection = try_box(connection).map_err(no_buffers)?;
+        self.tuples.enter(tuple, key, Reuse::of(&options)).map_err(no_buffers)?;
         if let Some(socket) = self.sockets.get_mut(key) {
-            socket.role = Role::Connection(Box::new(connection));
+            socket.role = Role::Connection(connection);
             socket.error = None;
         }
         self.touch(key);
@@ -296,13 +371,13 @@ impl Tcp {
             return Ok(());
         }
         let error = connection.error.take().unwrap_or(Errno::ECONNABORTED);
-        let (tuple, memory, detached) = (connection.tuple, connection.memory, connection.detached);
+        let (tuple, detached) = (connection.tuple, connection.detached);
         socket.role = Role::Idle;
-        socket.tell_idle(&mut Notices::new());
+        socket.shared.set(socket.idle());
+        self.leave_lists(key);
         if detached {
             self.tuples.leave(&tuple, key);
         }
-        self.budget.give(memory);
         Err(error)
     }
 
@@ -314,18 +389,19 @@ impl Tcp {
         if let Role::Connection(mut connection) = core::mem::replace(&mut socket.role, Role::Idle) {
             let alive = connection.connecting() || connection.established && !connection.detached;
             socket.error = connection.error.take().or(alive.then_some(Errno::ECONNRESET));
-            // What is left of the connection ends by itself, as that of a closed socket does.
-            connection.clear_timer(&mut ip.timers, key);
-            connection.dirty = false;
             let (tuple, options) = (connection.tuple, socket.options.clone());
             let known = self.tuples.get(&tuple) == Some(key);
+            self.leave_lists(key);
             self.tuples.leave(&tuple, key);
             let reuse = Reuse::of(&options);
-            let orphan = self.insert(false, options, Role::Connection(connection));
-            if known {
-                self.tuples.enter(tuple, orphan, reuse);
+            // What is left of the connection ends by itself, as that of a closed socket does. Without memory for that, a peer hears
+            // of it when it sends something.
+            if let Ok(orphan) = self.insert(false, options, Role::Connection(connection)) {
+                if known {
+                    let _ = self.tuples.enter(tuple, orphan, reuse);
+                }
+                self.abandon(orphan, true, ip);
             }
-            self.abandon(orphan, true, ip);
         }
         if let Some(socket) = self.sockets.get(key) {
             socket.tell_idle(notices);
@@ -338,19 +414,11 @@ impl Tcp {
         self.take_error(key).unwrap_or(otherwise)
     }
 
-    fn make_connection(&mut self, tuple: Tuple, options: &Options) -> Result<Connection, Errno> {
+    fn make_connection(&self, tuple: Tuple, options: &Options) -> Result<Connection, Errno> {
         let (receive, send) = self.buffer_sizes(options);
-        let memory = receive.saturating_add(send);
-        if !memory::kernel_has_room() || !self.budget.take(memory) {
-            return Err(Errno::ENOBUFS);
-        }
-        match One::new(tuple.remote.0, receive, send) {
-            Some(one) => Ok(Connection::new(tuple, one, memory)),
-            None => {
-                self.budget.give(memory);
-                Err(Errno::ENOBUFS)
-            }
-        }
+        let charge = self.budget.charge(receive, send).map_err(no_buffers)?;
+        let one = One::new(tuple.remote.0, receive, send).map_err(no_buffers)?;
+        Ok(Connection::new(tuple, one, charge))
     }
 
     fn is_connection(&self, key: Key) -> bool {
@@ -358,10 +426,7 @@ impl Tcp {
     }
 
     fn connection(&mut self, key: Key) -> Result<&mut Connection, Errno> {
-        match &mut self.sockets.get_mut(key).ok_or(Errno::EBADF)?.role {
-            Role::Connection(connection) => Ok(connection),
-            _ => Err(Errno::ENOTCONN),
-        }
+        connection(&mut self.sockets, key)
     }
 
     /// Takes data to send. `EAGAIN` if there is no room, `EPIPE` after the end.
@@ -443,11 +508,11 @@ impl Tcp {
         socket.owned = false;
         match &mut socket.role {
             Role::Idle => {
-                self.sockets.remove(key);
+                self.remove(key);
             }
             Role::Listening(_) => {
                 self.stop_listening(key, ip);
-                self.sockets.remove(key);
+                self.remove(key);
             }
             Role::Connection(_) => {
                 let reset = socket.options.linger == Some(0);
@@ -460,13 +525,12 @@ impl Tcp {
     fn stop_listening(&mut self, key: Key, ip: &mut Ip) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let Role::Listening(listener) = &mut socket.role else { return };
-        let (half_open, ready) = (core::mem::take(&mut listener.half_open), core::mem::take(&mut listener.ready));
+        let mut listener = core::mem::take(listener);
         socket.role = Role::Idle;
-        for (_, key) in half_open {
-            self.abandon(key, true, ip);
-        }
-        for key in ready {
-            self.abandon(key, true, ip);
+        for queue in [&mut listener.half_open, &mut listener.ready] {
+            while let Some(key) = queue.pop(&mut self.sockets, Socket::queued) {
+                self.abandon(key, true, ip);
+            }
         }
     }
 
@@ -509,10 +573,14 @@ impl Tcp {
     /// Reads and changes the options; a connection follows at once.
     pub fn with_options<R>(&mut self, key: Key, change: impl FnOnce(&mut Options) -> R) -> Result<R, Errno> {
         let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        let before = socket.options.clone();
         let result = change(&mut socket.options);
         if let Role::Connection(connection) = &mut socket.role {
+            if let Err(refusal) = self.tuples.change(&connection.tuple, key, Reuse::of(&socket.options)) {
+                socket.options = before;
+                return Err(no_buffers(refusal));
+            }
             connection.apply(&socket.options);
-            self.tuples.change(&connection.tuple, key, Reuse::of(&socket.options));
             self.touch(key);
         }
         Ok(result)
@@ -528,7 +596,7 @@ impl Tcp {
         if !self.is_connection(key) {
             let socket = self.sockets.get_mut(key)?;
             let error = socket.error.take()?;
-            socket.tell_idle(&mut Notices::new());
+            socket.shared.set(socket.idle());
             return Some(error);
         }
         let connection = self.connection(key).ok()?;
@@ -586,7 +654,7 @@ impl Tcp {
         self.sockets.len()
     }
 
-    /// Bytes that buffers take.
+    /// Bytes that connections take.
     pub fn buffer_bytes(&self) -> usize {
         self.budget.used()
     }
@@ -599,43 +667,69 @@ impl Tcp {
 
     /// Has a connection looked at.
     fn touch(&mut self, key: Key) {
-        if let Ok(connection) = self.connection(key)
-            && !core::mem::replace(&mut connection.dirty, true)
-        {
-            self.dirty.push(key);
+        if self.connection(key).is_ok() {
+            self.dirty.push(&mut self.sockets, key, Socket::dirty);
         }
     }
 
     /// Looks at every connection that something has happened to. False if some have to be looked at again soon.
     pub fn settle(&mut self, ip: &mut Ip, notices: &mut Notices) -> bool {
-        for (key, error) in core::mem::take(&mut ip.news) {
-            if let Ok(connection) = self.connection(key) {
-                if let Some(error) = error
-                    && connection.connecting()
-                {
+        if core::mem::take(&mut ip.room_again) {
+            self.resume(|obstacle| obstacle == Obstacle::Room, None);
+        }
+        let mut again = List::default();
+        while let Some(key) = self.dirty.pop(&mut self.sockets, Socket::dirty) {
+            if self.settle_one(key, ip, notices) == Progress::Again {
+                again.push(&mut self.sockets, key, Socket::dirty);
+            }
+        }
+        self.dirty = again;
+        self.dirty.is_empty()
+    }
+
+    /// A neighbor has answered, or, with an error, been given up.
+    pub fn neighbor_news(&mut self, neighbor: Address, error: Option<Errno>) {
+        self.resume(|obstacle| obstacle == Obstacle::Neighbor(neighbor), error);
+    }
+
+    /// Has the connections looked at whose obstacle is gone. With an error, attempts to connect fail.
+    fn resume(&mut self, gone: impl Fn(Obstacle) -> bool, error: Option<Errno>) {
+        let mut next = self.stalled.first();
+        while let Some(key) = next {
+            next = self.stalled.after(&mut self.sockets, key, Socket::stalled);
+            if let Ok(connection) = self.connection(key)
+                && connection.obstacle.is_some_and(&gone)
+            {
+                if let Some(error) = error.filter(|_| connection.connecting()) {
                     connection.fail(error);
                 }
                 self.touch(key);
             }
         }
-        let mut again = Vec::new();
-        while let Some(key) = self.dirty.pop() {
-            if self.settle_one(key, ip, notices) == Progress::Again {
-                again.push(key);
-            }
-        }
-        let done = again.is_empty();
-        for key in again {
-            self.touch(key);
-        }
-        done
     }
 
-    /// A connection's timer has expired.
-    pub fn connection_expired(&mut self, key: Key) {
-        if let Ok(connection) = self.connection(key) {
-            connection.timer_expired();
+    /// When [`Tcp::expire`] has something to do.
+    pub fn deadline(&self) -> Option<u64> {
+        [self.deadlines.next(), self.time_wait.deadline()].into_iter().flatten().min()
+    }
+
+    /// How many deadlines there are, those of TIME-WAIT counted as one.
+    pub fn deadlines(&self) -> usize {
+        self.deadlines.len().saturating_add(usize::from(self.time_wait.deadline().is_some()))
+    }
+
+    /// Does what the time has come for.
+    pub fn expire(&mut self, now: u64) {
+        while let Some(key) = self.deadlines.take_expired(&mut self.sockets, now) {
             self.touch(key);
         }
+        self.time_wait.expire(now);
+    }
+}
+
+fn connection(sockets: &mut Slab<Socket>, key: Key) -> Result<&mut Connection, Errno> {
+    match &mut sockets.get_mut(key).ok_or(Errno::EBADF)?.role {
+        Role::Connection(connection) => Ok(connection),
+        _ => Err(Errno::ENOTCONN),
     }
 }

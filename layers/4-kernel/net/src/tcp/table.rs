@@ -1,11 +1,11 @@
 //! Ports, and what becomes of a connection after each change: accepted, moved to TIME-WAIT, removed.
 
-use super::{Endpoint, Progress, Role, Tcp, engine::Tuple, tuples::Reuse};
+use super::{Endpoint, Progress, Role, Socket, Tcp, engine::Tuple, tuples::Reuse};
 use crate::{
     ip::{Ip, wire::Address},
+    no_buffers,
     shared::Notices,
     slab::Key,
-    timers::Timer,
 };
 use rumpkin_kernel::{Errno, wait::Events};
 use smoltcp::socket::tcp::State;
@@ -56,11 +56,11 @@ impl Tcp {
         })
     }
 
-    pub(super) fn set_bound(&mut self, key: Key, endpoint: Endpoint) {
-        if let Some(socket) = self.sockets.get_mut(key) {
-            socket.bound = Some(endpoint);
-            self.ports.add(endpoint.1, key);
-        }
+    pub(super) fn set_bound(&mut self, key: Key, endpoint: Endpoint) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
+        self.ports.add(endpoint.1, key).map_err(no_buffers)?;
+        socket.bound = Some(endpoint);
+        Ok(())
     }
 
     pub(super) fn unbind(&mut self, key: Key) {
@@ -104,14 +104,14 @@ impl Tcp {
 
     /// Looks at one connection after something has happened to it.
     pub(super) fn settle_one(&mut self, key: Key, ip: &mut Ip, notices: &mut Notices) -> Progress {
+        self.stalled.remove(&mut self.sockets, key, Socket::stalled);
         let Some(socket) = self.sockets.get_mut(key) else { return Progress::Done };
         let Role::Connection(connection) = &mut socket.role else { return Progress::Done };
         self.work.visits = self.work.visits.wrapping_add(1);
-        connection.dirty = false;
         if !socket.owned && connection.listener.is_none() {
             connection.reset_if_unread();
         }
-        let progress = connection.advance(&mut self.engine, ip, key, &socket.options);
+        let (progress, deadline) = connection.advance(&mut self.engine, ip, &socket.options);
         let state = connection.state();
         let over = connection.over || connection.detached || matches!(state, State::Closed | State::Listen);
 
@@ -125,27 +125,31 @@ impl Tcp {
                 self.deliver(listener, key, notices);
             }
         }
-        self.retire(key, ip, progress, notices);
+        if let Some(deadline) = deadline {
+            self.deadlines.set_at_latest(&mut self.sockets, key, deadline);
+        }
+        if progress == Progress::Blocked {
+            self.stalled.push(&mut self.sockets, key, Socket::stalled);
+        }
+        self.retire(key, ip.now, progress, notices);
         progress
     }
 
     /// Puts a connection whose handshake is over into its listener's queue.
     fn deliver(&mut self, listener: Key, key: Key, notices: &mut Notices) {
         self.half_open = self.half_open.saturating_sub(1);
-        if let Some(socket) = self.sockets.get_mut(listener)
-            && let Role::Listening(queues) = &mut socket.role
-        {
-            if let Some(index) = queues.half_open.iter().position(|(_, other)| *other == key) {
-                queues.half_open.remove(index);
-            }
-            queues.ready.push_back(key);
+        self.with_queues(listener, |queues, sockets| {
+            queues.half_open.remove(sockets, key, Socket::queued);
+            queues.ready.push(sockets, key, Socket::queued);
+        });
+        if let Some(socket) = self.sockets.get(listener) {
             let ready = Events::READ | Events::READ_NORMAL;
             socket.shared.update(ready, ready, notices);
         }
     }
 
     /// Takes a connection that has ended out of the table, keeps what TIME-WAIT needs, and tells readiness.
-    fn retire(&mut self, key: Key, ip: &mut Ip, progress: Progress, notices: &mut Notices) {
+    fn retire(&mut self, key: Key, now: u64, progress: Progress, notices: &mut Notices) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
         let owned = socket.owned;
         let Role::Connection(connection) = &mut socket.role else { return };
@@ -153,50 +157,42 @@ impl Tcp {
         let told = connection.peer_end == Some(connection.one.sent.acknowledged);
         let quiet = progress == Progress::Done;
         if state == State::TimeWait && quiet && told && !connection.detached {
-            self.time_wait.insert(connection.tuple, connection.one.sent, Reuse::of(&socket.options), ip.now);
+            self.time_wait.insert(connection.tuple, connection.one.sent, Reuse::of(&socket.options), now);
             connection.detached = true;
-            let deadline = self.time_wait.deadline();
-            ip.timers.set(Timer::TimeWait, &mut self.time_wait.timer, deadline);
         }
         // A reset that could not be sent yet keeps the connection a little longer.
         if matches!(state, State::Closed | State::Listen) && quiet {
             connection.detached = true;
         }
-        if connection.detached {
-            connection.clear_timer(&mut ip.timers, key);
-            self.tuples.leave(&connection.tuple, key);
-        }
-        let failed_handshake = connection.listener.is_some() && !connection.established && connection.detached;
-        if connection.detached && !owned && (failed_handshake || connection.listener.is_none()) {
-            self.drop_connection(key, failed_handshake);
-            return;
-        }
+        let (detached, tuple) = (connection.detached, connection.tuple);
+        let in_handshake = connection.listener.is_some() && !connection.established;
         let (mut ready, again) = connection.readiness();
         if connection.error.is_some() {
             ready |= Events::ERROR;
         }
+        if detached && !owned && (in_handshake || connection.listener.is_none()) {
+            let listener = connection.listener.filter(|_| in_handshake);
+            self.drop_connection(key, tuple, listener);
+            return;
+        }
         socket.shared.update(ready, again, notices);
-    }
-
-    fn drop_connection(&mut self, key: Key, failed_handshake: bool) {
-        let Some(socket) = self.sockets.remove(key) else { return };
-        let Role::Connection(connection) = socket.role else { return };
-        self.budget.give(connection.memory);
-        if failed_handshake {
-            self.half_open = self.half_open.saturating_sub(1);
-            if let Some(listener) = connection.listener.and_then(|key| self.sockets.get_mut(key))
-                && let Role::Listening(queues) = &mut listener.role
-            {
-                queues.half_open.retain(|(_, other)| *other != key);
-            }
+        if detached {
+            self.forget(key, tuple);
         }
     }
 
-    /// The oldest tuple in TIME-WAIT has waited long enough.
-    pub fn time_wait_expired(&mut self, ip: &mut Ip) {
-        self.time_wait.timer = None;
-        self.time_wait.expire(ip.now);
-        let deadline = self.time_wait.deadline();
-        ip.timers.set(Timer::TimeWait, &mut self.time_wait.timer, deadline);
+    /// A segment of this tuple is not for this connection any longer, and no time comes for it.
+    fn forget(&mut self, key: Key, tuple: Tuple) {
+        self.deadlines.clear(&mut self.sockets, key);
+        self.tuples.leave(&tuple, key);
+    }
+
+    fn drop_connection(&mut self, key: Key, tuple: Tuple, listener: Option<Key>) {
+        self.forget(key, tuple);
+        if let Some(listener) = listener {
+            self.half_open = self.half_open.saturating_sub(1);
+            self.with_queues(listener, |queues, sockets| queues.half_open.remove(sockets, key, Socket::queued));
+        }
+        self.remove(key);
     }
 }

@@ -5,13 +5,15 @@ use super::{
     tuples::{Holders, Reuse},
 };
 use crate::ip::wire::{TCP_ACK, TCP_RST, TCP_SYN, TcpHeader};
-use alloc::collections::VecDeque;
-use rumpkin_collections::OrderedMap;
+use rumpkin_collections::{OrderedMap, OutOfMemory, Queue};
 
 /// How long a tuple is kept, in nanoseconds (Linux's `TCP_TIMEWAIT_LEN`).
 const LIFETIME: u64 = 60_000_000_000;
-/// Most entries; the oldest makes room.
+/// Most entries; the oldest makes room. They take no more than a share of memory (Linux's `tcp_max_tw_buckets`).
 const MAX_ENTRIES: usize = 8192;
+const SHARE: usize = 16;
+/// Bytes that an entry takes in both collections.
+const FOOTPRINT: usize = 160;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -42,32 +44,43 @@ pub enum Verdict {
 pub struct TimeWait {
     entries: OrderedMap<Tuple, Entry>,
     /// In order of deadline; an entry whose deadline differs has been replaced.
-    order: VecDeque<(u64, Tuple)>,
+    order: Queue<(u64, Tuple)>,
     /// The ports that they hold.
     pub holders: Holders,
-    /// Where the timer is remembered.
-    pub timer: Option<u64>,
+    most: usize,
+    /// Connections that found no memory here, and are forgotten (Linux's `TCPTimeWaitOverflow`).
+    pub overflowed: u64,
 }
 
 impl TimeWait {
-    pub fn new() -> Self {
-        TimeWait { entries: OrderedMap::new(), order: VecDeque::new(), holders: Holders::default(), timer: None }
+    /// For a machine with this many bytes of memory.
+    pub fn new(memory: usize) -> Self {
+        let most = (memory / SHARE / FOOTPRINT).min(MAX_ENTRIES);
+        TimeWait { entries: OrderedMap::new(), order: Queue::new(), holders: Holders::default(), most, overflowed: 0 }
     }
 
-    /// A connection that both sides have closed, and that sent this last.
+    /// A connection that both sides have closed, and that sent this last. Without memory it is forgotten.
     pub fn insert(&mut self, tuple: Tuple, sent: Sent, reuse: Reuse, now: u64) {
-        while self.order.len() >= MAX_ENTRIES {
+        while self.order.len() >= self.most && !self.order.is_empty() {
             self.pop();
         }
-        let deadline = now.saturating_add(LIFETIME);
         self.remove(tuple);
-        self.entries.insert(tuple, Entry { sent, reuse, deadline });
-        self.holders.add(tuple.local, reuse);
-        self.order.push_back((deadline, tuple));
+        if self.try_insert(tuple, Entry { sent, reuse, deadline: now.saturating_add(LIFETIME) }).is_err() {
+            self.overflowed = self.overflowed.wrapping_add(1);
+        }
+    }
+
+    fn try_insert(&mut self, tuple: Tuple, entry: Entry) -> Result<(), OutOfMemory> {
+        let Entry { reuse, deadline, .. } = entry;
+        // First what does no harm alone.
+        self.order.try_push((deadline, tuple))?;
+        self.holders.add(tuple.local, reuse)?;
+        self.entries.try_insert(tuple, entry).inspect_err(|_| self.holders.remove(tuple.local, reuse))?;
+        Ok(())
     }
 
     fn pop(&mut self) {
-        if let Some((deadline, tuple)) = self.order.pop_front()
+        if let Some((deadline, tuple)) = self.order.pop()
             && self.entries.get(tuple).is_some_and(|entry| entry.deadline == deadline)
         {
             self.remove(tuple);
@@ -139,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_repeated_fin_is_acknowledged_and_a_blind_reset_ignored() {
-        let mut table = TimeWait::new();
+        let mut table = TimeWait::new(64 << 20);
         let sent = Sent { next: 10, acknowledged: 20, window: 30, ..Sent::default() };
         table.insert(tuple(1), sent, Reuse::default(), 0);
         let again = Verdict::Acknowledge { sequence: 10, acknowledgment: 20, window: 30 };
@@ -156,7 +169,7 @@ mod tests {
 
     #[test]
     fn entries_are_bounded_and_end() {
-        let mut table = TimeWait::new();
+        let mut table = TimeWait::new(64 << 20);
         for port in 0..20_000 {
             table.insert(tuple(port), Sent::default(), Reuse::default(), u64::from(port));
         }

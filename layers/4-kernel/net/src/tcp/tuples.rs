@@ -2,12 +2,8 @@
 //! more.
 
 use super::{Endpoint, Options, addresses_overlap, engine::Tuple};
-use crate::{
-    hash::{HashMap, Seed},
-    slab::Key,
-};
-use core::hash::BuildHasher;
-use rumpkin_collections::OrderedMap;
+use crate::{hash::HashMap, slab::Key};
+use rumpkin_collections::{OrderedMap, OutOfMemory};
 
 /// Whether a socket shares its port: with SO_REUSEADDR, and with SO_REUSEPORT.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,14 +33,15 @@ fn number((address, port): Endpoint, reuse: Reuse) -> (u64, u64) {
 }
 
 impl Holders {
-    pub fn add(&mut self, local: Endpoint, reuse: Reuse) {
+    pub fn add(&mut self, local: Endpoint, reuse: Reuse) -> Result<(), OutOfMemory> {
         let number = number(local, reuse);
         match self.0.get_mut(number) {
             Some(count) => *count = count.saturating_add(1),
             None => {
-                self.0.insert(number, 1);
+                self.0.try_insert(number, 1usize)?;
             }
         }
+        Ok(())
     }
 
     pub fn remove(&mut self, local: Endpoint, reuse: Reuse) {
@@ -81,27 +78,34 @@ pub struct Tuples {
 
 impl Tuples {
     pub fn new() -> Tuples {
-        Tuples { keys: HashMap::with_hasher(Seed::new()), holders: Holders::default() }
+        Tuples { keys: HashMap::new(), holders: Holders::default() }
     }
 
     /// The connection of a tuple.
     pub fn get(&self, tuple: &Tuple) -> Option<Key> {
-        self.keys.get(tuple).map(|(key, _)| *key)
+        self.keys.get(tuple).map(|(key, _)| key)
     }
 
     /// Adds a connection.
-    pub fn enter(&mut self, tuple: Tuple, key: Key, reuse: Reuse) {
-        self.holders.add(tuple.local, reuse);
-        if let Some((_, old)) = self.keys.insert(tuple, (key, reuse)) {
-            self.holders.remove(tuple.local, old);
+    pub fn enter(&mut self, tuple: Tuple, key: Key, reuse: Reuse) -> Result<(), OutOfMemory> {
+        self.holders.add(tuple.local, reuse)?;
+        match self.keys.try_insert(tuple, (key, reuse)) {
+            Ok(None) => {}
+            Ok(Some((_, old))) => self.holders.remove(tuple.local, old),
+            Err(refusal) => {
+                self.holders.remove(tuple.local, reuse);
+                return Err(refusal);
+            }
         }
+        Ok(())
     }
 
     /// A connection shares its port in another way from now on.
-    pub fn change(&mut self, tuple: &Tuple, key: Key, reuse: Reuse) {
-        if self.keys.get(tuple).is_some_and(|(owner, old)| *owner == key && *old != reuse) {
-            self.enter(*tuple, key, reuse);
+    pub fn change(&mut self, tuple: &Tuple, key: Key, reuse: Reuse) -> Result<(), OutOfMemory> {
+        if self.keys.get(tuple).is_some_and(|(owner, old)| owner == key && old != reuse) {
+            self.enter(*tuple, key, reuse)?;
         }
+        Ok(())
     }
 
     /// Takes a connection out, unless its tuple is another's by now.
@@ -115,7 +119,7 @@ impl Tuples {
 
     /// A number for a tuple that nobody outside can foretell.
     pub fn hash(&self, tuple: &Tuple) -> usize {
-        self.keys.hasher().hash_one(tuple) as usize
+        self.keys.hash(tuple)
     }
 }
 
@@ -135,9 +139,9 @@ mod tests {
     fn a_port_is_held_until_its_last_connection_leaves() {
         let (here, elsewhere) = (Address::LOCALHOST, Address::new(10, 0, 0, 1));
         let (mut tuples, mut slab) = (Tuples::new(), Slab::default());
-        let [one, other] = [slab.insert(()), slab.insert(())];
-        tuples.enter(tuple(here, 1), one, Reuse::default());
-        tuples.enter(tuple(here, 2), other, SHARING);
+        let [one, other] = [slab.try_insert(()).unwrap(), slab.try_insert(()).unwrap()];
+        tuples.enter(tuple(here, 1), one, Reuse::default()).unwrap();
+        tuples.enter(tuple(here, 2), other, SHARING).unwrap();
         for (address, forbidden) in [(here, true), (Address::UNSPECIFIED, true), (elsewhere, false)] {
             assert_eq!(tuples.holders.forbid((address, 80), SHARING), forbidden, "{address}");
         }
@@ -146,7 +150,7 @@ mod tests {
         assert_eq!(tuples.get(&tuple(here, 1)), Some(one));
         tuples.leave(&tuple(here, 1), one);
         assert!(!tuples.holders.forbid((here, 80), SHARING) && tuples.holders.forbid((here, 80), Reuse::default()));
-        tuples.enter(tuple(here, 2), one, Reuse::default());
+        tuples.enter(tuple(here, 2), one, Reuse::default()).unwrap();
         tuples.leave(&tuple(here, 2), one);
         assert!(tuples.holders.is_empty());
     }

@@ -88,7 +88,7 @@ fn recording() -> Vec<Vec<u8>> {
     world.run_for(SECOND);
     world.receive(1, server).unwrap();
     world.send(1, server, &[2; 3000]).unwrap();
-    let udp = world.on(0, |stack| stack.udp.open().0);
+    let udp = world.on(0, |stack| stack.udp.open().unwrap().0);
     for length in [10, 5000] {
         world.on(0, |stack| stack.udp.send(udp, &[3; 5000][..length], Some((OTHER, 9)), &mut stack.ip)).unwrap();
     }

@@ -5,6 +5,7 @@ use crate::{ip::wire::*, udp};
 use alloc::vec::Vec;
 use rumpkin_kernel::config;
 use rumpuser::device::Checksum;
+use zerocopy::IntoBytes;
 
 const SERVER: Address = Address::new(10, 0, 2, 2);
 const LENT: Address = Address::new(10, 0, 2, 15);
@@ -27,11 +28,12 @@ fn answer(frame: &[u8]) -> Option<Vec<u8>> {
         reply.extend(value.octets());
     }
     reply.extend([51, 4, 0, 0, 0x0e, 0x10, 255]);
-    let packet = udp::make_packet(Route::new(SERVER, LENT), 67, 68, 1, &reply);
+    let headers = udp::headers(Route::new(SERVER, LENT), 67, 68, 1, reply.len());
     let mut answer = mac(1).to_vec();
     answer.extend(mac(9));
     answer.extend([8, 0]);
-    answer.extend(packet);
+    answer.extend(headers.as_bytes());
+    answer.extend(reply);
     Some(answer)
 }
 
@@ -57,5 +59,5 @@ fn an_address_is_there_after_four_frames() {
     assert_eq!((own.address, own.prefix, own.gateway), (LENT, 24, Some(SERVER)));
     assert_eq!((frames, &*stack.nameservers), (2, &[SERVER][..]));
     // Half a lease later it asks again.
-    assert!(stack.ip.timers.next().unwrap() < 1800 * SECOND + 10);
+    assert!(stack.deadline().unwrap() < 1800 * SECOND + 10);
 }

@@ -201,7 +201,7 @@ impl World {
             stack.run_timers();
             busy |= stack.receive() > 0;
             busy |= stack.finish();
-            stack.notices.clear();
+            core::mem::take(&mut stack.notices).announce();
         }
         self.now += 1000;
         self.carry() || busy
@@ -216,7 +216,7 @@ impl World {
             }
             let on_its_way = self.wires.iter().any(|(outbox, _)| !outbox.lock().unwrap().is_empty());
             if !busy && !on_its_way {
-                let next = self.stacks.iter().filter_map(|stack| stack.ip.timers.next()).min();
+                let next = self.stacks.iter().filter_map(|stack| stack.deadline()).min();
                 match next {
                     Some(next) => self.now = self.now.max(next),
                     None => return done(self),
@@ -233,7 +233,7 @@ impl World {
             if self.round() {
                 continue;
             }
-            let next = self.stacks.iter().filter_map(|stack| stack.ip.timers.next()).min();
+            let next = self.stacks.iter().filter_map(|stack| stack.deadline()).min();
             match next {
                 Some(next) if next < end => self.now = self.now.max(next),
                 _ => break,
@@ -249,7 +249,7 @@ impl World {
         stack.ip.now = self.now;
         let result = work(stack);
         stack.finish();
-        stack.notices.clear();
+        core::mem::take(&mut stack.notices).announce();
         result
     }
 
@@ -261,7 +261,7 @@ impl World {
     /// A listener on the second stack.
     pub fn listen(&mut self, port: u16, backlog: usize) -> Key {
         self.on(1, |stack| {
-            let (key, _) = stack.tcp.open();
+            let (key, _) = stack.tcp.open().unwrap();
             stack.tcp.bind(key, (Address::UNSPECIFIED, port)).unwrap();
             stack.tcp.listen(key, backlog).unwrap();
             key
@@ -271,7 +271,7 @@ impl World {
     /// Begins to connect the first stack to the second.
     pub fn connect_to(&mut self, endpoint: Endpoint) -> (Key, Arc<Shared>) {
         self.on(0, |stack| {
-            let (key, shared) = stack.tcp.open();
+            let (key, shared) = stack.tcp.open().unwrap();
             assert_eq!(stack.tcp.connect(key, endpoint, &mut stack.ip), Err(Errno::EINPROGRESS));
             (key, shared)
         })

@@ -47,7 +47,7 @@ fn data_flows_both_ways_and_ends() {
         assert!(world.run_until(|world| world.receive(0, client) == Ok(Vec::new())));
         world.close(0, client);
         world.run_for(100 * SECOND);
-        assert_eq!(world.stacks[0].ip.timers.len(), 0);
+        assert_eq!(world.stacks[0].deadlines(), 0);
     }
 }
 
@@ -135,7 +135,7 @@ fn loopback_never_touches_the_link() {
     world.record = Some(Vec::new());
     for address in [Address::LOCALHOST, ONE] {
         let listener = world.on(0, |stack| {
-            let (key, _) = stack.tcp.open();
+            let (key, _) = stack.tcp.open().unwrap();
             stack.tcp.bind(key, (address, 80)).unwrap();
             stack.tcp.listen(key, 8).unwrap();
             key
@@ -211,9 +211,9 @@ fn a_closed_connection_leaves_only_time_wait_behind() {
     }
     // The listener alone is left of sockets; one timer serves all of TIME-WAIT.
     assert_eq!((world.stacks[0].tcp.count(), world.stacks[1].tcp.count()), (0, 1));
-    assert!(world.stacks[0].ip.timers.len() <= 2);
+    assert!(world.stacks[0].deadlines() <= 2);
     world.run_for(100 * SECOND);
-    assert_eq!(world.stacks[0].ip.timers.len(), 0);
+    assert_eq!(world.stacks[0].deadlines(), 0);
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn ports_are_kept_apart_as_linux_does() {
     world.on(0, |stack| {
         let tcp = &mut stack.tcp;
         let any = (Address::UNSPECIFIED, 80);
-        let [one, other, third] = [tcp.open().0, tcp.open().0, tcp.open().0];
+        let [one, other, third] = [tcp.open().unwrap().0, tcp.open().unwrap().0, tcp.open().unwrap().0];
         assert_eq!(tcp.bind(one, any), Ok(()));
         assert_eq!(tcp.bind(one, any), Err(Errno::EINVAL));
         assert_eq!(tcp.bind(other, (Address::LOCALHOST, 80)), Err(Errno::EADDRINUSE));
@@ -270,7 +270,7 @@ fn two_listeners_share_a_port_when_both_want_to() {
     let mut world = World::new(Shape::default());
     let listeners: Vec<Key> = world.on(1, |stack| {
         let open = |_| {
-            let (key, _) = stack.tcp.open();
+            let (key, _) = stack.tcp.open().unwrap();
             stack.tcp.with_options(key, |options| options.reuse_port = true).unwrap();
             stack.tcp.bind(key, (Address::UNSPECIFIED, 80)).unwrap();
             stack.tcp.listen(key, 100).unwrap();
@@ -299,7 +299,7 @@ fn the_cost_of_a_packet_does_not_depend_on_idle_connections() {
         }
         let (client, server) = world.connection(listener, 80);
         world.run_for(2 * SECOND);
-        let timers = world.stacks[1].ip.timers.len();
+        let timers = world.stacks[1].deadlines();
         let before = world.stacks[1].tcp.work;
         for _ in 0..20 {
             transfer(&mut world, (0, client), (1, server), b"request");
@@ -329,7 +329,7 @@ fn peeking_keeps_the_data() {
 fn thousands_of_short_connections_leave_nothing_behind() {
     let mut world = World::new(Shape::default());
     let listener = world.on(0, |stack| {
-        let (key, _) = stack.tcp.open();
+        let (key, _) = stack.tcp.open().unwrap();
         stack.tcp.bind(key, (Address::LOCALHOST, 80)).unwrap();
         stack.tcp.listen(key, 128).unwrap();
         key
@@ -380,7 +380,7 @@ fn a_connection_holds_its_port_until_time_wait_is_over() {
         world.close(1, listener);
         let bind = |world: &mut World, address, reuse| {
             world.on(1, |stack| {
-                let (key, _) = stack.tcp.open();
+                let (key, _) = stack.tcp.open().unwrap();
                 stack.tcp.with_options(key, |options| options.reuse_address = reuse).unwrap();
                 let result = stack.tcp.bind(key, (address, 80));
                 stack.tcp.close(key, &mut stack.ip);
@@ -428,7 +428,7 @@ fn a_dissolved_connection_resets_its_peer_and_leaves_a_new_socket() {
     world.close(1, listener);
     world.run_for(100 * SECOND);
     for stack in &world.stacks {
-        assert_eq!((stack.tcp.count(), stack.tcp.buffer_bytes(), stack.ip.timers.len()), (0, 0, 0));
+        assert_eq!((stack.tcp.count(), stack.tcp.buffer_bytes(), stack.deadlines()), (0, 0, 0));
     }
 }
 

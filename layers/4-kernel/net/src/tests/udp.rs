@@ -8,7 +8,7 @@ use zerocopy::IntoBytes;
 
 fn open(world: &mut World, index: usize, port: u16) -> Key {
     world.on(index, |stack| {
-        let (key, _) = stack.udp.open();
+        let (key, _) = stack.udp.open().unwrap();
         stack.udp.bind(key, (Address::UNSPECIFIED, port)).unwrap();
         key
     })
@@ -100,7 +100,7 @@ fn an_echo_request_is_answered() {
     icmp.checksum.set(!checksum(checksum(0, icmp.as_bytes()), b"data"));
     let header = Ipv4Header::new(Route::new(ONE, OTHER), PROTOCOL_ICMP, 12, 1, 0);
     let packet = [header.as_bytes(), icmp.as_bytes(), b"data"].concat();
-    world.on(0, |stack| stack.ip.send_packet(&packet)).unwrap();
+    world.on(0, |stack| stack.ip.send_packet(&[&packet])).unwrap();
     world.record = Some(Vec::new());
     world.run_for(SECOND);
     let reply = world.record.unwrap().into_iter().find(|frame| frame.ends_with(b"data") && frame[34] == 0);
