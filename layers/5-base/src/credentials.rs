@@ -7,6 +7,7 @@ use alloc::{
 };
 use base64ct::{Base64, Encoding};
 use core::fmt;
+use rumpkin_collections::try_to_vec;
 use rumpkin_configuration::{Node, Wrong};
 use rumpkin_kernel::{Kernel, strings::Strings};
 
@@ -69,7 +70,7 @@ pub fn announce(environment: &mut Strings) -> Result<(), Wrong> {
 pub fn prepare(kernel: &mut Kernel, credentials: &[Credential]) {
     for Credential { name, content } in credentials {
         let content = content.clone();
-        kernel.add_generated_file(&format!("{FOLDER}/{name}"), move |_| content.clone());
+        kernel.add_generated_file(&format!("{FOLDER}/{name}"), move |_| try_to_vec(&content));
     }
 }
 

@@ -1,7 +1,8 @@
 //! The files that a C library looks for in `/etc`.
 
 use crate::{Document, credentials};
-use alloc::{format, vec::Vec};
+use alloc::format;
+use rumpkin_collections::try_to_vec;
 use rumpkin_kernel::Kernel;
 
 /// Adds `/etc/hostname` and `/etc/hosts`, and stand-ins for the user database where the root file system has none.
@@ -9,14 +10,10 @@ use rumpkin_kernel::Kernel;
 pub fn prepare(kernel: &mut Kernel, document: &Document) {
     let hostname = format!("{}\n", document.settings.hostname).into_bytes();
     let hosts = format!("127.0.0.1 localhost\n127.0.1.1 {}\n", document.settings.hostname).into_bytes();
-    kernel.add_generated_file("/etc/hostname", move |_| hostname.clone());
-    kernel.add_generated_file("/etc/hosts", move |_| hosts.clone());
-    kernel.add_stand_in_file("/etc/passwd", |_| text("root:x:0:0:root:/:/sbin/nologin\n"));
-    kernel.add_stand_in_file("/etc/group", |_| text("root:x:0:\n"));
-    kernel.add_stand_in_file("/etc/nsswitch.conf", |_| text("passwd: files\ngroup: files\nhosts: files dns\n"));
+    kernel.add_generated_file("/etc/hostname", move |_| try_to_vec(&hostname));
+    kernel.add_generated_file("/etc/hosts", move |_| try_to_vec(&hosts));
+    kernel.add_stand_in_file("/etc/passwd", |_| try_to_vec(b"root:x:0:0:root:/:/sbin/nologin\n"));
+    kernel.add_stand_in_file("/etc/group", |_| try_to_vec(b"root:x:0:\n"));
+    kernel.add_stand_in_file("/etc/nsswitch.conf", |_| try_to_vec(b"passwd: files\ngroup: files\nhosts: files dns\n"));
     credentials::prepare(kernel, &document.credentials);
-}
-
-fn text(content: &str) -> Vec<u8> {
-    content.as_bytes().to_vec()
 }

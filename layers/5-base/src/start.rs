@@ -8,17 +8,18 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::{OutOfMemory, try_arc, try_to_vec};
 use rumpkin_kernel::{
     Kernel,
     process::{self, Process},
     signal,
-    wait::{Events, Observer},
+    wait::{Events, block},
 };
 use rumpkin_mm::{Mappable, Mm, Request, Source};
 use rumpuser::{
     context::Registers,
     memory::{self, Frame, PAGE_SIZE, Protection, USER_END},
-    power, random, thread,
+    power, random,
 };
 
 /// Bytes of the first thread's stack (`RLIMIT_STACK`).
@@ -79,7 +80,8 @@ pub fn run(kernel: &Arc<Kernel>, document: &Document) -> Result<u8, StartError> 
             process.send_signal(signal::SIGTERM, signal::Info::from_kernel(signal::SIGTERM));
         }
     });
-    wait_for_end(&process);
+    block(&[(&process.ended, Events::READ)], None, || Ok(process.has_ended().then_some(())))
+        .map_err(|error| StartError::System("to wait for its end", error))?;
     kernel.remove_process(process.id);
     Ok(process.status().unwrap_or(0))
 }
@@ -90,7 +92,8 @@ fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, Star
     let memory = Mm::new().map_err(|_| StartError::System("an address space", Errno::ENOMEM))?;
     let given =
         process::Program { path: path.clone(), arguments: program.argv.clone(), environment: program.env.clone() };
-    let process = Process::new(kernel, memory.clone(), given);
+    let process =
+        Process::new(kernel, memory.clone(), given).map_err(|_| StartError::System("its process", Errno::ENOMEM))?;
     let directory = program.cwd.as_bytes();
     rumpkin_vfs::set_working_directory(&process, directory)
         .map_err(|error| StartError::WorkingDirectory(directory.to_vec(), error))?;
@@ -128,7 +131,7 @@ fn load(process: &Process, file: &dyn rumpkin_kernel::file::File) -> Result<Regi
 }
 
 fn open_standard_streams(kernel: &Arc<Kernel>, process: &Process) -> Result<(), Errno> {
-    let console = rumpkin_vfs::open_console(kernel);
+    let console = rumpkin_vfs::open_console(kernel)?;
     for _ in 0..3 {
         process.descriptors.insert(console.clone(), false, 0)?;
     }
@@ -159,8 +162,8 @@ impl Mappable for Pages {
         usize::try_from(index).ok().and_then(|index| self.frames.get(index)).cloned().ok_or(Errno::ENXIO)
     }
 
-    fn name(&self) -> Vec<u8> {
-        self.name.as_bytes().to_vec()
+    fn name(&self) -> Result<Vec<u8>, OutOfMemory> {
+        try_to_vec(self.name.as_bytes())
     }
 }
 
@@ -183,7 +186,7 @@ fn map_vdso(memory: &Mm) -> Result<usize, Errno> {
         (code, code_length, Protection::READ | Protection::EXECUTE, Pages { name: "[vdso]", frames: vdso.code }),
     ];
     for (address, length, protection, pages) in parts {
-        let source = Source::File { object: Arc::new(pages), offset: 0, shared: true };
+        let source = Source::File { object: try_arc(pages)?, offset: 0, shared: true };
         memory.map(Request { address, fixed: true, replace: true, length, protection, source })?;
     }
     Ok(code)
@@ -216,22 +219,4 @@ fn auxiliary_vector(loaded: &Loaded, vdso: usize, strings: stack::Strings) -> Ve
         (u64::from(AT_MINSIGSTKSZ), minimal_signal_stack as u64),
         (u64::from(AT_NULL), 0),
     ])
-}
-
-/// Wakes the thread that waits for the end.
-struct Waiter(thread::Thread);
-
-impl Observer for Waiter {
-    fn changed(&self, _events: Events) {
-        self.0.unpark();
-    }
-}
-
-fn wait_for_end(process: &Process) {
-    let waiter: Arc<dyn Observer> = Arc::new(Waiter(thread::current()));
-    process.ended.add(Events::READ, waiter.clone());
-    while !process.has_ended() {
-        thread::park(None);
-    }
-    process.ended.remove(&waiter);
 }

@@ -26,7 +26,7 @@ pub fn kernel(
     rumpkin_vfs::register(&mut kernel);
     rumpkin_net::register(&mut kernel);
     if let Some(content) = content {
-        kernel.add_generated_file(SERVED, move |_| content());
+        kernel.add_generated_file(SERVED, move |_| Ok(content()));
     }
     Arc::new(kernel)
 }

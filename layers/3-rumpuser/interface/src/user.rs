@@ -3,7 +3,10 @@
 //! Every function may call the pager, and so may block; none may be called while holding a lock that the pager takes.
 
 pub use crate::memory::Fault;
-use crate::{hypercalls::*, memory::PAGE_SIZE};
+use crate::{
+    hypercalls::*,
+    memory::{OutOfMemory, PAGE_SIZE, ensure},
+};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -32,8 +35,41 @@ pub fn compare_exchange_u32(address: usize, current: u32, new: u32) -> Result<u3
     rumpuser_user_compare_exchange_u32(address, current, new)
 }
 
+/// Why a string cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StringError {
+    /// It lies where nothing can be read.
+    Fault(Fault),
+    /// There is no memory for a copy.
+    OutOfMemory,
+}
+
+impl From<Fault> for StringError {
+    fn from(fault: Fault) -> Self {
+        StringError::Fault(fault)
+    }
+}
+
+impl From<OutOfMemory> for StringError {
+    fn from(_: OutOfMemory) -> Self {
+        StringError::OutOfMemory
+    }
+}
+
+/// Appends, if there is memory for it.
+fn extend(string: &mut Vec<u8>, bytes: &[u8]) -> Result<(), OutOfMemory> {
+    let length = string.len().saturating_add(bytes.len());
+    if length > string.capacity() {
+        let grown = length.max(string.capacity().saturating_mul(2));
+        ensure(grown)?;
+        string.try_reserve_exact(grown - string.len()).map_err(|_| OutOfMemory)?;
+    }
+    string.extend_from_slice(bytes);
+    Ok(())
+}
+
 /// Reads a string up to its terminating zero, which is left out. `Ok(None)` if there is none within `limit` bytes.
-pub fn read_string(address: usize, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+pub fn read_string(address: usize, limit: usize) -> Result<Option<Vec<u8>>, StringError> {
     let mut string = Vec::new();
     let mut at = address;
     while string.len() < limit {
@@ -46,10 +82,10 @@ pub fn read_string(address: usize, limit: usize) -> Result<Option<Vec<u8>>, Faul
         };
         read(at, chunk)?;
         if let Ok(end) = CStr::from_bytes_until_nul(chunk) {
-            string.extend_from_slice(end.to_bytes());
+            extend(&mut string, end.to_bytes())?;
             return Ok(Some(string));
         }
-        string.extend_from_slice(chunk);
+        extend(&mut string, chunk)?;
         at = at.checked_add(length).ok_or(Fault { address: at })?;
     }
     Ok(None)

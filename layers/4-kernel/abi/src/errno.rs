@@ -30,7 +30,7 @@ numbers! {
     ENOTDIR "Not a directory."; EISDIR "A directory."; EINVAL "Invalid argument."; ENFILE "Too many files in the system.";
     EMFILE "Too many files open."; ENOTTY "Not a terminal."; ETXTBSY "Program is running."; EFBIG "File too large.";
     ENOSPC "No space."; ESPIPE "Cannot seek."; EROFS "Read-only file system."; EMLINK "Too many links."; EPIPE "Broken pipe.";
-    EDOM "Out of domain."; ERANGE "Out of range."; EDEADLK "Would deadlock."; ENAMETOOLONG "Name too long."; ENOSYS "No such system call.";
+    EDOM "Out of domain."; ERANGE "Out of range."; EDEADLK "Would deadlock."; ENOLCK "No locks left."; ENAMETOOLONG "Name too long."; ENOSYS "No such system call.";
     ENOTEMPTY "Not empty."; ELOOP "Too many symbolic links."; ENODATA "No data."; EOVERFLOW "Value too large.";
     EBADFD "File descriptor in bad state."; EILSEQ "Illegal byte sequence."; ENOTSOCK "Not a socket."; EDESTADDRREQ "Destination needed.";
     EMSGSIZE "Message too long."; EPROTOTYPE "Wrong protocol type."; ENOPROTOOPT "No such option."; EPROTONOSUPPORT "No such protocol.";

@@ -4,8 +4,14 @@
 //! the back end keeps in reserve stays for those who release memory.
 #![expect(clippy::disallowed_methods, reason = "each has asked for just that before")]
 
-use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc, vec::Vec};
-use core::mem;
+use alloc::{
+    boxed::Box,
+    collections::VecDeque,
+    string::String,
+    sync::{Arc, Weak},
+    vec::Vec,
+};
+use core::{fmt, mem};
 use rumpuser::memory::{OutOfMemory, ensure};
 
 /// The two counts in front of what an [`Arc`] holds.
@@ -21,6 +27,12 @@ pub fn try_box<T>(value: T) -> Result<Box<T>, OutOfMemory> {
 pub fn try_arc<T>(value: T) -> Result<Arc<T>, OutOfMemory> {
     ensure(size_of::<T>().saturating_add(COUNTS))?;
     Ok(Arc::new(value))
+}
+
+/// A shared value that knows itself.
+pub fn try_arc_cyclic<T>(value: impl FnOnce(&Weak<T>) -> T) -> Result<Arc<T>, OutOfMemory> {
+    ensure(size_of::<T>().saturating_add(COUNTS))?;
+    Ok(Arc::new_cyclic(value))
 }
 
 /// An empty vector with room for exactly so many elements.
@@ -54,19 +66,31 @@ pub fn try_to_string(text: &str) -> Result<String, OutOfMemory> {
 }
 
 /// A text from a formatter: `try_format(format_args!(…))`.
-pub fn try_format(arguments: core::fmt::Arguments<'_>) -> Result<String, OutOfMemory> {
-    /// A text that grows by asking.
-    struct Text(Vec<u8>);
+pub fn try_format(arguments: fmt::Arguments<'_>) -> Result<String, OutOfMemory> {
+    let mut text = Vec::new();
+    text.try_write(arguments)?;
+    Ok(String::from_utf8(text).unwrap_or_default())
+}
 
-    impl core::fmt::Write for Text {
-        fn write_str(&mut self, text: &str) -> core::fmt::Result {
-            self.0.try_extend_from_slice(text.as_bytes()).map_err(|_| core::fmt::Error)
+/// A text that is written by asking.
+pub trait TryWrite {
+    /// Appends what a formatter gives: `text.try_write(format_args!(…))`. On a refusal part of it may be there.
+    fn try_write(&mut self, arguments: fmt::Arguments<'_>) -> Result<(), OutOfMemory>;
+}
+
+impl TryWrite for Vec<u8> {
+    fn try_write(&mut self, arguments: fmt::Arguments<'_>) -> Result<(), OutOfMemory> {
+        /// The vector, as what formatters write to.
+        struct Text<'a>(&'a mut Vec<u8>);
+
+        impl fmt::Write for Text<'_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0.try_extend_from_slice(text.as_bytes()).map_err(|_| fmt::Error)
+            }
         }
-    }
 
-    let mut text = Text(Vec::new());
-    core::fmt::write(&mut text, arguments).map_err(|_| OutOfMemory)?;
-    Ok(String::from_utf8(text.0).unwrap_or_default())
+        fmt::write(&mut Text(self), arguments).map_err(|_| OutOfMemory)
+    }
 }
 
 /// Everything that an iterator gives.

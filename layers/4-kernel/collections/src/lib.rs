@@ -1,7 +1,7 @@
 //! Layer 4: collections that ask before they grow, and an ordered map whose tree is compiled once, whatever it holds.
 //!
 //! What an outsider decides the size or number of (a program, a packet, a disk, a configuration) is allocated with the functions
-//! of this crate, which refuse in good time (docs/memory.md): [`try_box`], [`try_arc`], [`TryVec`], [`TryDeque`], [`Queue`].
+//! of this crate, which refuse in good time (docs/memory.md): [`try_box`], [`try_arc`], [`TryVec`], [`TryDeque`], [`Queue`], [`ByteQueue`].
 //!
 //! `BTreeMap` is compiled anew for each type of key and value, four to eight KiB each time, and the kernel has many such
 //! maps. Here every key is a number of 128 bits and every value a box; the typed [`OrderedMap`] around the one tree is thin.
@@ -18,15 +18,17 @@
 
 extern crate alloc;
 
+mod bytes;
 mod charge;
 mod fallible;
 mod queue;
 mod tree;
 
+pub use bytes::ByteQueue;
 pub use charge::{Account, Charge, ChargedQueue, Weigh, footprint};
 pub use fallible::{
-    TryDeque, TryVec, try_arc, try_box, try_collect, try_concat, try_format, try_to_string, try_to_vec,
-    try_with_capacity,
+    TryDeque, TryVec, TryWrite, try_arc, try_arc_cyclic, try_box, try_collect, try_concat, try_format, try_to_string,
+    try_to_vec, try_with_capacity,
 };
 pub use queue::Queue;
 pub use rumpuser::memory::OutOfMemory;
@@ -142,11 +144,16 @@ impl<K: Key, V: Any + Send + Sync> OrderedMap<K, V> {
         if let Some(place) = self.get_mut(key) {
             return Ok(Some(core::mem::replace(place, value)));
         }
-        match rumpuser::memory::ensure(self.tree.growth().saturating_add(size_of::<V>())) {
+        match rumpuser::memory::ensure(self.growth()) {
             #[expect(clippy::disallowed_methods, reason = "it has been asked for")]
             Ok(()) => Ok(self.insert(key, value)),
             Err(refusal) => Err((value, refusal)),
         }
+    }
+
+    /// Most bytes that one more entry takes, for those who ask for several things at once.
+    pub fn growth(&self) -> usize {
+        self.tree.growth().saturating_add(size_of::<V>())
     }
 
     /// Takes a key's value out.

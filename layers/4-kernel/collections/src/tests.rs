@@ -1,8 +1,8 @@
 //! The map and the queue against the standard ones, and refusals.
 
 use crate::{
-    Account, Charge, ChargedQueue, Key, OrderedMap, OutOfMemory, Queue, TryVec, Weigh, footprint, try_collect,
-    try_concat, try_format, try_to_string,
+    Account, ByteQueue, Charge, ChargedQueue, Key, OrderedMap, OutOfMemory, Queue, TryVec, Weigh, footprint,
+    try_collect, try_concat, try_format, try_to_string,
 };
 use proptest::prelude::*;
 use rumpuser_hosted::{Machine, Requests};
@@ -177,4 +177,25 @@ fn a_queue_takes_no_more_than_its_account_has() {
     assert_eq!((other.is_empty(), account.used()), (true, cost));
     drop(one);
     assert_eq!(account.used(), 0);
+}
+proptest! {
+    #[test]
+    fn bytes_come_out_as_they_went_in(steps in prop::collection::vec((any::<bool>(), 0..9000usize), 1..60)) {
+        let mut queue = ByteQueue::new();
+        let mut model = std::collections::VecDeque::new();
+        let mut next = 0u32;
+        for (add, count) in steps {
+            if add {
+                let data: Vec<u8> = (0..count).map(|_| { next = next.wrapping_mul(69_069).wrapping_add(1); (next >> 24) as u8 }).collect();
+                prop_assert!(queue.try_extend(&data).is_ok());
+                model.extend(data);
+            } else {
+                queue.consume(count);
+                model.drain(..count.min(model.len()));
+            }
+            prop_assert_eq!(queue.len(), model.len());
+            prop_assert_eq!(queue.is_empty(), queue.front().is_empty());
+            prop_assert!(queue.pieces().flatten().eq(model.iter()));
+        }
+    }
 }

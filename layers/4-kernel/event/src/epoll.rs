@@ -13,17 +13,16 @@ use crate::anonymous_stat;
 use alloc::{
     collections::VecDeque,
     sync::{Arc, Weak},
-    vec::Vec,
 };
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use rumpkin_collections::OrderedMap;
+use rumpkin_collections::{OrderedMap, OutOfMemory, TryDeque, try_arc_cyclic};
 use rumpkin_kernel::{
     Errno,
     abi::{EpollEvent, Stat, linux::general},
     file::{File, OpenFile},
     wait::{Events, Observer, WaitQueue},
 };
-use rumpuser::{memory::kernel_has_room, sync::Mutex};
+use rumpuser::sync::Mutex;
 
 /// Sets within sets within sets: as deep as Linux allows.
 const MAX_NESTING: usize = 5;
@@ -34,6 +33,7 @@ type MemberKey = (usize, usize);
 /// An epoll set.
 pub struct Epoll {
     members: Mutex<OrderedMap<MemberKey, Arc<Member>>>,
+    /// It has room for all members, so that it need not grow when something is announced.
     ready: Mutex<VecDeque<Arc<Member>>>,
     queue: WaitQueue,
     /// Held by whoever takes events.
@@ -93,8 +93,8 @@ impl Observer for Member {
 
 impl Epoll {
     /// An empty set.
-    pub fn new() -> Arc<Epoll> {
-        Arc::new_cyclic(|this: &Weak<Epoll>| Epoll {
+    pub fn new() -> Result<Arc<Epoll>, OutOfMemory> {
+        try_arc_cyclic(|this: &Weak<Epoll>| Epoll {
             members: Mutex::new(OrderedMap::new()),
             ready: Mutex::new(VecDeque::new()),
             queue: WaitQueue::new(),
@@ -108,9 +108,6 @@ impl Epoll {
     /// sets that stand too deep within each other, `ENOMEM` if memory has run out.
     pub fn add(&self, descriptor: i32, file: &Arc<OpenFile>, event: EpollEvent) -> Result<(), Errno> {
         let queue = file.file().wait_queue().ok_or(Errno::EPERM)?;
-        if !kernel_has_room() {
-            return Err(Errno::ENOMEM);
-        }
         if let Some(inner) = file.downcast::<Epoll>() {
             if core::ptr::eq(inner, self) {
                 return Err(Errno::EINVAL);
@@ -122,7 +119,7 @@ impl Epoll {
             }
         }
         let key = key(descriptor, file);
-        let member = Arc::new_cyclic(|this: &Weak<Member>| Member {
+        let member = try_arc_cyclic(|this: &Weak<Member>| Member {
             key,
             file: file.file().clone(),
             description: Arc::downgrade(file),
@@ -131,20 +128,26 @@ impl Epoll {
             interest: Mutex::new(Interest { bits: event.events, data: event.data }),
             queued: AtomicBool::new(false),
             removed: AtomicBool::new(false),
-        });
+        })?;
         {
             let mut members = self.members.lock();
             if members.contains_key(key) {
                 return Err(Errno::EEXIST);
             }
-            members.insert(key, member.clone());
+            let mut ready = self.ready.lock();
+            let places = members.len().saturating_add(1).saturating_sub(ready.len());
+            ready.try_reserve_more(places)?;
+            members.try_insert(key, member.clone())?;
         }
         if let Some(inner) = file.downcast::<Epoll>() {
             inner.stand_within(self.above.load(Ordering::SeqCst).saturating_add(1));
         }
         // All events: what the member is interested in can change, and it filters.
-        queue.add(Events::all(), member.clone());
-        file.closed().add(Events::INVALID, member.clone());
+        let observed = queue.add(Events::all(), member.clone());
+        if let Err(error) = observed.and_then(|()| file.closed().add(Events::INVALID, member.clone())) {
+            self.remove_member(key);
+            return Err(error.into());
+        }
         self.look(&member);
         Ok(())
     }
@@ -182,6 +185,7 @@ impl Epoll {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "`add` has made room for each member")]
     fn push(&self, member: Arc<Member>) {
         if member.removed.load(Ordering::SeqCst) {
             return;
@@ -194,6 +198,7 @@ impl Epoll {
     }
 
     /// Fills in events that are true now; gives their number. `EAGAIN` if there are none.
+    #[expect(clippy::disallowed_methods, reason = "`add` has made room for each member")]
     pub fn take(&self, events: &mut [EpollEvent]) -> Result<usize, Errno> {
         // One at a time: another would find the list empty while this one holds what it is about to put back, and sleep.
         let _turn = self.turn.lock();
@@ -226,12 +231,23 @@ impl Epoll {
         if above > MAX_NESTING || self.above.fetch_max(above, Ordering::SeqCst) >= above {
             return;
         }
-        let members: Vec<Arc<Member>> = self.members.lock().iter().map(|(_, member)| member.clone()).collect();
-        for member in members {
+        self.each_inner(|inner| {
+            inner.stand_within(above.saturating_add(1));
+            Some(())
+        });
+    }
+
+    /// Goes through the members that are sets themselves, without a lock, until `each` gives nothing.
+    fn each_inner(&self, mut each: impl FnMut(&Epoll) -> Option<()>) {
+        let mut from = Some((0, 0));
+        while let Some(start) = from {
+            let next = self.members.lock().at_or_after(start).map(|(key, member)| (key, member.clone()));
+            let Some((key, member)) = next else { return };
             let file: &dyn core::any::Any = &*member.file;
-            if let Some(inner) = file.downcast_ref::<Epoll>() {
-                inner.stand_within(above.saturating_add(1));
+            if file.downcast_ref::<Epoll>().is_some_and(|inner| each(inner).is_none()) {
+                return;
             }
+            from = key.1.checked_add(1).map(|behind| (key.0, behind));
         }
     }
 
@@ -240,15 +256,12 @@ impl Epoll {
         if core::ptr::eq(self, outer) || limit == 0 {
             return Err(Errno::ELOOP);
         }
-        let mut deepest = 0;
-        let members: Vec<Arc<Member>> = self.members.lock().iter().map(|(_, member)| member.clone()).collect();
-        for member in members {
-            let file: &dyn core::any::Any = &*member.file;
-            if let Some(inner) = file.downcast_ref::<Epoll>() {
-                deepest = deepest.max(inner.nesting(outer, limit.saturating_sub(1))?);
-            }
-        }
-        Ok(deepest.saturating_add(1))
+        let mut deepest = Ok(0usize);
+        self.each_inner(|inner| {
+            deepest = inner.nesting(outer, limit.saturating_sub(1)).map(|depth| depth.max(deepest.unwrap_or(0)));
+            deepest.ok().map(|_| ())
+        });
+        Ok(deepest?.saturating_add(1))
     }
 }
 

@@ -34,7 +34,7 @@ pub fn epoll_create1(call: &mut Call<'_>) -> Result<usize, Errno> {
 }
 
 fn create(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
-    let file = OpenFile::new(Epoll::new(), general::O_RDWR);
+    let file = OpenFile::new(Epoll::new()?, general::O_RDWR)?;
     let descriptor = call.process().descriptors.insert(file, flags & general::EPOLL_CLOEXEC != 0, 0)?;
     Ok(descriptor as usize)
 }

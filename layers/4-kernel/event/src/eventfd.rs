@@ -1,7 +1,7 @@
 //! A counter that can be waited for (eventfd(2)).
 
 use crate::{CREATION_FLAGS, anonymous_stat};
-use alloc::sync::Arc;
+use rumpkin_collections::try_arc;
 use rumpkin_kernel::{
     Call, Errno,
     abi::{Stat, linux::general},
@@ -101,7 +101,7 @@ fn create(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
     }
     let count = Mutex::new(u64::from(call.uint(0)));
     let counter = EventCounter { count, semaphore: flags & SEMAPHORE != 0, queue: WaitQueue::new() };
-    let file = OpenFile::new(Arc::new(counter), general::O_RDWR | flags & general::O_NONBLOCK);
+    let file = OpenFile::new(try_arc(counter)?, general::O_RDWR | flags & general::O_NONBLOCK)?;
     let descriptor = call.process().descriptors.insert(file, flags & general::O_CLOEXEC != 0, 0)?;
     Ok(descriptor as usize)
 }

@@ -1,8 +1,9 @@
 //! Pipes (pipe(2), pipe(7)).
 
 use crate::{CREATION_FLAGS, anonymous_stat};
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use rumpkin_collections::{ByteQueue, try_arc};
 use rumpkin_kernel::{
     Call, Errno,
     abi::{
@@ -13,10 +14,7 @@ use rumpkin_kernel::{
     io::{Sink, Source, write_value},
     wait::{Events, WaitQueue},
 };
-use rumpuser::{
-    memory::{PAGE_SIZE, kernel_has_room},
-    sync::Mutex,
-};
+use rumpuser::{memory::PAGE_SIZE, sync::Mutex};
 
 /// Bytes that a new pipe holds.
 const CAPACITY: usize = 16 * PAGE_SIZE;
@@ -27,7 +25,7 @@ const ATOMIC_WRITE: usize = general::PIPE_BUF as usize;
 
 /// What both ends share.
 struct Pipe {
-    bytes: Mutex<VecDeque<u8>>,
+    bytes: Mutex<ByteQueue>,
     capacity: AtomicUsize,
     readers: AtomicUsize,
     writers: AtomicUsize,
@@ -66,12 +64,18 @@ impl File for Reader {
                     Err(Errno::EAGAIN)
                 };
             }
-            let (front, back) = bytes.as_slices();
-            let mut taken = destination.put(front)?;
-            if taken == front.len() && !back.is_empty() {
-                taken = taken.saturating_add(destination.put(back).unwrap_or(0));
+            let mut taken = 0usize;
+            for piece in bytes.pieces() {
+                match destination.put(piece) {
+                    Ok(count) => taken = taken.saturating_add(count),
+                    Err(error) if taken == 0 => return Err(error),
+                    Err(_) => break,
+                }
+                if destination.room() == 0 {
+                    break;
+                }
             }
-            bytes.drain(..taken);
+            bytes.consume(taken);
             taken
         };
         pipe.queue.notify(Events::WRITE);
@@ -127,20 +131,19 @@ impl File for Writer {
             let mut rest = if whole { source.left() } else { length };
             while rest > 0 {
                 let chunk = chunk.get_mut(..rest.min(1024)).unwrap_or_default();
-                // Room first: what was taken from the source cannot be given back.
-                let grows = bytes.capacity() < bytes.len().saturating_add(chunk.len());
-                if grows && !kernel_has_room() || bytes.try_reserve(chunk.len()).is_err() {
-                    failure = Some(Errno::ENOMEM);
-                    break;
-                }
-                let taken = match source.take(chunk) {
+                // Looked at until there was room for it: what was taken cannot be given back.
+                let added = source.peek(chunk).and_then(|length| {
+                    bytes.try_extend(chunk.get(..length).unwrap_or_default())?;
+                    source.skip(length);
+                    Ok(length)
+                });
+                let taken = match added {
                     Ok(taken) => taken,
                     Err(error) => {
                         failure = Some(error);
                         break;
                     }
                 };
-                bytes.extend(chunk.iter().take(taken));
                 written = written.saturating_add(taken);
                 rest = if taken == 0 { 0 } else { rest.saturating_sub(taken) };
             }
@@ -228,16 +231,16 @@ fn create(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
     if flags & !CREATION_FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
-    let pipe = Arc::new(Pipe {
-        bytes: Mutex::new(VecDeque::new()),
+    let pipe = try_arc(Pipe {
+        bytes: Mutex::new(ByteQueue::new()),
         capacity: AtomicUsize::new(CAPACITY),
         readers: AtomicUsize::new(1),
         writers: AtomicUsize::new(1),
         queue: WaitQueue::new(),
-    });
+    })?;
     let status = flags & general::O_NONBLOCK;
-    let reader = OpenFile::new(Arc::new(Reader(pipe.clone())), general::O_RDONLY | status);
-    let writer = OpenFile::new(Arc::new(Writer(pipe)), general::O_WRONLY | status);
+    let reader = OpenFile::new(try_arc(Reader(pipe.clone()))?, general::O_RDONLY | status)?;
+    let writer = OpenFile::new(try_arc(Writer(pipe))?, general::O_WRONLY | status)?;
     let close_on_exec = flags & general::O_CLOEXEC != 0;
     let descriptors = &call.process().descriptors;
     let first = descriptors.insert(reader, close_on_exec, 0)?;

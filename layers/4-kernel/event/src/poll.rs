@@ -2,6 +2,7 @@
 
 use crate::{deadline::Patience, mask::with_mask};
 use alloc::{sync::Arc, vec::Vec};
+use rumpkin_collections::{TryVec, try_collect, try_with_capacity};
 use rumpkin_kernel::{
     Call, Errno,
     abi::{PollDescriptor, Timespec},
@@ -10,13 +11,9 @@ use rumpkin_kernel::{
     thread::Thread,
     wait::{Events, WaitQueue, block_on},
 };
-use rumpuser::memory::{PAGE_SIZE, free_frames};
 
 /// What is always reported, asked for or not.
 const ALWAYS: Events = Events::ERROR.union(Events::HANG_UP).union(Events::INVALID);
-
-/// A list of fewer is not worth a look at how much memory there is.
-const SMALL: usize = 1024;
 
 /// A file that is watched, and what for.
 pub struct Watched {
@@ -32,9 +29,9 @@ pub struct Watched {
 pub fn wait(thread: &Thread, watched: &mut [Watched], patience: Patience) -> Result<usize, Errno> {
     // Owners of their own, since the queues are borrowed while `watched` changes.
     let files: Vec<(Arc<OpenFile>, Events)> =
-        watched.iter().filter_map(|entry| Some((entry.file.clone()?, entry.interest))).collect();
+        try_collect(watched.iter().filter_map(|entry| Some((entry.file.clone()?, entry.interest))))?;
     let queues: Vec<(&WaitQueue, Events)> =
-        files.iter().filter_map(|(file, interest)| Some((file.file().wait_queue()?, *interest))).collect();
+        try_collect(files.iter().filter_map(|(file, interest)| Some((file.file().wait_queue()?, *interest))))?;
     let result = block_on(thread, &queues, patience.deadline(), || {
         let mut count = 0usize;
         for entry in watched.iter_mut() {
@@ -75,25 +72,19 @@ fn poll_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
     if count > call.process().descriptors.limit() {
         return Err(Errno::EINVAL);
     }
-    // What is kept of each while it waits; there must be that much, for it is taken piece by piece.
-    let needed = count.saturating_mul(size_of::<[Watched; 5]>());
-    if count > SMALL && needed > free_frames().saturating_mul(PAGE_SIZE) {
-        return Err(Errno::ENOMEM);
-    }
     let place = |index: usize| list.saturating_add(index.saturating_mul(size_of::<PollDescriptor>()));
-    let mut descriptors = Vec::new();
-    descriptors.try_reserve(count).map_err(|_| Errno::ENOMEM)?;
+    let mut descriptors = try_with_capacity(count)?;
     for index in 0..count {
-        descriptors.push(read_value::<PollDescriptor>(place(index))?);
+        descriptors.try_push(read_value::<PollDescriptor>(place(index))?)?;
     }
     // A negative descriptor is left out, and reported as having nothing.
-    let mut places = Vec::with_capacity(count);
-    let mut watched = Vec::with_capacity(count);
+    let mut places = try_with_capacity(count)?;
+    let mut watched = try_with_capacity(count)?;
     for (index, entry) in descriptors.iter().enumerate().filter(|(_, entry)| entry.descriptor >= 0) {
-        places.push(index);
+        places.try_push(index)?;
         let file = call.process().descriptors.get(entry.descriptor).ok();
         let interest = Events::from_bits_truncate(u32::from(entry.events));
-        watched.push(Watched { file, interest, ready: Events::empty() });
+        watched.try_push(Watched { file, interest, ready: Events::empty() })?;
     }
     let ready = wait(call.thread, &mut watched, patience)?;
     for entry in &mut descriptors {

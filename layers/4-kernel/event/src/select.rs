@@ -5,7 +5,8 @@ use crate::{
     mask::with_mask,
     poll::{Watched, wait},
 };
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
+use rumpkin_collections::TryVec;
 use rumpkin_kernel::{
     Call, Errno,
     abi::{Timespec, Timeval},
@@ -55,7 +56,7 @@ fn select_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> 
     let words = count.div_ceil(64);
     let mut asked: [Vec<u8>; 3] = Default::default();
     for (set, place) in asked.iter_mut().zip(places).filter(|(_, place)| *place != 0) {
-        *set = vec![0; words.saturating_mul(8)];
+        set.try_resize(words.saturating_mul(8), 0)?;
         user::read(place, set).map_err(|_| Errno::EFAULT)?;
     }
     let mut watched = Vec::new();
@@ -69,21 +70,23 @@ fn select_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> 
         }
         if !interest.is_empty() {
             let file = call.process().descriptors.get(descriptor as i32)?;
-            watched.push(Watched { file: Some(file), interest, ready: Events::empty() });
-            descriptors.push(descriptor);
+            watched.try_push(Watched { file: Some(file), interest, ready: Events::empty() })?;
+            descriptors.try_push(descriptor)?;
         }
     }
     wait(call.thread, &mut watched, patience)?;
     let mut total = 0usize;
     for ((asked, place), events) in asked.iter().zip(places).zip(SETS).filter(|((_, place), _)| *place != 0) {
-        let mut answer = vec![0; asked.len()];
+        // Sets have no room for more than this.
+        let mut room = [0; MAX_SET / 8];
+        let answer = room.get_mut(..asked.len()).unwrap_or_default();
         for (&descriptor, entry) in descriptors.iter().zip(&watched) {
             if contains(asked, descriptor) && entry.ready.intersects(events) {
-                insert(&mut answer, descriptor);
+                insert(answer, descriptor);
                 total = total.saturating_add(1);
             }
         }
-        user::write(place, &answer).map_err(|_| Errno::EFAULT)?;
+        user::write(place, answer).map_err(|_| Errno::EFAULT)?;
     }
     Ok(total)
 }

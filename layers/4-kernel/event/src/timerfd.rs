@@ -2,6 +2,7 @@
 
 use crate::{CREATION_FLAGS, anonymous_stat};
 use alloc::sync::{Arc, Weak};
+use rumpkin_collections::{try_arc, try_arc_cyclic};
 use rumpkin_kernel::{
     Call, Errno, Kernel,
     abi::{IntervalTimer, Stat, Timespec, linux::general},
@@ -109,13 +110,13 @@ pub fn timerfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     if flags & !CREATION_FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
-    let timer = Arc::new_cyclic(|this: &Weak<TimerFile>| TimerFile {
+    let timer = try_arc_cyclic(|this: &Weak<TimerFile>| TimerFile {
         kernel: Arc::downgrade(call.kernel()),
         setting: Mutex::new(Setting { schedule: Schedule::new(clock), expired: 0 }),
         queue: WaitQueue::new(),
         this: this.clone(),
-    });
-    let file = OpenFile::new(timer, general::O_RDWR | flags & general::O_NONBLOCK);
+    })?;
+    let file = OpenFile::new(timer, general::O_RDWR | flags & general::O_NONBLOCK)?;
     let descriptor = call.process().descriptors.insert(file, flags & general::O_CLOEXEC != 0, 0)?;
     Ok(descriptor as usize)
 }
@@ -137,7 +138,7 @@ pub fn timerfd_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
         match value {
             0 => setting.schedule.cancel(timers),
             value => {
-                let (absolute, alarm) = (flags & ABSOLUTE != 0, Arc::new(Alarm(timer.this.clone())));
+                let (absolute, alarm) = (flags & ABSOLUTE != 0, try_arc(Alarm(timer.this.clone()))?);
                 setting.schedule.set(timers, value, absolute, interval, alarm)?;
             }
         }

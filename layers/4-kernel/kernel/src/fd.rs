@@ -1,97 +1,109 @@
 //! The table of file descriptors of a process.
 
 use crate::file::OpenFile;
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_abi::Errno;
-use rumpuser::{
-    memory::{PAGE_SIZE, free_frames, kernel_has_room},
-    sync::Mutex,
-};
+use rumpkin_collections::{OutOfMemory, TryVec, try_box};
+use rumpuser::sync::Mutex;
 
 /// Most descriptors that a process can ask for (`/proc/sys/fs/nr_open`).
 pub const MAX_DESCRIPTORS: usize = 65536;
 
 /// One slot.
-#[derive(Clone)]
 struct Slot {
     file: Arc<OpenFile>,
     close_on_exec: bool,
 }
 
+/// As many slots as a word has bits.
+const PER_CHUNK: usize = u64::BITS as usize;
+
+/// Slots that stay where they are while the table grows.
 #[derive(Default)]
-struct Slots {
-    slots: Vec<Option<Slot>>,
-    /// One bit per slot that is taken, so that the lowest free one is found 64 at a time.
-    taken: Vec<u64>,
+struct Chunk {
+    /// One bit per slot that is taken, filled or not, so that the lowest free one is found 64 at a time.
+    taken: u64,
+    /// None while all are free.
+    slots: Option<Box<[Option<Slot>; PER_CHUNK]>>,
 }
+
+impl Chunk {
+    fn slot(&self, place: usize) -> Option<&Slot> {
+        self.slots.as_ref()?.get(place)?.as_ref()
+    }
+
+    fn place_mut(&mut self, place: usize) -> Option<&mut Option<Slot>> {
+        self.slots.as_mut()?.get_mut(place)
+    }
+}
+
+#[derive(Default)]
+struct Slots(Vec<Chunk>);
 
 impl Slots {
     fn get(&self, descriptor: i32) -> Option<&Slot> {
-        self.slots.get(usize::try_from(descriptor).ok()?)?.as_ref()
+        let index = usize::try_from(descriptor).ok()?;
+        self.0.get(index / PER_CHUNK)?.slot(index % PER_CHUNK)
     }
 
     fn get_mut(&mut self, descriptor: i32) -> Option<&mut Slot> {
-        self.slots.get_mut(usize::try_from(descriptor).ok()?)?.as_mut()
+        let index = usize::try_from(descriptor).ok()?;
+        self.0.get_mut(index / PER_CHUNK)?.place_mut(index % PER_CHUNK)?.as_mut()
     }
 
     /// The lowest free slot from `least` on; there may be no such slot yet.
     fn lowest_free(&self, least: usize) -> usize {
-        let first = least / 64;
-        for (index, word) in self.taken.iter().enumerate().skip(first) {
-            let below = if index == first { (1u64 << (least % 64)).wrapping_sub(1) } else { 0 };
-            let free = !(word | below);
+        let first = least / PER_CHUNK;
+        for (index, chunk) in self.0.iter().enumerate().skip(first) {
+            let below = if index == first { (1u64 << (least % PER_CHUNK)).wrapping_sub(1) } else { 0 };
+            let free = !(chunk.taken | below);
             if free != 0 {
-                return index.saturating_mul(64).saturating_add(free.trailing_zeros() as usize);
+                return index.saturating_mul(PER_CHUNK).saturating_add(free.trailing_zeros() as usize);
             }
         }
-        least.max(self.taken.len().saturating_mul(64))
+        least.max(self.0.len().saturating_mul(PER_CHUNK))
     }
 
-    /// Takes a slot. `ENFILE` if memory has run out but for what the kernel keeps for needs that it cannot refuse, as it can
-    /// an open file.
-    fn occupy(&mut self, index: usize) -> Result<(), Errno> {
-        if !kernel_has_room() {
-            return Err(Errno::ENFILE);
+    /// The filled slots from `least` on, in order.
+    fn filled(&self, least: usize) -> impl Iterator<Item = usize> + '_ {
+        let chunks = self.0.iter().enumerate().skip(least / PER_CHUNK);
+        let indices = chunks.flat_map(|(number, chunk)| {
+            let filled = (0..PER_CHUNK).filter(|place| chunk.taken >> place & 1 != 0 && chunk.slot(*place).is_some());
+            filled.map(move |place| number.saturating_mul(PER_CHUNK).saturating_add(place))
+        });
+        indices.filter(move |index| *index >= least)
+    }
+
+    /// Takes a slot.
+    fn occupy(&mut self, index: usize) -> Result<(), OutOfMemory> {
+        let number = index / PER_CHUNK;
+        self.0.try_reserve_more(number.saturating_add(1).saturating_sub(self.0.len()))?;
+        while self.0.len() <= number {
+            self.0.try_push(Chunk::default())?;
         }
-        if index >= self.slots.len() {
-            self.grow(index.saturating_add(1))?;
-            self.slots.resize(index.saturating_add(1), None);
-            self.taken.resize(self.slots.len().div_ceil(64), 0);
-        }
-        if let Some(word) = self.taken.get_mut(index / 64) {
-            *word |= 1 << (index % 64);
+        if let Some(chunk) = self.0.get_mut(number) {
+            if chunk.slots.is_none() {
+                chunk.slots = Some(try_box([const { None }; PER_CHUNK])?);
+            }
+            chunk.taken |= 1 << (index % PER_CHUNK);
         }
         Ok(())
     }
 
     /// Whether a slot is taken, filled or not.
     fn is_taken(&self, index: usize) -> bool {
-        self.taken.get(index / 64).is_some_and(|word| word & 1 << (index % 64) != 0)
+        self.0.get(index / PER_CHUNK).is_some_and(|chunk| chunk.taken & 1 << (index % PER_CHUNK) != 0)
     }
 
     /// Puts something into a slot that is taken; what was there comes back.
     fn put(&mut self, index: usize, slot: Slot) -> Option<Slot> {
-        self.slots.get_mut(index).and_then(|place| place.replace(slot))
-    }
-
-    /// Makes room for so many slots.
-    fn grow(&mut self, length: usize) -> Result<(), Errno> {
-        /// A table of less is not worth a look.
-        const SMALL: usize = 1024;
-        let grows = length > self.slots.capacity();
-        let grown = length.max(self.slots.capacity().saturating_mul(2)).max(SMALL);
-        // A large table is made of frames, and is there twice while it grows.
-        let needed = grown.saturating_mul(size_of::<Option<Slot>>()).saturating_mul(2);
-        if grows && grown > SMALL && needed > free_frames().saturating_mul(PAGE_SIZE) {
-            return Err(Errno::ENFILE);
-        }
-        self.slots.try_reserve(length.saturating_sub(self.slots.len())).map_err(|_| Errno::ENFILE)
+        self.0.get_mut(index / PER_CHUNK)?.place_mut(index % PER_CHUNK)?.replace(slot)
     }
 
     /// Empties a slot that is filled.
     fn take(&mut self, index: usize) -> Option<Slot> {
-        let slot = self.slots.get_mut(index).and_then(Option::take);
+        let slot = self.0.get_mut(index / PER_CHUNK)?.place_mut(index % PER_CHUNK)?.take();
         if slot.is_some() {
             self.release(index);
         }
@@ -100,8 +112,11 @@ impl Slots {
 
     /// Gives back a slot that is empty.
     fn release(&mut self, index: usize) {
-        if let Some(word) = self.taken.get_mut(index / 64) {
-            *word &= !(1 << (index % 64));
+        if let Some(chunk) = self.0.get_mut(index / PER_CHUNK) {
+            chunk.taken &= !(1 << (index % PER_CHUNK));
+            if chunk.taken == 0 && index >= PER_CHUNK {
+                chunk.slots = None;
+            }
         }
     }
 }
@@ -172,7 +187,7 @@ impl DescriptorTable {
         if index >= self.limit() {
             return Err(Errno::EMFILE);
         }
-        slots.occupy(index)?;
+        slots.occupy(index).map_err(|_| Errno::ENFILE)?;
         Ok(Reservation { table: self, index, close_on_exec, filled: false })
     }
 
@@ -195,7 +210,7 @@ impl DescriptorTable {
         if slots.is_taken(index) && slots.get(descriptor).is_none() {
             return Err(Errno::EBUSY);
         }
-        slots.occupy(index)?;
+        slots.occupy(index).map_err(|_| Errno::ENFILE)?;
         Ok(slots.put(index, Slot { file, close_on_exec }).map(|slot| slot.file))
     }
 
@@ -218,21 +233,17 @@ impl DescriptorTable {
 
     /// The lowest open descriptor from `least` on.
     pub fn next(&self, least: usize) -> Option<i32> {
-        let slots = self.slots.lock();
-        let open = slots.slots.iter().enumerate().skip(least).find(|(_, slot)| slot.is_some());
-        open.and_then(|(index, _)| i32::try_from(index).ok())
+        i32::try_from(self.slots.lock().filled(least).next()?).ok()
     }
 
-    /// Every open descriptor, in order.
-    pub fn descriptors(&self) -> Vec<i32> {
-        let slots = self.slots.lock();
-        let open = slots.slots.iter().enumerate().filter(|(_, slot)| slot.is_some());
-        open.filter_map(|(index, _)| i32::try_from(index).ok()).collect()
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.slots.lock().filled(0).count()
     }
 
-    /// Closes everything; the descriptions come back.
-    pub fn drain(&self) -> Vec<Arc<OpenFile>> {
+    /// Closes everything; the descriptions come back, to be dropped without the table's lock.
+    pub fn drain(&self) -> impl Iterator<Item = Arc<OpenFile>> + use<> {
         let slots = core::mem::take(&mut *self.slots.lock());
-        slots.slots.into_iter().flatten().map(|slot| slot.file).collect()
+        slots.0.into_iter().filter_map(|chunk| chunk.slots).flat_map(|slots| *slots).flatten().map(|slot| slot.file)
     }
 }

@@ -7,27 +7,31 @@ use crate::{
     thread::Thread,
     wait::{Events, WaitQueue, block_on},
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 use core::{
     any::Any,
     sync::atomic::{AtomicU32, Ordering},
 };
 use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_collections::try_arc;
 use rumpkin_mm::Mappable;
 use rumpuser::{clock, sync::Mutex};
 
 /// One entry of a directory (getdents64(2)).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirectoryEntry {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryEntry<'a> {
     /// Inode number.
     pub inode: u64,
     /// `DT_*`.
     pub kind: u8,
     /// The name, without a terminating zero.
-    pub name: Vec<u8>,
+    pub name: &'a [u8],
     /// Where the next entry begins, for the position.
     pub next: u64,
 }
+
+/// What is done with each entry of a directory: whether there should be more, comes back.
+pub type EachEntry<'a> = &'a mut dyn FnMut(&DirectoryEntry<'_>) -> Result<bool, Errno>;
 
 /// Something that is open. No method waits for readiness: where there is nothing yet, it says `EAGAIN`.
 pub trait File: Any + Send + Sync {
@@ -84,8 +88,9 @@ pub trait File: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
-    /// Directory entries from `position` on, until `each` says false.
-    fn read_directory(&self, _position: u64, _each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+    /// Directory entries from `position` on, until `each` says false. It is called with the directory locked, and so touches
+    /// neither user memory nor the directory.
+    fn read_directory(&self, _position: u64, _each: EachEntry<'_>) -> Result<(), Errno> {
         Err(Errno::ENOTDIR)
     }
 
@@ -120,15 +125,16 @@ impl Drop for OpenFile {
 const CHANGEABLE_FLAGS: u32 = general::O_APPEND | general::O_NONBLOCK | general::O_DIRECT | general::O_NOATIME;
 
 impl OpenFile {
-    /// Opens a file with `O_*` flags, of which the creation flags are forgotten.
-    pub fn new(file: Arc<dyn File>, flags: u32) -> Arc<OpenFile> {
+    /// Opens a file with `O_*` flags, of which the creation flags are forgotten. `ENFILE` if there is no memory for it.
+    pub fn new(file: Arc<dyn File>, flags: u32) -> Result<Arc<OpenFile>, Errno> {
         let forgotten = general::O_CREAT | general::O_EXCL | general::O_TRUNC | general::O_NOCTTY | general::O_CLOEXEC;
-        Arc::new(OpenFile {
+        let open = OpenFile {
             file,
             flags: AtomicU32::new(flags & !forgotten),
             position: Mutex::new(0),
             closed: WaitQueue::new(),
-        })
+        };
+        try_arc(open).map_err(|_| Errno::ENFILE)
     }
 
     /// The file.

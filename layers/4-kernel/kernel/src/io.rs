@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use rumpkin_abi::{Errno, IoVector};
+use rumpkin_collections::{TryVec, try_with_capacity};
 use rumpuser::{memory::USER_END, user};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
@@ -28,6 +29,9 @@ pub trait Source {
     /// As [`take`](Source::take), and leaves it there: for what can only be taken whole, and perhaps later.
     fn peek(&self, buffer: &mut [u8]) -> Result<usize, Errno>;
 
+    /// Goes on behind so many bytes, which have been looked at.
+    fn skip(&mut self, count: usize);
+
     /// Bytes that are left.
     fn left(&self) -> usize;
 }
@@ -47,12 +51,13 @@ impl UserBuffers {
         Ok(UserBuffers { first: (address, length), rest: Vec::new().into_iter(), left: length })
     }
 
-    /// The buffers of an array of `struct iovec` in user memory. `EINVAL` for too many or a total that overflows.
+    /// The buffers of an array of `struct iovec` in user memory. `EINVAL` for too many or a total that overflows, `ENOMEM` if
+    /// there is no memory for the list.
     pub fn from_vectors(address: usize, count: usize) -> Result<Self, Errno> {
         if count > MAX_VECTORS {
             return Err(Errno::EINVAL);
         }
-        let mut buffers = Vec::with_capacity(count);
+        let mut buffers = try_with_capacity(count)?;
         let mut total = 0usize;
         for index in 0..count {
             let vector: IoVector = read_value(address.saturating_add(index.saturating_mul(size_of::<IoVector>())))?;
@@ -62,7 +67,7 @@ impl UserBuffers {
             let length = (vector.length as usize).min(MAX_TRANSFER.saturating_sub(total));
             check_range(vector.base as usize, length)?;
             total = total.saturating_add(length);
-            buffers.push((vector.base as usize, length));
+            buffers.try_push((vector.base as usize, length))?;
         }
         Ok(UserBuffers { first: (0, 0), rest: buffers.into_iter(), left: total })
     }
@@ -133,6 +138,16 @@ impl Source for UserBuffers {
         Ok(done)
     }
 
+    fn skip(&mut self, count: usize) {
+        let mut left = count;
+        while left > 0
+            && let Some((_, length)) = self.next(left)
+        {
+            self.advance(length);
+            left = left.saturating_sub(length);
+        }
+    }
+
     fn left(&self) -> usize {
         self.left
     }
@@ -168,6 +183,10 @@ impl Source for &[u8] {
         copy.take(buffer)
     }
 
+    fn skip(&mut self, count: usize) {
+        *self = self.get(count..).unwrap_or_default();
+    }
+
     fn left(&self) -> usize {
         self.len()
     }
@@ -194,7 +213,15 @@ pub fn write_value<T: IntoBytes + Immutable>(address: usize, value: &T) -> Resul
 
 /// Reads a path. `ENAMETOOLONG` without a terminating zero within `PATH_MAX`.
 pub fn read_path(address: usize) -> Result<Vec<u8>, Errno> {
-    user::read_string(address, linux_path_max()).map_err(|_| Errno::EFAULT)?.ok_or(Errno::ENAMETOOLONG)
+    read_string(address, linux_path_max())?.ok_or(Errno::ENAMETOOLONG)
+}
+
+/// Reads a string up to its terminating zero, which is left out. `Ok(None)` if there is none within `limit` bytes.
+pub fn read_string(address: usize, limit: usize) -> Result<Option<Vec<u8>>, Errno> {
+    user::read_string(address, limit).map_err(|error| match error {
+        user::StringError::Fault(_) => Errno::EFAULT,
+        user::StringError::OutOfMemory => Errno::ENOMEM,
+    })
 }
 
 fn linux_path_max() -> usize {

@@ -3,15 +3,16 @@
 use crate::{config::Config, parts::Parts, process::Process, table::SystemCallTable, timer::Timers};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU32, Ordering};
+use rumpkin_collections::{OutOfMemory, TryVec};
 use rumpuser::{
     device::{Console, Devices, Disk, Link},
     sync::Mutex,
 };
 
 /// Makes the content of a [`GeneratedFile`].
-pub type Content = Box<dyn Fn(&Kernel) -> Vec<u8> + Send + Sync>;
+pub type Content = Box<dyn Fn(&Kernel) -> Result<Vec<u8>, OutOfMemory> + Send + Sync>;
 type Hook = Box<dyn Fn(&Arc<Kernel>) + Send + Sync>;
-type ProcessHook = Box<dyn Fn(&Kernel, &mut Parts) + Send + Sync>;
+type ProcessHook = Box<dyn Fn(&Kernel, &mut Parts) -> Result<(), OutOfMemory> + Send + Sync>;
 
 /// A file whose content is made when it is opened. The file system component shows them; any component, and layer 5,
 /// may add some without knowing that component.
@@ -48,6 +49,7 @@ pub struct Kernel {
     processes: Mutex<Vec<Arc<Process>>>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "components register themselves at boot, before there is a program")]
 impl Kernel {
     /// A kernel without components.
     pub fn new(config: Config, devices: Devices) -> Kernel {
@@ -70,18 +72,29 @@ impl Kernel {
     }
 
     /// Has `hook` add parts to each new process.
-    pub fn on_process(&mut self, hook: impl Fn(&Kernel, &mut Parts) + Send + Sync + 'static) {
+    pub fn on_process(
+        &mut self,
+        hook: impl Fn(&Kernel, &mut Parts) -> Result<(), OutOfMemory> + Send + Sync + 'static,
+    ) {
         self.process_hooks.push(Box::new(hook));
     }
 
     /// Adds a file whose content is made at each open, or at the start if a writable file system is mounted on a folder above.
     /// An earlier one of the same path is replaced.
-    pub fn add_generated_file(&mut self, path: &str, content: impl Fn(&Kernel) -> Vec<u8> + Send + Sync + 'static) {
+    pub fn add_generated_file(
+        &mut self,
+        path: &str,
+        content: impl Fn(&Kernel) -> Result<Vec<u8>, OutOfMemory> + Send + Sync + 'static,
+    ) {
         self.generate_file(path, false, Box::new(content));
     }
 
     /// As [`Kernel::add_generated_file`], but a file of that path in the root file system goes first.
-    pub fn add_stand_in_file(&mut self, path: &str, content: impl Fn(&Kernel) -> Vec<u8> + Send + Sync + 'static) {
+    pub fn add_stand_in_file(
+        &mut self,
+        path: &str,
+        content: impl Fn(&Kernel) -> Result<Vec<u8>, OutOfMemory> + Send + Sync + 'static,
+    ) {
         self.generate_file(path, true, Box::new(content));
     }
 
@@ -99,7 +112,9 @@ impl Kernel {
     pub fn on_stop(&mut self, hook: impl Fn(&Arc<Kernel>) + Send + Sync + 'static) {
         self.stop_hooks.push(Box::new(hook));
     }
+}
 
+impl Kernel {
     /// Takes the network links; the component that drives them calls it once.
     pub fn take_links(&self) -> Vec<Box<dyn Link>> {
         core::mem::take(&mut self.links.lock())
@@ -131,17 +146,17 @@ impl Kernel {
     }
 
     /// Lets components add their parts to a new process.
-    pub fn process_parts(&self) -> Parts {
+    pub fn process_parts(&self) -> Result<Parts, OutOfMemory> {
         let mut parts = Parts::default();
         for hook in &self.process_hooks {
-            hook(self, &mut parts);
+            hook(self, &mut parts)?;
         }
-        parts
+        Ok(parts)
     }
 
     /// Makes a process known.
-    pub fn add_process(&self, process: Arc<Process>) {
-        self.processes.lock().push(process);
+    pub fn add_process(&self, process: Arc<Process>) -> Result<(), OutOfMemory> {
+        self.processes.lock().try_push(process)
     }
 
     /// Forgets a process that has ended.
@@ -149,9 +164,9 @@ impl Kernel {
         self.processes.lock().retain(|process| process.id != id);
     }
 
-    /// Every process.
-    pub fn processes(&self) -> Vec<Arc<Process>> {
-        self.processes.lock().clone()
+    /// Shows every process; the list is locked meanwhile.
+    pub fn with_processes<T>(&self, show: impl FnOnce(&[Arc<Process>]) -> T) -> T {
+        show(&self.processes.lock())
     }
 
     /// The process of this number.

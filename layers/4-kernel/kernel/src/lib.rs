@@ -10,6 +10,7 @@
 //! - No lock that the pager takes is held while user memory is accessed.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 #![cfg_attr(
     test,
@@ -20,6 +21,7 @@ extern crate alloc;
 
 pub mod clock;
 pub mod config;
+mod events;
 pub mod fd;
 pub mod file;
 pub mod io;

@@ -2,17 +2,24 @@
 
 use alloc::{sync::Arc, vec::Vec};
 use core::any::{Any, TypeId};
+use rumpkin_collections::{OutOfMemory, TryVec, try_arc};
 
 /// A handful of values, one per type. Filled while its owner is built, read-only after that.
 #[derive(Default)]
 pub struct Parts(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
 
 impl Parts {
-    /// Adds a part, in place of one of the same type.
+    /// Adds a part, in place of one of the same type. For parts of the kernel.
+    #[expect(clippy::disallowed_methods, reason = "once for each component, at boot")]
     pub fn insert<T: Send + Sync + 'static>(&mut self, part: Arc<T>) {
         let id = TypeId::of::<T>();
         self.0.retain(|(other, _)| *other != id);
         self.0.push((id, part));
+    }
+
+    /// Adds a part of a type that there is none of. For parts of a process.
+    pub fn try_insert<T: Send + Sync + 'static>(&mut self, part: T) -> Result<(), OutOfMemory> {
+        self.0.try_push((TypeId::of::<T>(), try_arc(part)?))
     }
 
     /// The part of this type, if its component is registered.

@@ -9,9 +9,13 @@ use crate::{
     thread::Thread,
     wait::{Events, WaitQueue},
 };
-use alloc::{string::String, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 use rumpkin_abi::{ResourceLimit, SignalAction};
+use rumpkin_collections::{OutOfMemory, TryVec, try_arc};
 use rumpkin_mm::Mm;
 use rumpuser::{clock, sync::Mutex};
 use spin::Once;
@@ -25,6 +29,18 @@ pub struct Program {
     pub arguments: Strings,
     /// Environment, as `NAME=value`.
     pub environment: Strings,
+}
+
+/// The name of an executable; what is no UTF-8 in it is shown as U+FFFD.
+pub struct Name<'a>(pub &'a [u8]);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.utf8_chunks().try_for_each(|chunk| {
+            f.write_str(chunk.valid())?;
+            if chunk.invalid().is_empty() { Ok(()) } else { f.write_str("\u{fffd}") }
+        })
+    }
 }
 
 /// A program that runs.
@@ -61,14 +77,14 @@ pub struct Process {
 
 impl Process {
     /// A process without threads.
-    pub fn new(kernel: &Arc<Kernel>, memory: Arc<Mm>, program: Program) -> Arc<Process> {
+    pub fn new(kernel: &Arc<Kernel>, memory: Arc<Mm>, program: Program) -> Result<Arc<Process>, OutOfMemory> {
         let unlimited = ResourceLimit { current: u64::MAX, maximum: u64::MAX };
-        let process = Arc::new(Process {
+        let process = try_arc(Process {
             id: kernel.allocate_id(),
             kernel: kernel.clone(),
             memory,
             descriptors: DescriptorTable::default(),
-            parts: kernel.process_parts(),
+            parts: kernel.process_parts()?,
             program,
             started_at: clock::monotonic(),
             limits: Mutex::new([unlimited; 16]),
@@ -80,15 +96,14 @@ impl Process {
             pending: Mutex::new(Pending::default()),
             exiting: AtomicBool::new(false),
             status: Mutex::new(None),
-        });
-        kernel.add_process(process.clone());
-        process
+        })?;
+        kernel.add_process(process.clone())?;
+        Ok(process)
     }
 
     /// The name of the executable, without its folders.
-    pub fn name(&self) -> String {
-        let name = self.program.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-        String::from_utf8_lossy(name).into_owned()
+    pub fn name(&self) -> Name<'_> {
+        Name(self.program.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default())
     }
 
     /// Says what auxiliary vector lies on the first stack; only the first call counts.
@@ -102,10 +117,10 @@ impl Process {
     }
 
     /// Adds a thread.
-    pub fn add_thread(&self, thread: Arc<Thread>) {
+    pub fn add_thread(&self, thread: Arc<Thread>) -> Result<(), OutOfMemory> {
         let mut threads = self.threads.lock();
         let place = threads.partition_point(|other| other.id < thread.id);
-        threads.insert(place, thread);
+        threads.try_insert(place, thread)
     }
 
     /// Forgets a thread that has ended; true if it was the last, and the process has ended with it.
@@ -139,18 +154,21 @@ impl Process {
         threads.iter().fold(ended, |sum, thread| sum.saturating_add(thread.cpu_time()))
     }
 
-    /// Every thread.
-    pub fn threads(&self) -> Vec<Arc<Thread>> {
-        self.threads.lock().clone()
+    /// Shows every thread; the list is locked meanwhile.
+    pub fn with_threads<T>(&self, show: impl FnOnce(&[Arc<Thread>]) -> T) -> T {
+        show(&self.threads.lock())
+    }
+
+    /// How many threads there are.
+    pub fn thread_count(&self) -> usize {
+        self.threads.lock().len()
     }
 
     /// Ends the process (exit_group(2)): every thread leaves at its next return from the kernel. The first status counts.
     pub fn exit(&self, status: u8) {
         self.status.lock().get_or_insert(status);
         self.exiting.store(true, Ordering::SeqCst);
-        for thread in self.threads() {
-            thread.kick();
-        }
+        self.with_threads(|threads| threads.iter().for_each(|thread| thread.kick()));
     }
 
     /// Whether the process is on its way out.
@@ -181,9 +199,7 @@ impl Process {
         };
         if signal::disposition(number, &action) == Disposition::Ignore {
             self.pending.lock().discard(number);
-            for thread in self.threads() {
-                thread.discard_signal(number);
-            }
+            self.with_threads(|threads| threads.iter().for_each(|thread| thread.discard_signal(number)));
         }
         old
     }
@@ -194,17 +210,26 @@ impl Process {
             return;
         }
         self.pending.lock().add(number, info);
-        let threads = self.threads();
-        let taker = threads.iter().find(|thread| !thread.blocked().contains(number)).or(threads.first());
-        if let Some(thread) = taker {
-            thread.kick();
-        }
+        self.with_threads(|threads| {
+            let taker = threads.iter().find(|thread| !thread.blocked().contains(number)).or(threads.first());
+            if let Some(thread) = taker {
+                thread.kick();
+            }
+        });
+    }
+
+    /// Has every thread but one look at signals that are pending for the process and that it does not block.
+    pub fn hand_on(&self, pending: SignalSet, except: u32) {
+        self.with_threads(|threads| {
+            let others = threads.iter().filter(|other| other.id != except);
+            others.filter(|other| !pending.without(other.blocked()).is_empty()).for_each(|other| other.kick());
+        });
     }
 
     /// Whether a signal would be dropped at once. One that some thread blocks or waits for is kept all the same.
     pub fn ignores(&self, number: u8) -> bool {
         signal::disposition(number, &self.action(number)) == Disposition::Ignore
-            && !self.threads().iter().any(|thread| thread.blocked().contains(number))
+            && !self.with_threads(|threads| threads.iter().any(|thread| thread.blocked().contains(number)))
     }
 
     /// Takes the first pending signal of the process that is in `wanted`.

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use rumpkin_abi::{SignalAction, SignalInfo, linux::general};
+use rumpkin_collections::TryDeque;
 
 /// How many signals there are; they are numbered from 1.
 pub const COUNT: usize = 64;
@@ -94,6 +95,11 @@ impl Info {
         Info(info)
     }
 
+    /// A signal of which nothing else is known (`SI_USER`, without a sender), as Linux gives where memory is short.
+    fn bare(number: u8) -> Info {
+        Info(SignalInfo { number: i32::from(number), ..SignalInfo::default() })
+    }
+
     /// The signal.
     pub fn number(self) -> u8 {
         self.0.number as u8
@@ -102,32 +108,47 @@ impl Info {
 
 /// Signals that wait to be taken.
 #[derive(Debug, Default)]
-pub struct Pending(VecDeque<Info>);
+pub struct Pending {
+    queue: VecDeque<Info>,
+    /// Those whose information there was no room for: that they are pending is all that is known.
+    bare: SignalSet,
+}
 
 impl Pending {
     /// Adds a signal; a standard one that is pending already is not added twice.
     pub fn add(&mut self, number: u8, info: Info) {
-        let queued = number >= FIRST_REALTIME && self.0.len() < MAX_QUEUED;
-        if queued || !self.set().contains(number) {
-            self.0.push_back(info);
+        if number < FIRST_REALTIME && self.set().contains(number) {
+            return;
+        }
+        let full = number >= FIRST_REALTIME && self.queue.len() >= MAX_QUEUED;
+        if full || self.queue.try_push_back(info).is_err() {
+            self.bare = self.bare.union(SignalSet::of(number));
         }
     }
 
     /// What is pending.
     pub fn set(&self) -> SignalSet {
-        self.0.iter().fold(SignalSet::default(), |set, info| set.union(SignalSet::of(info.number())))
+        self.queue.iter().fold(self.bare, |set, info| set.union(SignalSet::of(info.number())))
     }
 
     /// Takes the lowest-numbered signal that is in `wanted`, the oldest of its kind.
     pub fn take(&mut self, wanted: SignalSet) -> Option<Info> {
         let number = self.set().intersection(wanted).first()?;
-        let position = self.0.iter().position(|info| info.number() == number)?;
-        self.0.remove(position)
+        let Some(position) = self.queue.iter().position(|info| info.number() == number) else {
+            self.bare = self.bare.without(SignalSet::of(number));
+            return Some(Info::bare(number));
+        };
+        let info = self.queue.remove(position);
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+        info
     }
 
     /// Forgets a signal.
     pub fn discard(&mut self, number: u8) {
-        self.0.retain(|info| info.number() != number);
+        self.queue.retain(|info| info.number() != number);
+        self.bare = self.bare.without(SignalSet::of(number));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use rumpkin_abi::Errno;
+use rumpkin_collections::TryVec;
 
 /// Strings that a program is started with, one behind the other and each with a zero byte at its end, as it finds them
 /// in its memory and in `/proc`. However many they are, they take one allocation.
@@ -15,9 +16,11 @@ impl Strings {
     /// Adds the string that `parts` are, one behind the other. They hold no zero byte.
     pub fn push<const N: usize>(&mut self, parts: [&[u8]; N]) -> Result<(), Errno> {
         let length = parts.iter().fold(1usize, |sum, part| sum.saturating_add(part.len()));
-        self.bytes.try_reserve(length).map_err(|_| Errno::ENOMEM)?;
-        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
-        self.bytes.push(0);
+        self.bytes.try_reserve_more(length)?;
+        for part in parts {
+            self.bytes.try_extend_from_slice(part)?;
+        }
+        self.bytes.try_push(0)?;
         self.count = self.count.saturating_add(1);
         Ok(())
     }

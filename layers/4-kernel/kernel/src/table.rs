@@ -96,6 +96,7 @@ pub struct SystemCallTable {
 }
 
 impl SystemCallTable {
+    #[expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "once, at boot")]
     pub(crate) fn new(trace: bool) -> Self {
         SystemCallTable {
             calls: vec![None; SIZE].into_boxed_slice(),

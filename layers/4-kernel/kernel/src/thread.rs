@@ -8,6 +8,7 @@ use crate::{
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use rumpkin_abi::SignalStack;
+use rumpkin_collections::{OutOfMemory, try_arc};
 use rumpuser::sync::Mutex;
 use spin::Once;
 
@@ -51,9 +52,9 @@ impl Observer for Runner {
 
 impl Thread {
     /// A thread that [`Thread::attach`] has yet to be called for. The caller adds it to the process.
-    pub fn new(id: u32, process: Arc<Process>, blocked: SignalSet) -> Arc<Thread> {
+    pub fn new(id: u32, process: Arc<Process>, blocked: SignalSet) -> Result<Arc<Thread>, OutOfMemory> {
         let disabled = SignalStack { flags: rumpkin_abi::linux::general::SS_DISABLE as i32, ..SignalStack::default() };
-        Arc::new(Thread {
+        try_arc(Thread {
             id,
             process,
             clear_child_tid: AtomicUsize::new(0),
@@ -66,7 +67,7 @@ impl Thread {
             blocked: AtomicU64::new(blocked.0),
             pending: Mutex::new(Pending::default()),
             work: AtomicBool::new(false),
-            runner: Arc::new(Runner(Once::new())),
+            runner: try_arc(Runner(Once::new()))?,
         })
     }
 

@@ -4,7 +4,7 @@
 //! O(log n) of the number of armed timers.
 
 use crate::clock::{Clock, Idle};
-use alloc::{sync::Arc, vec::Vec};
+use alloc::sync::Arc;
 use rumpkin_abi::Errno;
 use rumpkin_collections::OrderedMap;
 use rumpuser::{clock, sync::Mutex, thread};
@@ -26,27 +26,49 @@ struct State {
     worker: Option<thread::Thread>,
 }
 
+impl State {
+    fn next_key(&mut self, deadline: u64) -> Key {
+        self.serial = self.serial.wrapping_add(1);
+        (deadline, self.serial)
+    }
+
+    /// Has the thread sleep no longer than until this timer, if it is the first.
+    fn wake_for(&self, key: Key) {
+        if self.armed.first().is_some_and(|(first, _)| first == key)
+            && let Some(worker) = &self.worker
+        {
+            worker.unpark();
+        }
+    }
+}
+
 /// The timers of a kernel.
 #[derive(Default)]
 pub struct Timers(Arc<Mutex<State>>);
 
 impl Timers {
-    /// Has `timeout` called once at `deadline` (monotonic nanoseconds). `ENOMEM` if the first timer's thread cannot be started.
+    /// Has `timeout` called once at `deadline` (monotonic nanoseconds). `ENOMEM` if there is no memory for it, or for the thread
+    /// of the timers.
     pub fn arm(&self, deadline: u64, timeout: Arc<dyn Timeout>) -> Result<Key, Errno> {
         let mut state = self.0.lock();
         if state.worker.is_none() {
             let shared = self.0.clone();
             state.worker = Some(thread::spawn("timers", move || run(&shared)).map_err(|_| Errno::ENOMEM)?);
         }
-        state.serial = state.serial.wrapping_add(1);
-        let key = (deadline, state.serial);
-        state.armed.insert(key, timeout);
-        if state.armed.first().is_some_and(|(first, _)| first == key)
-            && let Some(worker) = &state.worker
-        {
-            worker.unpark();
-        }
+        let key = state.next_key(deadline);
+        state.armed.try_insert(key, timeout)?;
+        state.wake_for(key);
         Ok(key)
+    }
+
+    /// As [`Timers::arm`], for a timer that has just expired: it takes the place that it had, and so is never refused.
+    #[expect(clippy::disallowed_methods, reason = "its expiry has given back what this takes")]
+    pub fn arm_again(&self, deadline: u64, timeout: Arc<dyn Timeout>) -> Key {
+        let mut state = self.0.lock();
+        let key = state.next_key(deadline);
+        state.armed.insert(key, timeout);
+        state.wake_for(key);
+        key
     }
 
     /// Forgets a timer. False if it was not armed: it may be expiring at this moment.
@@ -101,7 +123,10 @@ impl Schedule {
         let deadline =
             if absolute { self.clock.deadline(value).max(1) } else { self.clock.counted().saturating_add(value) };
         self.idle = Idle::default();
-        self.arm(timers, deadline, timeout)?;
+        if let Some(at) = self.clock.next_look(deadline, &mut self.idle) {
+            self.key = Some(timers.arm(at, timeout)?);
+            self.deadline = deadline;
+        }
         self.interval = interval;
         Ok(())
     }
@@ -120,19 +145,13 @@ impl Schedule {
             }
         };
         self.deadline = 0;
-        if next != 0 {
-            // A timer that memory has run out for expires no more.
-            let _ = self.arm(timers, next, timeout);
+        if next != 0
+            && let Some(at) = self.clock.next_look(next, &mut self.idle)
+        {
+            self.key = Some(timers.arm_again(at, timeout));
+            self.deadline = next;
         }
         count
-    }
-
-    fn arm(&mut self, timers: &Timers, deadline: u64, timeout: Arc<dyn Timeout>) -> Result<(), Errno> {
-        if let Some(at) = self.clock.next_look(deadline, &mut self.idle) {
-            self.key = Some(timers.arm(at, timeout)?);
-            self.deadline = deadline;
-        }
-        Ok(())
     }
 
     fn disarm(&mut self, timers: &Timers) {
@@ -150,28 +169,29 @@ pub fn next_deadline(deadline: u64, interval: u64, now: u64) -> (u64, u64) {
 
 /// The thread: it lives as long as the machine, as the kernel does.
 fn run(state: &Mutex<State>) {
-    let mut due = Vec::new();
+    /// The next one that is due, or the deadline of one that is not yet.
+    fn take_due(state: &Mutex<State>, now: u64) -> Result<Arc<dyn Timeout>, Option<u64>> {
+        let mut state = state.lock();
+        let next = state.armed.first().map(|((deadline, _), _)| deadline);
+        let due = next.filter(|deadline| *deadline <= now).and_then(|_| state.armed.pop_first());
+        due.map(|(_, timeout)| timeout).ok_or(next)
+    }
+
     loop {
         let now = clock::monotonic();
-        let next = {
-            let mut state = state.lock();
-            loop {
-                match state.armed.first() {
-                    Some(((deadline, _), _)) if deadline <= now => {
-                        due.extend(state.armed.pop_first().map(|(_, due)| due))
-                    }
-                    first => break first.map(|((deadline, _), _)| deadline),
-                }
+        let mut expired = false;
+        let next = loop {
+            match take_due(state, now) {
+                Ok(timeout) => timeout.expired(now),
+                Err(next) => break next,
             }
+            expired = true;
         };
-        if due.is_empty() {
+        if expired {
+            // A timer of a few nanoseconds is due again already, and others want their turn.
+            thread::yield_now();
+        } else {
             thread::park(next);
-            continue;
         }
-        for timeout in due.drain(..) {
-            timeout.expired(now);
-        }
-        // A timer of a few nanoseconds is due again already, and others want their turn.
-        thread::yield_now();
     }
 }

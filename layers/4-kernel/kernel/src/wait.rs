@@ -4,36 +4,13 @@
 //!   driver, peer, timer ──notify(events)──▶ WaitQueue ──▶ Observer: a sleeping thread, an epoll entry
 //! ```
 
+pub use crate::events::Events;
 use crate::thread::Thread;
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_abi::Errno;
+use rumpkin_collections::{OutOfMemory, TryVec, try_arc};
 use rumpuser::{clock, sync::Mutex};
-
-bitflags::bitflags! {
-    /// Readiness, with the values of `POLL*` and `EPOLL*` (poll(2)).
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-    pub struct Events: u32 {
-        /// There is something to read, or a connection to accept.
-        const READ = 0x001;
-        /// Urgent data.
-        const PRIORITY = 0x002;
-        /// There is room to write.
-        const WRITE = 0x004;
-        /// Something failed. Always reported.
-        const ERROR = 0x008;
-        /// Both directions are closed. Always reported.
-        const HANG_UP = 0x010;
-        /// The descriptor is not open (poll only).
-        const INVALID = 0x020;
-        /// As `READ` (`POLLRDNORM`).
-        const READ_NORMAL = 0x040;
-        /// As `WRITE` (`POLLWRNORM`).
-        const WRITE_NORMAL = 0x100;
-        /// The peer will send no more.
-        const READ_HANG_UP = 0x2000;
-    }
-}
 
 /// Is told of changes, without any lock of the queue's; perhaps once more after it has been removed. Must not block.
 pub trait Observer: Send + Sync {
@@ -46,10 +23,22 @@ pub trait Observer: Send + Sync {
 pub struct WaitQueue {
     // Read without the lock, so that announcing to nobody costs one load.
     count: AtomicUsize,
-    observers: Mutex<Vec<Entry>>,
+    observers: Mutex<Observers>,
 }
 
+#[derive(Default)]
+struct Observers {
+    /// By number.
+    entries: Vec<Entry>,
+    last: u64,
+}
+
+/// So many observers a queue that is used has room for.
+const FEW: usize = 4;
+
 struct Entry {
+    /// Counts up, so that one who goes through them without the lock knows where it was.
+    number: u64,
     interest: Events,
     observer: Arc<dyn Observer>,
 }
@@ -57,23 +46,31 @@ struct Entry {
 impl WaitQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        WaitQueue { count: AtomicUsize::new(0), observers: Mutex::new(Vec::new()) }
+        WaitQueue { count: AtomicUsize::new(0), observers: Mutex::new(Observers { entries: Vec::new(), last: 0 }) }
     }
 
     /// Adds an observer of these events; errors and hang-ups are always told.
-    pub fn add(&self, interest: Events, observer: Arc<dyn Observer>) {
+    pub fn add(&self, interest: Events, observer: Arc<dyn Observer>) -> Result<(), OutOfMemory> {
         let mut observers = self.observers.lock();
-        observers.push(Entry { interest: interest | Events::ERROR | Events::HANG_UP, observer });
-        self.count.store(observers.len(), Ordering::SeqCst);
+        let number = observers.last.wrapping_add(1);
+        observers.entries.try_push(Entry { number, interest: interest | Events::ERROR | Events::HANG_UP, observer })?;
+        observers.last = number;
+        self.count.store(observers.entries.len(), Ordering::SeqCst);
+        Ok(())
     }
 
     /// Removes an observer that was added once.
     pub fn remove(&self, observer: &Arc<dyn Observer>) {
         let mut observers = self.observers.lock();
-        if let Some(index) = observers.iter().position(|entry| same(&entry.observer, observer)) {
-            observers.swap_remove(index);
+        let entries = &mut observers.entries;
+        if let Some(index) = entries.iter().position(|entry| same(&entry.observer, observer)) {
+            entries.remove(index);
         }
-        self.count.store(observers.len(), Ordering::SeqCst);
+        // Room for a few stays for the next wait.
+        if entries.is_empty() && entries.capacity() > FEW {
+            *entries = Vec::new();
+        }
+        self.count.store(entries.len(), Ordering::SeqCst);
     }
 
     /// Whether anybody would be told of a change.
@@ -86,16 +83,27 @@ impl WaitQueue {
         if !self.has_observers() {
             return;
         }
-        // Told without the lock: an observer may be the last owner of something that observes this queue.
-        let (first, rest) = {
-            let observers = self.observers.lock();
-            let mut told = observers.iter().filter(|entry| entry.interest.intersects(events));
-            let first = told.next().map(|entry| entry.observer.clone());
-            (first, told.map(|entry| entry.observer.clone()).collect::<Vec<_>>())
-        };
-        for observer in first.into_iter().chain(rest) {
+        // Told without the lock: an observer may be the last owner of something that observes this queue. Those that come
+        // meanwhile look for themselves.
+        let (mut told, mut last) = (0, None);
+        while let Some((number, observer)) = self.next_interested(told, &mut last, events) {
             observer.changed(events);
+            told = number;
+            if last == Some(told) {
+                break;
+            }
         }
+    }
+
+    /// The first observer of these events behind the number `told`, up to `last`, which is set to the last one that there is.
+    fn next_interested(&self, told: u64, last: &mut Option<u64>, events: Events) -> Option<(u64, Arc<dyn Observer>)> {
+        let observers = self.observers.lock();
+        let entries = &observers.entries;
+        let last = *last.get_or_insert(entries.last()?.number);
+        let behind = entries.get(entries.partition_point(|entry| entry.number <= told)..)?;
+        let next =
+            behind.iter().find(|entry| entry.interest.intersects(events)).filter(|entry| entry.number <= last)?;
+        Some((next.number, next.observer.clone()))
     }
 }
 
@@ -106,14 +114,14 @@ fn same(one: &Arc<dyn Observer>, other: &Arc<dyn Observer>) -> bool {
 /// Tries `attempt` until it gives something, sleeping in between until a queue announces one of `events`.
 ///
 /// `attempt` gives `Ok(None)` or `EAGAIN` for "not yet". At `deadline` (monotonic nanoseconds) the result is `ETIMEDOUT`;
-/// when a signal is pending or the process exits, `ERESTARTSYS`.
+/// when a signal is pending or the process exits, `ERESTARTSYS`; without memory to be told of changes, `ENOMEM`.
 pub fn block_on<T>(
     thread: &Thread,
     queues: &[(&WaitQueue, Events)],
     deadline: Option<u64>,
     attempt: impl FnMut() -> Result<Option<T>, Errno>,
 ) -> Result<T, Errno> {
-    wait(|| thread.observer(), || thread.interrupted(), queues, deadline, attempt)
+    wait(|| Ok(thread.observer()), || thread.interrupted(), queues, deadline, attempt)
 }
 
 /// As [`block_on`], for a kernel thread that runs no program: nothing interrupts it.
@@ -122,7 +130,7 @@ pub fn block<T>(
     deadline: Option<u64>,
     attempt: impl FnMut() -> Result<Option<T>, Errno>,
 ) -> Result<T, Errno> {
-    wait(|| Arc::new(Sleeper(rumpuser::thread::current())), || false, queues, deadline, attempt)
+    wait(|| Ok(try_arc(Sleeper(rumpuser::thread::current()))?), || false, queues, deadline, attempt)
 }
 
 /// A kernel thread that waits.
@@ -135,7 +143,7 @@ impl Observer for Sleeper {
 }
 
 fn wait<T>(
-    observer: impl FnOnce() -> Arc<dyn Observer>,
+    observer: impl FnOnce() -> Result<Arc<dyn Observer>, OutOfMemory>,
     interrupted: impl Fn() -> bool,
     queues: &[(&WaitQueue, Events)],
     deadline: Option<u64>,
@@ -149,11 +157,12 @@ fn wait<T>(
     if let Some(value) = attempt()? {
         return Ok(value);
     }
-    let observer = observer();
-    for (queue, events) in queues {
-        queue.add(*events, observer.clone());
-    }
+    let observer = observer()?;
+    let added = queues.iter().try_for_each(|(queue, events)| queue.add(*events, observer.clone()));
     let result = loop {
+        if added.is_err() {
+            break Err(Errno::ENOMEM);
+        }
         match attempt() {
             Ok(Some(value)) => break Ok(value),
             Ok(None) => {}

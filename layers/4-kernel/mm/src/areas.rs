@@ -1,9 +1,9 @@
 //! Areas by address: what each range of a process's addresses means, split and merged as ranges change.
 
 use crate::{LOWEST_ADDRESS, Mappable, gaps::Gaps};
-use alloc::{sync::Arc, vec::Vec};
-use rumpkin_collections::{Iter, OrderedMap};
-use rumpuser::memory::{PAGE_SIZE, Protection, USER_END, kernel_has_room};
+use alloc::sync::Arc;
+use rumpkin_collections::{Iter, OrderedMap, OutOfMemory};
+use rumpuser::memory::{self, PAGE_SIZE, Protection, USER_END};
 
 /// The window of mappings without a wish: above executables (0x55…) and their heaps.
 const WINDOW_START: usize = 0x6000_0000_0000;
@@ -13,8 +13,6 @@ const WINDOW_END: usize = 0x7ff0_0000_0000;
 const RANDOM_BITS: u32 = 28;
 /// Most areas of a process (Linux's `vm.max_map_count`).
 const MOST_AREAS: usize = 65530;
-/// So many fit in what the kernel keeps for needs that it cannot refuse.
-const FEW_AREAS: usize = 1024;
 
 /// What is behind an area.
 #[derive(Clone)]
@@ -98,10 +96,15 @@ impl Areas {
         Areas { by_start: OrderedMap::new(), gaps: Gaps::new(WINDOW_START, high), most }
     }
 
-    /// Whether an operation that adds or splits areas could make too many, or more than the kernel has memory for.
-    pub fn is_full(&self) -> bool {
-        let count = self.by_start.len().saturating_add(2);
-        count > self.most || count > FEW_AREAS && !kernel_has_room()
+    /// Asks for what one operation adds: an area, two more where it cuts others, and the gaps between. Refuses if there would
+    /// be too many.
+    pub fn make_room(&self) -> Result<(), OutOfMemory> {
+        const MOST_NEW: usize = 3;
+        if self.by_start.len().saturating_add(MOST_NEW) > self.most {
+            return Err(OutOfMemory);
+        }
+        let entry = self.by_start.growth().saturating_add(self.gaps.growth());
+        memory::ensure(entry.saturating_mul(MOST_NEW))
     }
 
     /// The area that holds an address, with its start.
@@ -156,21 +159,26 @@ impl Areas {
         (USER_END.checked_sub(at)? >= length).then_some(at)
     }
 
-    /// Adds an area where there is none, joining it with its neighbours if they are of a kind.
+    /// Adds an area where there is none, joining it with its neighbours if they are of a kind. The caller has made room.
     pub fn insert(&mut self, start: usize, area: Area) {
         let (before, after, end) = (self.end_before(start), self.start_after(area.end), area.end);
         self.gaps.remove(before, after);
         self.gaps.add(before, start);
         self.gaps.add(end, after);
-        self.by_start.insert(start, area);
+        self.put(start, area);
         self.merge(start, end);
     }
 
-    /// Removes what is in a range, cutting areas that reach out of it.
-    pub fn remove(&mut self, start: usize, end: usize) -> Vec<(usize, Area)> {
+    #[expect(clippy::disallowed_methods, reason = "`make_room` has asked for it")]
+    fn put(&mut self, start: usize, area: Area) {
+        self.by_start.insert(start, area);
+    }
+
+    /// Removes what is in a range, cutting areas that reach out of it, for which the caller has made room. Each is handed to
+    /// `each` with its start.
+    pub fn remove(&mut self, start: usize, end: usize, mut each: impl FnMut(usize, Area)) {
         self.split(start);
         self.split(end);
-        let mut removed = Vec::new();
         while let Some((start, _)) = self.by_start.range(start, end).next()
             && let Some(area) = self.by_start.remove(start)
         {
@@ -178,12 +186,11 @@ impl Areas {
             self.gaps.remove(before, start);
             self.gaps.remove(area.end, after);
             self.gaps.add(before, after);
-            removed.push((start, area));
+            each(start, area);
         }
-        removed
     }
 
-    /// Gives what is in a range another protection.
+    /// Gives what is in a range another protection. The caller has made room.
     pub fn protect(&mut self, start: usize, end: usize, protection: Protection) {
         self.split(start);
         self.split(end);
@@ -211,7 +218,7 @@ impl Areas {
         let Some(area) = self.by_start.get_mut(start).filter(|area| area.end > at) else { return };
         let tail = area.part(start, at, area.end);
         area.end = at;
-        self.by_start.insert(at, tail);
+        self.put(at, tail);
     }
 
     /// Joins neighbours of a kind whose common border is in `start..=end`.

@@ -21,6 +21,7 @@ impl Gaps {
     /// A range between two areas became free; what lies outside the window does not matter.
     pub fn add(&mut self, start: usize, end: usize) {
         if let Some(gap) = self.clip(start, end) {
+            #[expect(clippy::disallowed_methods, reason = "asked for, or less than the area takes that goes")]
             self.by_size.insert(gap, ());
         }
     }
@@ -36,6 +37,11 @@ impl Gaps {
     pub fn find(&self, length: usize) -> Option<usize> {
         let ((size, start), ()) = self.by_size.at_or_after((length, 0))?;
         start.checked_add(size.checked_sub(length)?)
+    }
+
+    /// Most bytes that one more gap takes.
+    pub fn growth(&self) -> usize {
+        self.by_size.growth()
     }
 
     fn clip(&self, start: usize, end: usize) -> Option<(usize, usize)> {

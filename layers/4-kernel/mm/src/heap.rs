@@ -33,11 +33,11 @@ impl Mm {
         }
         let (Some(old_end), Some(new_end)) = (page_ceil(old), page_ceil(address)) else { return old };
         if new_end < old_end {
-            drop(self.remove(&mut state, new_end, old_end));
+            self.remove(&mut state, new_end, old_end);
         } else if new_end > old_end {
             let protection = Protection::READ | Protection::WRITE;
             let possible = new_end <= USER_END
-                && !state.areas.is_full()
+                && state.areas.make_room().is_ok()
                 && check_commit(new_end.saturating_sub(old_end), protection).is_ok()
                 // One page of distance to what comes next, so that an overrun is seen.
                 && state.areas.is_free(old_end, new_end.saturating_add(PAGE_SIZE));

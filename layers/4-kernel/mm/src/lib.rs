@@ -10,11 +10,12 @@
 //! Depends on `rumpuser`, `rumpkin-abi` and `rumpkin-collections`. Invariants:
 //! - The address space maps nothing that no area covers, and nothing with more rights than its area gives.
 //! - A page of an object (a file) is mapped privately only as copy-on-write, so a program never writes to what others see.
-//! - Lock order: an `Mm`'s lock, then whatever [`Mappable::frame`] takes. So no lock of a file may be held while user memory
-//!   is accessed, and nobody calls an `Mm` from inside `frame`.
+//! - Lock order: an `Mm`'s lock, then whatever [`Mappable::frame`] or the end of a [`Mappable`] takes. So no lock of a file may
+//!   be held while user memory is accessed, and nobody calls an `Mm` from inside these.
 //! - Finding an area, and finding room for one, takes O(log n) of the number of areas, whatever their sizes.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 #![cfg_attr(
     test,
@@ -43,6 +44,7 @@ use alloc::{
 };
 use areas::Areas;
 use rumpkin_abi::Errno;
+use rumpkin_collections::try_arc;
 use rumpuser::{
     memory::{self, Access, AddressSpace, Fault, Frame, OutOfMemory, PAGE_SIZE, Pager, Protection},
     random,
@@ -69,8 +71,8 @@ pub trait Mappable: Send + Sync {
     }
 
     /// The name in `/proc/self/maps`: a path, or something like `[vdso]`.
-    fn name(&self) -> Vec<u8> {
-        Vec::new()
+    fn name(&self) -> Result<Vec<u8>, OutOfMemory> {
+        Ok(Vec::new())
     }
 }
 
@@ -144,9 +146,9 @@ impl Pager for Upcall {
 impl Mm {
     /// Empty memory. Where mappings without a wish of their own go is random.
     pub fn new() -> Result<Arc<Mm>, OutOfMemory> {
-        let upcall = Arc::new(Upcall::default());
+        let upcall = try_arc(Upcall::default())?;
         let space = AddressSpace::new(upcall.clone())?;
-        let mm = Arc::new(Mm {
+        let mm = try_arc(Mm {
             space,
             state: Mutex::new(State {
                 areas: Areas::new(random::next_u64(), memory::total_frames()),
@@ -155,7 +157,7 @@ impl Mm {
             }),
             free_at_start: memory::free_frames(),
             exhausted: Once::new(),
-        });
+        })?;
         upcall.0.call_once(|| Arc::downgrade(&mm));
         Ok(mm)
     }
@@ -166,6 +168,7 @@ impl Mm {
     }
 
     /// Whom to tell, once per fault, when memory runs out under an access that cannot be refused. The first one stays.
+    #[expect(clippy::disallowed_methods, reason = "once, before the program runs")]
     pub fn on_exhaustion(&self, handler: impl Fn() + Send + Sync + 'static) {
         self.exhausted.call_once(|| alloc::boxed::Box::new(handler));
     }

@@ -7,8 +7,8 @@ use crate::{
     page_ceil,
     shared::SharedMemory,
 };
-use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::Errno;
+use rumpkin_collections::try_arc;
 use rumpuser::memory::{self, PAGE_SIZE, Protection, USER_END};
 
 /// Private memory that may be asked for at once even if the machine has less: programs that manage their own heap take
@@ -50,7 +50,7 @@ impl Mm {
         let backing = match request.source {
             Source::Anonymous { shared: false } => Backing::Anonymous,
             Source::Anonymous { shared: true } => {
-                Backing::Object { object: Arc::new(SharedMemory::new(length)), offset: 0, shared: true }
+                Backing::Object { object: try_arc(SharedMemory::new(length))?, offset: 0, shared: true }
             }
             Source::File { object, offset, shared } => {
                 if offset & PAGE_MASK as u64 != 0 {
@@ -61,15 +61,11 @@ impl Mm {
             }
         };
         let mut state = self.state.lock();
-        if state.areas.is_full() {
-            return Err(Errno::ENOMEM);
-        }
+        state.areas.make_room()?;
         let start = place(&state, request.address, length, request.fixed, request.replace)?;
         let end = start.saturating_add(length);
-        let replaced = self.remove(&mut state, start, end);
+        self.remove(&mut state, start, end);
         state.areas.insert(start, Area { end, protection: request.protection, maximum: terms.maximum, backing });
-        drop(state);
-        drop(replaced);
         Ok(start)
     }
 
@@ -80,12 +76,10 @@ impl Mm {
             return Err(Errno::EINVAL);
         }
         let mut state = self.state.lock();
-        if state.areas.is_full() && splits(&state, address, end) {
-            return Err(Errno::ENOMEM);
+        if splits(&state, address, end) {
+            state.areas.make_room()?;
         }
-        let removed = self.remove(&mut state, address, end);
-        drop(state);
-        drop(removed);
+        self.remove(&mut state, address, end);
         Ok(())
     }
 
@@ -97,9 +91,7 @@ impl Mm {
         }
         let end = range_end(address, length).ok_or(Errno::ENOMEM)?;
         let mut state = self.state.lock();
-        if state.areas.is_full() {
-            return Err(Errno::ENOMEM);
-        }
+        state.areas.make_room()?;
         let mut at = address;
         let mut refused = None;
         for (from, to, area) in state.areas.within(address, end) {
@@ -126,14 +118,15 @@ impl Mm {
         }
     }
 
-    /// Removes the areas of a range and what the address space maps there. The areas come back so that objects are let go of
-    /// without the lock.
-    pub(crate) fn remove(&self, state: &mut State, start: usize, end: usize) -> Vec<(usize, Area)> {
-        let removed = state.areas.remove(start, end);
-        for (start, area) in &removed {
-            self.space.unmap(*start, area.end.saturating_sub(*start));
-        }
-        removed
+    /// Removes the areas of a range and what the address space maps there; the first of them comes back. It allocates nothing
+    /// but where it cuts an area in two.
+    pub(crate) fn remove(&self, state: &mut State, start: usize, end: usize) -> Option<Area> {
+        let mut first = None;
+        state.areas.remove(start, end, |start, area| {
+            self.space.unmap(start, area.end.saturating_sub(start));
+            first.get_or_insert(area);
+        });
+        first
     }
 }
 

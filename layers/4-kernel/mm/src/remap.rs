@@ -37,9 +37,7 @@ impl Mm {
             }
         }
         let mut state = self.state.lock();
-        if state.areas.is_full() {
-            return Err(Errno::ENOMEM);
-        }
+        state.areas.make_room()?;
         let (start, area) = state.areas.find(address).ok_or(Errno::EFAULT)?;
         let area = area.clone();
         if old == 0 {
@@ -57,9 +55,7 @@ impl Mm {
                 return Ok(address);
             }
             if new < old {
-                let removed = self.remove(&mut state, address.saturating_add(new), old_end);
-                drop(state);
-                drop(removed);
+                self.remove(&mut state, address.saturating_add(new), old_end);
                 return Ok(address);
             }
             if self.grow(&mut state, (start, &area), address, old_end, new) {
@@ -104,16 +100,14 @@ impl Mm {
     ) -> Result<usize, Errno> {
         let place = match target {
             Some(target) => {
-                drop(self.remove(state, target, target.saturating_add(new)));
+                self.remove(state, target, target.saturating_add(new));
                 target
             }
             None => state.areas.find_room(new).ok_or(Errno::ENOMEM)?,
         };
         self.space.move_range(address, place, kept).map_err(|_| Errno::ENOMEM)?;
-        let removed = self.remove(state, address, old_end);
-        if let Some((_, area)) = removed.first() {
-            let moved = Area { end: place.saturating_add(new), ..area.clone() };
-            state.areas.insert(place, moved);
+        if let Some(area) = self.remove(state, address, old_end) {
+            state.areas.insert(place, Area { end: place.saturating_add(new), ..area });
         }
         Ok(place)
     }
@@ -133,7 +127,7 @@ impl Mm {
         }
         let place = match target {
             Some(target) => {
-                drop(self.remove(state, target, target.saturating_add(new)));
+                self.remove(state, target, target.saturating_add(new));
                 target
             }
             None => state.areas.find_room(new).ok_or(Errno::ENOMEM)?,

@@ -2,6 +2,7 @@
 
 use crate::{Mm, areas::Backing};
 use alloc::vec::Vec;
+use rumpkin_collections::{OutOfMemory, TryVec, try_to_vec};
 use rumpuser::memory::{self, Protection};
 
 /// One line of `/proc/self/maps`.
@@ -23,19 +24,21 @@ pub struct Region {
 
 impl Mm {
     /// Every mapping, by address.
-    pub fn regions(&self) -> Vec<Region> {
+    pub fn regions(&self) -> Result<Vec<Region>, OutOfMemory> {
         let state = self.state.lock();
-        let regions = state.areas.iter().map(|(start, area)| {
+        let mut regions = Vec::new();
+        for (start, area) in state.areas.iter() {
             let (offset, name) = match &area.backing {
-                Backing::Object { object, offset, .. } => (*offset, object.name()),
+                Backing::Object { object, offset, .. } => (*offset, object.name()?),
                 Backing::Anonymous if start < state.break_end && area.end > state.break_start => {
-                    (0, b"[heap]".to_vec())
+                    (0, try_to_vec(b"[heap]")?)
                 }
                 Backing::Anonymous => (0, Vec::new()),
             };
-            Region { start, end: area.end, protection: area.protection, shared: area.shared(), offset, name }
-        });
-        regions.collect()
+            let (end, protection, shared) = (area.end, area.protection, area.shared());
+            regions.try_push(Region { start, end, protection, shared, offset, name })?;
+        }
+        Ok(regions)
     }
 
     /// Bytes of addresses that are mapped.

@@ -3,7 +3,7 @@
 use crate::Mappable;
 use alloc::vec::Vec;
 use rumpkin_abi::Errno;
-use rumpkin_collections::OrderedMap;
+use rumpkin_collections::{OrderedMap, OutOfMemory, try_to_vec};
 use rumpuser::{memory::Frame, sync::Mutex};
 
 /// Pages by index, made when first asked for.
@@ -30,7 +30,7 @@ impl Mappable for SharedMemory {
             return Ok(frame.clone());
         }
         let frame = Frame::allocate().ok_or(Errno::ENOMEM)?;
-        frames.insert(index, frame.clone());
+        frames.try_insert(index, frame.clone())?;
         Ok(frame)
     }
 
@@ -38,7 +38,7 @@ impl Mappable for SharedMemory {
         self.frames.lock().get(index).cloned()
     }
 
-    fn name(&self) -> Vec<u8> {
-        b"/dev/zero (deleted)".to_vec()
+    fn name(&self) -> Result<Vec<u8>, OutOfMemory> {
+        try_to_vec(b"/dev/zero (deleted)")
     }
 }

@@ -172,7 +172,7 @@ proptest! {
 fn check_regions(mm: &Mm, model: &Model) -> Result<(), TestCaseError> {
     let mut covered = vec![None; model.pages.len()];
     let mut end = 0;
-    for region in mm.regions() {
+    for region in mm.regions().unwrap() {
         prop_assert!(region.start >= end && region.end > region.start);
         end = region.end;
         covered[(region.start - BASE) / PAGE_SIZE..(region.end - BASE) / PAGE_SIZE].fill(Some(region.protection));

@@ -51,7 +51,7 @@ pub fn register(kernel: &mut Kernel) {
     kernel.table.add(socket::calls::CALLS);
     kernel.add_generated_file("/etc/resolv.conf", {
         let net = net.clone();
-        move |_| net.resolver_configuration().unwrap_or_default()
+        move |_| net.resolver_configuration()
     });
 }
 

@@ -1,6 +1,6 @@
 //! clone and clone3, for threads. What would make a process says `ENOSYS`.
 
-use crate::{run, tell_of_fork};
+use crate::{frame, run, tell_of_fork};
 use core::sync::atomic::Ordering;
 use rumpkin_kernel::{
     Call, Errno, Kernel,
@@ -120,7 +120,7 @@ fn start(call: &mut Call<'_>, name: &str, arguments: &Arguments) -> Result<usize
     }
     let process = call.process();
     let id = process.kernel.allocate_id();
-    let thread = Thread::new(id, process.clone(), call.thread.blocked());
+    let thread = Thread::new(id, process.clone(), call.thread.blocked()).map_err(|_| Errno::EAGAIN)?;
     *thread.name.lock() = *call.thread.name.lock();
     if asks(CLONE_CHILD_CLEARTID) {
         thread.clear_child_tid.store(arguments.child_id as usize, Ordering::Relaxed);
@@ -133,6 +133,8 @@ fn start(call: &mut Call<'_>, name: &str, arguments: &Arguments) -> Result<usize
     if asks(CLONE_SETTLS) {
         registers.fs_base = arguments.thread_pointer;
     }
+    let mut state = frame::zeroes(fpu::size()).map_err(|_| Errno::EAGAIN)?;
+    fpu::save(&mut state);
     // Before the thread runs, so that it and its parent find the numbers. As on Linux, a bad address is the caller's affair.
     if asks(CLONE_PARENT_SETTID) {
         let _ = io::write_value(arguments.parent_id as usize, &id);
@@ -140,8 +142,6 @@ fn start(call: &mut Call<'_>, name: &str, arguments: &Arguments) -> Result<usize
     if asks(CLONE_CHILD_SETTID) {
         let _ = io::write_value(arguments.child_id as usize, &id);
     }
-    let mut state = alloc::vec![0; fpu::size()];
-    fpu::save(&mut state);
     run::spawn(&thread, registers, Some(state)).map_err(|_| Errno::EAGAIN)?;
     Ok(id as usize)
 }

@@ -1,7 +1,10 @@
 //! From faults and exceptions of user code to signals (sigaction(2), "The siginfo_t argument").
 
-use crate::deliver::{self, Trap};
-use alloc::{sync::Arc, vec};
+use crate::{
+    deliver::{self, Trap},
+    frame,
+};
+use alloc::sync::Arc;
 use rumpkin_kernel::{
     signal::{Info, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP},
     thread::Thread,
@@ -92,9 +95,10 @@ fn debug_cause(status: u64) -> i32 {
     }
 }
 
-/// Which floating-point exception is raised and not masked: x87's status and control words, or MXCSR.
+/// Which floating-point exception is raised and not masked: x87's status and control words, or MXCSR. One that cannot be told
+/// for want of memory is the most general.
 fn floating_point_cause(vector: u8) -> i32 {
-    let mut area = vec![0; fpu::size()];
+    let Ok(mut area) = frame::zeroes(fpu::size()) else { return FPE_FLTINV };
     fpu::save(&mut area);
     let word = |offset: usize| {
         let bytes = area.get(offset..).and_then(|bytes| bytes.first_chunk::<2>());

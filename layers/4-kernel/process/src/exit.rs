@@ -80,7 +80,7 @@ pub fn leave(thread: &Arc<Thread>) {
     let Some(state) = state(process) else { return };
     if state.live.fetch_sub(1, Ordering::SeqCst) == 1 {
         process.exit(state.leader_status.load(Ordering::SeqCst) as u8);
-        drop(process.descriptors.drain());
+        process.descriptors.drain().for_each(drop);
     }
 }
 
@@ -96,11 +96,7 @@ fn hand_on_signals(thread: &Thread) {
     if pending.is_empty() || process.exiting() {
         return;
     }
-    for other in process.threads() {
-        if other.id != thread.id && !pending.without(other.blocked()).is_empty() {
-            other.kick();
-        }
-    }
+    process.hand_on(pending, thread.id);
 }
 
 /// Marks the robust futexes that the thread still holds as orphaned, and wakes one waiter of each (get_robust_list(2)).

@@ -6,7 +6,8 @@
 //! ```
 
 use crate::deliver::Trap;
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
+use rumpkin_collections::{OutOfMemory, TryVec, try_with_capacity};
 use rumpkin_kernel::{
     Errno,
     abi::{SignalAction, SignalInfo, SignalStack, linux::general},
@@ -105,7 +106,7 @@ pub fn is_on(stack: &SignalStack, rsp: u64) -> bool {
 }
 
 /// Pushes a frame and makes the registers those of the handler's first instruction; `mask` is what sigreturn restores.
-/// `EFAULT`, and nothing changed but memory, if the stack cannot take it.
+/// `EFAULT`, and nothing changed but memory, if the stack cannot take it; `ENOMEM` if the kernel cannot make it.
 pub fn push(
     thread: &Thread,
     registers: &mut Registers,
@@ -122,7 +123,7 @@ pub fn push(
     let switches = action.flags & u64::from(general::SA_ONSTACK) != 0 && stack.size != 0 && !was_on;
     let top = if switches { stack.base.wrapping_add(stack.size) } else { registers.rsp.wrapping_sub(RED_ZONE) };
 
-    let state = saved_fpu_state();
+    let state = saved_fpu_state()?;
     let state_at = top.wrapping_sub(state.len() as u64) & !63;
     let frame_at = (state_at.wrapping_sub(size_of::<Frame>() as u64) & !15).wrapping_sub(8);
     if (switches || was_on) && frame_at < stack.base {
@@ -236,9 +237,9 @@ fn context_of(registers: &Registers, mask: SignalSet, trap: Trap, fpu_state: u64
 }
 
 /// The state with the software's bytes filled in, and the second magic word behind it.
-fn saved_fpu_state() -> Vec<u8> {
+fn saved_fpu_state() -> Result<Vec<u8>, OutOfMemory> {
     let size = fpu::size();
-    let mut area = vec![0; size.saturating_add(size_of::<u32>())];
+    let mut area = zeroes(size.saturating_add(size_of::<u32>()))?;
     fpu::save(area.get_mut(..size).unwrap_or_default());
     let components =
         area.get(LEGACY_SIZE..).and_then(|header| header.first_chunk::<8>()).filter(|_| size > LEGACY_SIZE);
@@ -255,7 +256,14 @@ fn saved_fpu_state() -> Vec<u8> {
     if let Some(magic) = area.last_chunk_mut::<4>() {
         *magic = MAGIC_2.to_le_bytes();
     }
-    area
+    Ok(area)
+}
+
+/// So many zeroes, for the vector state.
+pub fn zeroes(length: usize) -> Result<Vec<u8>, OutOfMemory> {
+    let mut bytes = try_with_capacity(length)?;
+    bytes.try_resize(length, 0)?;
+    Ok(bytes)
 }
 
 /// Loads the state that a frame points at: all of it if it is whole, else the legacy part; none means the initial one.
@@ -265,7 +273,7 @@ fn restore_fpu_state(address: u64) -> Result<(), Errno> {
         return Ok(());
     }
     let size = fpu::size();
-    let mut area = vec![0; size];
+    let mut area = zeroes(size)?;
     let legacy = area.get_mut(..LEGACY_SIZE).ok_or(Errno::EFAULT)?;
     user::read(address as usize, legacy).map_err(|_| Errno::EFAULT)?;
     if size > LEGACY_SIZE {

@@ -9,6 +9,7 @@
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::sync::atomic::Ordering;
+use rumpkin_collections::TryDeque;
 use rumpkin_kernel::{Errno, Kernel, thread::Thread};
 use rumpkin_mm::FaultError;
 use rumpuser::{
@@ -41,6 +42,7 @@ type Bucket = VecDeque<Waiter>;
 /// Every thread that waits for a futex.
 pub struct Futexes(Box<[Mutex<Bucket>]>);
 
+#[expect(clippy::disallowed_methods, reason = "once, at boot")]
 pub fn register(kernel: &mut Kernel) {
     let buckets = (0..BUCKETS).map(|_| Mutex::new(Bucket::new())).collect();
     kernel.parts.insert(Arc::new(Futexes(buckets)));
@@ -83,7 +85,7 @@ pub fn wake_address(thread: &Thread, address: usize, count: usize) {
 
 impl Futexes {
     /// Sleeps until the word is woken with one of `bits`, if it is still `expected`. `EAGAIN` if not, `ETIMEDOUT` at the
-    /// deadline (monotonic nanoseconds), `ERESTARTSYS` for a signal.
+    /// deadline (monotonic nanoseconds), `ERESTARTSYS` for a signal, `ENOMEM` without memory to stand in the queue.
     pub fn wait(
         &self,
         thread: &Arc<Thread>,
@@ -99,7 +101,7 @@ impl Futexes {
             if user::load_u32(address).map_err(|_| Errno::EFAULT)? != expected {
                 return Err(Errno::EAGAIN);
             }
-            bucket.push_back(Waiter { key, bits, thread: thread.clone() });
+            bucket.try_push_back(Waiter { key, bits, thread: thread.clone() })?;
             thread.wait_slot.store(index.wrapping_add(1), Ordering::SeqCst);
         }
         loop {
@@ -125,6 +127,8 @@ impl Futexes {
 
     /// If the word at `address` is still `expected` (if that is given), wakes up to `wake` waiters of `from`, and has up to
     /// `requeue` others wait for `to`. How many were woken, and how many moved, comes back.
+    ///
+    /// Where there is no memory for one in its new queue, it is woken instead: every waiter looks at its word again.
     pub fn requeue(
         &self,
         (from, to): (Key, Key),
@@ -160,9 +164,14 @@ impl Futexes {
             match &mut other {
                 None => at = at.saturating_add(1),
                 Some(other) => {
+                    let slot = if other.try_reserve_more(1).is_ok() { target.wrapping_add(1) } else { 0 };
                     if let Some(waiter) = bucket.remove(at) {
-                        waiter.thread.wait_slot.store(target.wrapping_add(1), Ordering::SeqCst);
-                        other.push_back(waiter);
+                        waiter.thread.wait_slot.store(slot, Ordering::SeqCst);
+                        if slot == 0 {
+                            waiter.thread.unpark();
+                        } else {
+                            other.try_push_back(waiter)?;
+                        }
                     }
                 }
             }

@@ -16,6 +16,7 @@
 //!   the process counts as ended.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 #![cfg_attr(
     test,
@@ -76,7 +77,7 @@ struct State {
 
 /// Adds the component to a kernel.
 pub fn register(kernel: &mut Kernel) {
-    kernel.on_process(|_, parts| parts.insert(Arc::new(State::default())));
+    kernel.on_process(|_, parts| parts.try_insert(State::default()));
     futex::register(kernel);
     clone::register(kernel);
     exit::register(kernel);
@@ -95,10 +96,9 @@ pub fn register(kernel: &mut Kernel) {
 pub fn start(process: &Arc<Process>, registers: Registers) -> Result<Arc<Thread>, OutOfMemory> {
     set_default_limits(process);
     kill_when_exhausted(process);
-    let thread = Thread::new(process.id, process.clone(), SignalSet::default());
-    let name = process.name();
-    for (to, from) in thread.name.lock().iter_mut().take(15).zip(name.bytes()) {
-        *to = from;
+    let thread = Thread::new(process.id, process.clone(), SignalSet::default())?;
+    for (to, from) in thread.name.lock().iter_mut().take(15).zip(process.name().0) {
+        *to = *from;
     }
     run::spawn(&thread, registers, None)?;
     Ok(thread)

@@ -135,8 +135,9 @@ struct SystemInfo {
 
 fn sysinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
     let bytes = |frames: usize| (frames as u64).saturating_mul(PAGE_SIZE as u64);
-    let processes = call.kernel().processes();
-    let threads = processes.iter().fold(0usize, |sum, process| sum.saturating_add(process.threads().len()));
+    let threads = call.kernel().with_processes(|processes| {
+        processes.iter().fold(0usize, |sum, process| sum.saturating_add(process.thread_count()))
+    });
     let info = SystemInfo {
         uptime: (clock::monotonic() / 1_000_000_000) as i64,
         total_memory: bytes(memory::total_frames()),

@@ -1,6 +1,6 @@
 //! mmap and its family (mmap(2), mremap(2), madvise(2), brk(2), …).
 
-use alloc::{sync::Arc, vec};
+use alloc::sync::Arc;
 use rumpkin_kernel::{
     Call, Errno, Kernel,
     abi::linux::general::{
@@ -199,7 +199,7 @@ fn mincore(call: &mut Call<'_>) -> Result<usize, Errno> {
         return Err(Errno::ENOMEM);
     }
     let pages = length.div_ceil(PAGE_SIZE);
-    let mut bytes = vec![0; pages.min(PIECE)];
+    let mut bytes = [0; PIECE];
     for first in (0..pages).step_by(PIECE) {
         let piece = bytes.get_mut(..pages.saturating_sub(first).min(PIECE)).unwrap_or_default();
         memory.presence(address.saturating_add(first.saturating_mul(PAGE_SIZE)), piece);

@@ -13,10 +13,10 @@ use rumpuser::{
 /// that a program starts with.
 pub fn spawn(thread: &Arc<Thread>, registers: Registers, fpu_state: Option<Vec<u8>>) -> Result<(), OutOfMemory> {
     let process = &thread.process;
+    process.add_thread(thread.clone())?;
     if let Some(state) = state(process) {
         state.live.fetch_add(1, Ordering::SeqCst);
     }
-    process.add_thread(thread.clone());
     let runner = thread.clone();
     let spawned = rumpuser::thread::spawn("user", move || run(&runner, registers, fpu_state));
     if spawned.is_err() {

@@ -98,11 +98,7 @@ fn hand_on(call: &Call<'_>, newly_blocked: SignalSet) {
     if pending.is_empty() {
         return;
     }
-    for other in process.threads() {
-        if other.id != call.thread.id && !pending.without(other.blocked()).is_empty() {
-            other.kick();
-        }
-    }
+    process.hand_on(pending, call.thread.id);
 }
 
 fn rt_sigpending(call: &mut Call<'_>) -> Result<usize, Errno> {

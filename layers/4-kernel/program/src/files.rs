@@ -3,11 +3,12 @@
 use crate::ProgramThread;
 use alloc::vec::Vec;
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::try_concat;
 
 impl ProgramThread {
     /// Opens a path with `O_*` flags.
     pub fn open(&self, path: &[u8], flags: u32) -> Result<usize, Errno> {
-        let path = self.argument(&[path, b"\0"].concat())?;
+        let path = self.argument(&try_concat(&[path, b"\0"])?)?;
         self.call(general::__NR_openat, &[general::AT_FDCWD as usize, path, flags as usize, 0o644])
     }
 

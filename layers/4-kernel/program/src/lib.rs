@@ -8,6 +8,7 @@
 //! `ENOSYS`.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 
 extern crate alloc;
@@ -17,8 +18,9 @@ mod sockets;
 
 pub use sockets::Endpoint;
 
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::Errno;
+use rumpkin_collections::{TryVec, try_to_vec};
 use rumpkin_kernel::{
     Call, Kernel,
     process::{self, Process},
@@ -46,8 +48,8 @@ impl Program {
     /// A program of this name on a kernel that has been started. `ENOMEM` without memory for it.
     pub fn new(kernel: &Arc<Kernel>, name: &str) -> Result<Program, Errno> {
         let memory = Mm::new().map_err(|_| Errno::ENOMEM)?;
-        let program = process::Program { path: name.as_bytes().to_vec(), ..process::Program::default() };
-        Ok(Program { process: Process::new(kernel, memory, program) })
+        let program = process::Program { path: try_to_vec(name.as_bytes())?, ..process::Program::default() };
+        Ok(Program { process: Process::new(kernel, memory, program)? })
     }
 
     /// The process.
@@ -58,23 +60,25 @@ impl Program {
     /// One of its threads, run by the calling kernel thread until it is dropped.
     pub fn thread(&self) -> Result<ProgramThread, Errno> {
         let id = self.process.kernel.allocate_id();
-        let thread = Thread::new(id, self.process.clone(), SignalSet::default());
+        let thread = Thread::new(id, self.process.clone(), SignalSet::default())?;
         let source = Source::Anonymous { shared: false };
         let length = ARGUMENTS.saturating_add(DATA);
         let protection = Protection::READ | Protection::WRITE;
         let request = Request { address: 0, fixed: false, replace: false, length, protection, source };
-        let memory = self.process.memory.map(request)?;
         thread.attach();
-        self.process.add_thread(thread.clone());
+        self.process.add_thread(thread.clone())?;
         self.process.memory.activate();
-        Ok(ProgramThread { thread, memory })
+        // From here on its end undoes all that.
+        let mut thread = ProgramThread { thread, memory: 0 };
+        thread.memory = self.process.memory.map(request)?;
+        Ok(thread)
     }
 }
 
 impl Drop for Program {
     /// Closes its files and forgets the process.
     fn drop(&mut self) {
-        drop(self.process.descriptors.drain());
+        self.process.descriptors.drain().for_each(drop);
         self.process.kernel.remove_process(self.process.id);
     }
 }
@@ -119,7 +123,8 @@ impl ProgramThread {
 
     /// Copies out of the thread's memory.
     fn fetch(&self, address: usize, length: usize) -> Result<Vec<u8>, Errno> {
-        let mut bytes = vec![0; length];
+        let mut bytes = Vec::new();
+        bytes.try_resize(length, 0)?;
         user::read(address, &mut bytes).map_err(|_| Errno::EFAULT)?;
         Ok(bytes)
     }

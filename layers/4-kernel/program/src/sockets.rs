@@ -1,7 +1,6 @@
 //! Calls on IPv4 sockets: socket(2), bind(2), listen(2), accept(2), connect(2), shutdown(2), setsockopt(2), getsockopt(2).
 
 use crate::ProgramThread;
-use alloc::vec::Vec;
 use rumpkin_abi::{
     Errno,
     linux::{general, net},
@@ -66,7 +65,7 @@ impl ProgramThread {
     /// what they say then, `EINPROGRESS` for connecting.
     pub fn set_timeout(&self, socket: usize, name: u32, microseconds: u64) -> Result<(), Errno> {
         let (seconds, rest) = (microseconds / 1_000_000, microseconds % 1_000_000);
-        let value: Vec<u8> = [seconds.to_le_bytes(), rest.to_le_bytes()].concat();
+        let value = (u128::from(seconds) | u128::from(rest) << 64).to_le_bytes();
         self.set_option(socket, net::SOL_SOCKET, name, &value)
     }
 

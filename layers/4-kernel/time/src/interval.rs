@@ -2,6 +2,7 @@
 
 use alloc::sync::{Arc, Weak};
 use rumpkin_abi::{Errno, NANOSECONDS_PER_SECOND, Timeval};
+use rumpkin_collections::try_arc;
 use rumpkin_kernel::{
     Call,
     clock::Clock,
@@ -62,7 +63,7 @@ fn set(call: &Call<'_>, kind: usize, value: u64, interval: u64) -> Result<(u64, 
     let (old, timers) = (schedule.remaining(), &call.kernel().timers);
     match value {
         0 => schedule.cancel(timers),
-        value => schedule.set(timers, value, false, interval, Arc::new(Alarm(Arc::downgrade(process), kind)))?,
+        value => schedule.set(timers, value, false, interval, try_arc(Alarm(Arc::downgrade(process), kind))?)?,
     }
     Ok(old)
 }

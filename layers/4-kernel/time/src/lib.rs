@@ -4,6 +4,7 @@
 //! [`rumpkin_kernel::timer::Timers`]; a process's timers end with it.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 
 extern crate alloc;
@@ -13,7 +14,6 @@ mod interval;
 mod posix;
 mod sleep;
 
-use alloc::sync::Arc;
 use rumpkin_kernel::{Kernel, system_calls};
 
 /// Adds the component.
@@ -39,7 +39,7 @@ pub fn register(kernel: &mut Kernel) {
         timer_delete => posix::timer_delete;
     });
     kernel.on_process(|_, parts| {
-        parts.insert(Arc::new(interval::IntervalTimers::default()));
-        parts.insert(Arc::new(posix::PosixTimers::default()));
+        parts.try_insert(interval::IntervalTimers::default())?;
+        parts.try_insert(posix::PosixTimers::default())
     });
 }

@@ -5,6 +5,7 @@ use alloc::{
     vec::Vec,
 };
 use rumpkin_abi::{Errno, IntervalTimer, SignalInfo, Timespec, linux::general};
+use rumpkin_collections::{TryVec, try_arc};
 use rumpkin_kernel::{
     Call,
     clock::Clock,
@@ -135,15 +136,13 @@ pub fn timer_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     if place >= MAX_TIMERS {
         return Err(Errno::EAGAIN);
     }
-    if place == timers.len() {
-        timers.push(None);
-    }
     let value = event.map_or(number as u64, |event| event.value);
     let process = Arc::downgrade(process);
     let setting = Mutex::new(Setting { schedule: Schedule::new(clock), overrun: 0 });
-    let timer = Timer { number, signal: target, value, process, setting };
-    if let Some(slot) = timers.get_mut(place) {
-        *slot = Some(Arc::new(timer));
+    let timer = Some(try_arc(Timer { number, signal: target, value, process, setting })?);
+    match timers.get_mut(place) {
+        Some(slot) => *slot = timer,
+        None => timers.try_push(timer)?,
     }
     drop(timers);
     write_value(call.argument(2), &number)?;

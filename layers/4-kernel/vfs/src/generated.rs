@@ -6,9 +6,10 @@ use alloc::{
     vec::Vec,
 };
 use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
 use rumpkin_kernel::{
     Kernel,
-    file::{DirectoryEntry, File},
+    file::{DirectoryEntry, EachEntry, File},
     io::Sink,
 };
 use rumpuser::{clock, memory::PAGE_SIZE};
@@ -48,6 +49,7 @@ fn position<T>(entries: &[(Vec<u8>, T)], name: &[u8]) -> Result<usize, usize> {
     entries.binary_search_by(|(other, _)| other.as_slice().cmp(name))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the plan is made at boot, of what components have registered")]
 impl Plan {
     /// Adds a path; a file on the way to another one is replaced by the directory that is needed there.
     fn add(&mut self, path: &str, leaf: Plan) {
@@ -167,7 +169,7 @@ impl Generated {
         match self.content {
             Content::File { index, .. } => {
                 let file = kernel.generated_files.get(index).ok_or(Errno::ENOENT)?;
-                Ok((file.content)(kernel))
+                Ok((file.content)(kernel)?)
             }
             Content::Directory(_) => Err(Errno::EISDIR),
         }
@@ -201,8 +203,8 @@ pub struct GeneratedNode {
 
 impl GeneratedNode {
     /// The node, on this device.
-    pub fn new(node: Arc<Generated>, device: u64) -> Arc<Self> {
-        Arc::new(GeneratedNode { node, device })
+    pub fn new(node: Arc<Generated>, device: u64) -> Result<Arc<Self>, OutOfMemory> {
+        try_arc(GeneratedNode { node, device })
     }
 }
 
@@ -223,29 +225,30 @@ impl Inode for GeneratedNode {
 
     fn lookup(&self, _kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         let child = self.node.child(name).ok_or(Errno::ENOENT)?;
-        Ok(GeneratedNode::new(child.clone(), self.device))
+        Ok(GeneratedNode::new(child.clone(), self.device)?)
     }
 
     fn parent(&self) -> Result<Arc<dyn Inode>, Errno> {
         let parent = self.node.above().ok_or(Errno::ENOENT)?;
-        Ok(GeneratedNode::new(parent, self.device))
+        Ok(GeneratedNode::new(parent, self.device)?)
     }
 
     fn name_of(&self, number: u64) -> Result<Vec<u8>, Errno> {
         let mut children = self.node.children().iter();
-        children.find(|(_, child)| child.number == number).map(|(name, _)| name.clone()).ok_or(Errno::ENOENT)
+        let (name, _) = children.find(|(_, child)| child.number == number).ok_or(Errno::ENOENT)?;
+        Ok(try_to_vec(name)?)
     }
 
     fn open(self: Arc<Self>, kernel: &Kernel, _flags: u32) -> Result<Arc<dyn File>, Errno> {
         if self.is_directory() {
             let parent = self.node.above().map_or(self.node.number, |parent| parent.number);
-            let mut listing = Listing::new(self.node.number, parent);
+            let mut listing = Listing::new(self.node.number, parent)?;
             for (name, child) in self.node.children() {
-                listing.add(name, child.number, child.attributes(self.device).mode);
+                listing.add(name, child.number, child.attributes(self.device).mode)?;
             }
-            return Ok(Arc::new(listing));
+            return Ok(try_arc(listing)?);
         }
-        Ok(Arc::new(Snapshot(self.node.content(kernel)?)))
+        Ok(try_arc(Snapshot(self.node.content(kernel)?))?)
     }
 }
 
@@ -272,22 +275,27 @@ impl File for Snapshot {
 }
 
 /// The entries that a made-up directory had when it was opened.
-pub struct Listing(Vec<DirectoryEntry>);
+pub struct Listing(Vec<Listed>);
+
+struct Listed {
+    name: Vec<u8>,
+    inode: u64,
+    kind: u8,
+}
 
 impl Listing {
     /// A listing of `.` and `..`.
-    pub fn new(number: u64, parent: u64) -> Listing {
+    pub fn new(number: u64, parent: u64) -> Result<Listing, OutOfMemory> {
         let mut listing = Listing(Vec::new());
-        listing.add(b".", number, general::S_IFDIR);
-        listing.add(b"..", parent, general::S_IFDIR);
-        listing
+        listing.add(b".", number, general::S_IFDIR)?;
+        listing.add(b"..", parent, general::S_IFDIR)?;
+        Ok(listing)
     }
 
     /// Adds an entry of the type in `mode`.
-    pub fn add(&mut self, name: &[u8], inode: u64, mode: u32) {
-        let next = self.0.len().saturating_add(1) as u64;
+    pub fn add(&mut self, name: &[u8], inode: u64, mode: u32) -> Result<(), OutOfMemory> {
         let kind = crate::inode::directory_type(mode & general::S_IFMT);
-        self.0.push(DirectoryEntry { inode, kind, name: name.to_vec(), next });
+        self.0.try_push(Listed { name: try_to_vec(name)?, inode, kind })
     }
 
     /// Whether a name is in it.
@@ -313,10 +321,10 @@ impl File for Listing {
         Ok(())
     }
 
-    fn read_directory(&self, position: u64, each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+    fn read_directory(&self, position: u64, each: EachEntry<'_>) -> Result<(), Errno> {
         let from = usize::try_from(position).unwrap_or(usize::MAX);
-        for entry in self.0.iter().skip(from) {
-            if !each(entry) {
+        for (next, Listed { name, inode, kind }) in (1..).zip(&self.0).skip(from) {
+            if !each(&DirectoryEntry { inode: *inode, kind: *kind, name, next })? {
                 break;
             }
         }

@@ -3,6 +3,7 @@
 use crate::tree::Location;
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::try_to_vec;
 use rumpkin_kernel::{Kernel, file::File, process::Process};
 
 /// What a symbolic link leads to.
@@ -63,9 +64,9 @@ pub trait Inode: File {
         let mut name = None;
         self.read_directory(0, &mut |entry| {
             if entry.inode == number && entry.name != b"." && entry.name != b".." {
-                name = Some(entry.name.clone());
+                name = Some(try_to_vec(entry.name)?);
             }
-            name.is_none()
+            Ok(name.is_none())
         })?;
         name.ok_or(Errno::ENOENT)
     }

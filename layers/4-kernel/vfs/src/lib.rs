@@ -13,6 +13,7 @@
 //! the pager takes is held while user memory is touched; the tree is fixed once it is built.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 #![cfg_attr(
     test,
@@ -40,20 +41,22 @@ pub use node_file::NodeFile;
 
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::{OutOfMemory, TryVec};
 use rumpkin_kernel::{Kernel, file::OpenFile, process::Process};
+use rumpuser::memory::PAGE_SIZE;
 use state::State;
 use tree::Vfs;
 
 /// Adds the file system to a kernel.
+#[expect(clippy::disallowed_methods, reason = "once, at boot")]
 pub fn register(kernel: &mut Kernel) {
     let vfs = Arc::new(Vfs::new(kernel));
     kernel.parts.insert(vfs);
     proc::register(kernel);
     calls::register(kernel);
     kernel.on_process(|kernel, parts| {
-        if let Ok(tree) = tree::of(kernel) {
-            parts.insert(Arc::new(State::new(tree)));
-        }
+        let tree = tree::of(kernel).map_err(|_| OutOfMemory)?;
+        parts.try_insert(State::new(tree))
     });
 }
 
@@ -71,18 +74,27 @@ pub fn open(process: &Process, path: &[u8], flags: u32) -> Result<Arc<OpenFile>,
 pub fn read_all(process: &Process, path: &[u8], limit: usize) -> Result<Vec<u8>, Errno> {
     let open = open(process, path, general::O_RDONLY)?;
     let mut content = Vec::new();
-    let mut buffer = alloc::vec![0; 4096];
     loop {
-        let mut sink: &mut [u8] = &mut buffer;
-        let length = open.file().read(content.len() as u64, &mut sink)?;
+        let begin = content.len();
+        content.try_resize(begin.saturating_add(PAGE_SIZE), 0)?;
+        let mut sink = content.get_mut(begin..).unwrap_or_default();
+        let length = open.file().read(begin as u64, &mut sink)?;
+        content.truncate(begin.saturating_add(length));
         if length == 0 {
             return Ok(content);
         }
-        content.extend_from_slice(buffer.get(..length).unwrap_or_default());
         if content.len() > limit {
             return Err(Errno::EFBIG);
         }
     }
+}
+
+/// A buffer of so many zeroes or, where memory is short or scattered, of fewer, but of a page at least.
+fn zeroes(length: usize) -> Result<Vec<u8>, OutOfMemory> {
+    let mut buffer = Vec::new();
+    let whole = buffer.try_resize(length, 0);
+    whole.or_else(|_| buffer.try_resize(length.min(PAGE_SIZE), 0))?;
+    Ok(buffer)
 }
 
 /// Makes a directory the working directory of a process.
@@ -92,7 +104,7 @@ pub fn set_working_directory(process: &Process, path: &[u8]) -> Result<(), Errno
 }
 
 /// Opens the console for reading and writing, as descriptors 0, 1 and 2 of a program.
-pub fn open_console(kernel: &Kernel) -> Arc<OpenFile> {
+pub fn open_console(kernel: &Kernel) -> Result<Arc<OpenFile>, Errno> {
     match tree::of(kernel) {
         Ok(tree) => tree::open_console(kernel, tree),
         // Without this component registered, a console that is nobody else's.

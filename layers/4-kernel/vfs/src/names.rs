@@ -3,6 +3,7 @@
 //! Direct-mapped: a name has one slot, and the latest to want it has it. Nothing ever has to be taken out.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use rumpkin_collections::{TryVec, try_to_vec};
 use rumpuser::sync::Mutex;
 
 const SLOTS: usize = 256;
@@ -37,10 +38,14 @@ impl<T> Names<T> {
         if name.len() > MAX_NAME {
             return;
         }
-        let entry = Entry { directory, name: name.into(), found };
+        // Without memory to note it, it is looked for again next time.
+        let Ok(copy) = try_to_vec(name) else { return };
+        let entry = Entry { directory, name: copy.into_boxed_slice(), found };
         let mut slots = self.0.lock();
-        if slots.is_empty() {
-            slots.resize_with(SLOTS, || None);
+        while slots.len() < SLOTS {
+            if slots.try_push(None).is_err() {
+                return;
+            }
         }
         let old = slots.get_mut(slot(directory, name)).and_then(|slot| slot.replace(entry));
         drop(slots);

@@ -4,9 +4,10 @@ use crate::{inode::Inode, tree::Location};
 use alloc::{sync::Arc, vec::Vec};
 use core::any::Any;
 use rumpkin_abi::{Errno, Stat};
+use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
 use rumpkin_kernel::{
     Call, Kernel,
-    file::{DirectoryEntry, File},
+    file::{EachEntry, File},
     io::{Sink, Source},
     wait::{Events, WaitQueue},
 };
@@ -30,18 +31,18 @@ impl NodeFile {
     }
 
     /// The absolute path. One that has been removed ends in ` (deleted)`.
-    pub fn path(&self, kernel: &Kernel) -> Vec<u8> {
+    pub fn path(&self, kernel: &Kernel) -> Result<Vec<u8>, Errno> {
         const DELETED: &[u8] = b" (deleted)";
         if self.place.inode.is_directory() {
-            return self.place.path().unwrap_or_else(|_| DELETED.to_vec());
+            return or_name(self.place.path(), DELETED);
         }
         let (directory, name) = &self.found;
-        let mut path = directory.path_of(name).unwrap_or_else(|_| name.clone());
+        let mut path = or_name(directory.path_of(name), name)?;
         let there = directory.inode.lookup(kernel, name);
         if !there.is_ok_and(|inode| inode.number() == self.place.inode.number()) {
-            path.extend_from_slice(DELETED);
+            path.try_extend_from_slice(DELETED)?;
         }
-        path
+        Ok(path)
     }
 
     /// The inode.
@@ -109,18 +110,20 @@ impl File for NodeFile {
         self.content()?.sync(data_only)
     }
 
-    fn read_directory(&self, position: u64, each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+    fn read_directory(&self, position: u64, each: EachEntry<'_>) -> Result<(), Errno> {
         self.content()?.read_directory(position, each)
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
         let pages = self.content()?.mappable()?;
-        Ok(Arc::new(Named { pages, found: self.found.clone() }))
+        let (directory, name) = &self.found;
+        Ok(try_arc(Named { pages, found: (directory.clone(), try_to_vec(name)?) })?)
     }
 
     fn mappable_for_stores(&self) -> Result<Arc<dyn Mappable>, Errno> {
         let pages = self.content()?.mappable_for_stores()?;
-        Ok(Arc::new(Named { pages, found: self.found.clone() }))
+        let (directory, name) = &self.found;
+        Ok(try_arc(Named { pages, found: (directory.clone(), try_to_vec(name)?) })?)
     }
 }
 
@@ -139,8 +142,16 @@ impl Mappable for Named {
         self.pages.frame_at_hand(index)
     }
 
-    fn name(&self) -> Vec<u8> {
+    fn name(&self) -> Result<Vec<u8>, OutOfMemory> {
         let (directory, name) = &self.found;
-        directory.path_of(name).unwrap_or_else(|_| name.clone())
+        or_name(directory.path_of(name), name).map_err(|_| OutOfMemory)
+    }
+}
+
+/// A path, or for something that has none any more, its name.
+pub fn or_name(path: Result<Vec<u8>, Errno>, name: &[u8]) -> Result<Vec<u8>, Errno> {
+    match path {
+        Err(error) if error != Errno::ENOMEM => Ok(try_to_vec(name)?),
+        path => path,
     }
 }

@@ -4,8 +4,9 @@ use crate::{
     inode::{Inode, Link},
     tree::{Location, Tree},
 };
-use alloc::{format, sync::Arc};
+use alloc::sync::Arc;
 use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_collections::{try_arc, try_format};
 use rumpkin_kernel::{
     Kernel,
     file::{File, OpenFile},
@@ -22,12 +23,12 @@ impl OpenFileNode {
     pub fn link(tree: &Tree, open: Arc<OpenFile>) -> Result<Link, Errno> {
         let stat = open.file().stat()?;
         let text = match stat.mode & general::S_IFMT {
-            general::S_IFSOCK => format!("socket:[{}]", stat.inode),
-            general::S_IFIFO => format!("pipe:[{}]", stat.inode),
-            _ => format!("anon_inode:[{}]", stat.inode),
+            general::S_IFSOCK => try_format(format_args!("socket:[{}]", stat.inode))?,
+            general::S_IFIFO => try_format(format_args!("pipe:[{}]", stat.inode))?,
+            _ => try_format(format_args!("anon_inode:[{}]", stat.inode))?,
         };
         let mount = tree.root().mount;
-        Ok(Link::Place(Location { mount, inode: Arc::new(OpenFileNode { open, stat }) }, text.into_bytes()))
+        Ok(Link::Place(Location { mount, inode: try_arc(OpenFileNode { open, stat })? }, text.into_bytes()))
     }
 }
 

@@ -14,9 +14,10 @@ use alloc::{
     vec::Vec,
 };
 use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_collections::{OutOfMemory, try_arc};
 use rumpkin_kernel::{
     Kernel,
-    file::{DirectoryEntry, File},
+    file::{EachEntry, File},
     io::Sink,
     process::Process,
 };
@@ -50,10 +51,14 @@ pub struct Root {
     upper: Option<Arc<Generated>>,
 }
 
+/// The top directory, and the cache of names.
+type Top = (Arc<dyn Inode>, Arc<Names<Root>>);
+
 impl Root {
     /// The top directory, and the cache of names, which is of use as long as somebody owns it.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(lower: Option<Arc<Erofs>>, top: Arc<Generated>, device: u64) -> (Arc<dyn Inode>, Arc<Names<Root>>) {
+    #[expect(clippy::disallowed_methods, reason = "once, at boot")]
+    pub fn new(lower: Option<Arc<Erofs>>, top: Arc<Generated>, device: u64) -> Result<Top, OutOfMemory> {
         let node = lower.as_ref().and_then(|lower| ErofsNode::new(lower, lower.root()).ok());
         let mut merged = Vec::new();
         if let Some(node) = &node {
@@ -61,29 +66,33 @@ impl Root {
         }
         let names = Arc::new(Names::new());
         let shared = Arc::new(Shared { lower, top: top.clone(), merged, device, names: Arc::downgrade(&names) });
-        (Root::join(shared, node, Some(top)), names)
+        Ok((Root::join(shared, node, Some(top))?, names))
     }
 
-    fn join(shared: Arc<Shared>, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Arc<Root> {
+    fn join(
+        shared: Arc<Shared>,
+        lower: Option<ErofsNode>,
+        upper: Option<Arc<Generated>>,
+    ) -> Result<Arc<Root>, OutOfMemory> {
         let (kind, number) = match (&lower, &upper) {
             (Some(lower), _) => (lower.kind(), lower.number()),
             (None, Some(upper)) => (upper.attributes(0).mode & general::S_IFMT, upper.number),
             (None, None) => (0, 0),
         };
-        Arc::new(Root { shared, kind, number, lower, upper })
+        try_arc(Root { shared, kind, number, lower, upper })
     }
 
-    fn with(&self, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Arc<Root> {
+    fn with(&self, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Result<Arc<Root>, OutOfMemory> {
         Root::join(self.shared.clone(), lower, upper)
     }
 
-    fn of_image(&self, node: ErofsNode) -> Arc<Root> {
+    fn of_image(&self, node: ErofsNode) -> Result<Arc<Root>, OutOfMemory> {
         let upper = self.shared.merged(node.number()).cloned();
         self.with(Some(node), upper)
     }
 
     /// The made-up directory and, where the image has it too, the image's.
-    fn of_generated(&self, upper: Arc<Generated>) -> Arc<Root> {
+    fn of_generated(&self, upper: Arc<Generated>) -> Result<Arc<Root>, OutOfMemory> {
         let merged = self.shared.merged.iter().find(|(_, other)| Arc::ptr_eq(other, &upper));
         let lower = merged.zip(self.shared.lower.as_ref());
         let lower = lower.and_then(|((number, _), file_system)| ErofsNode::new(file_system, *number).ok());
@@ -98,32 +107,32 @@ impl Root {
             None => Err(Errno::ENOENT),
         };
         match (upper, lower) {
-            (None, lower) => Ok(self.of_image(lower?)),
+            (None, lower) => Ok(self.of_image(lower?)?),
             (Some(upper), Ok(lower)) if upper.is_stand_in() || self.shared.merged(lower.number()).is_some() => {
-                Ok(self.of_image(lower))
+                Ok(self.of_image(lower)?)
             }
-            (Some(upper), _) => Ok(self.with(None, Some(upper.clone()))),
+            (Some(upper), _) => Ok(self.with(None, Some(upper.clone()))?),
         }
     }
 
     fn listing(&self) -> Result<Listing, Errno> {
         let parent = self.parent()?.number();
-        let mut listing = Listing::new(self.number(), parent);
+        let mut listing = Listing::new(self.number(), parent)?;
         if let Some(lower) = &self.lower {
             lower.read_directory(0, &mut |entry| {
-                let shown = match self.upper.as_ref().and_then(|upper| upper.child(&entry.name)) {
+                let shown = match self.upper.as_ref().and_then(|upper| upper.child(entry.name)) {
                     Some(child) => child.is_stand_in() || self.shared.merged(entry.inode).is_some(),
                     None => entry.name != b"." && entry.name != b"..",
                 };
                 if shown {
-                    listing.add(&entry.name, entry.inode, u32::from(entry.kind) << 12);
+                    listing.add(entry.name, entry.inode, u32::from(entry.kind) << 12)?;
                 }
-                true
+                Ok(true)
             })?;
         }
         for (name, child) in self.upper.iter().flat_map(|upper| upper.children()) {
             if !listing.contains(name) {
-                listing.add(name, child.number, child.attributes(0).mode);
+                listing.add(name, child.number, child.attributes(0).mode)?;
             }
         }
         Ok(listing)
@@ -131,6 +140,7 @@ impl Root {
 }
 
 /// Notes which of the image's directories have a made-up counterpart.
+#[expect(clippy::disallowed_methods, reason = "at boot, once for each directory that components have files in")]
 fn find_merged(node: &ErofsNode, upper: &Arc<Generated>, merged: &mut Vec<(u64, Arc<Generated>)>) {
     if !node.is_directory() {
         return;
@@ -168,7 +178,7 @@ impl File for Root {
         Ok(())
     }
 
-    fn read_directory(&self, position: u64, each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+    fn read_directory(&self, position: u64, each: EachEntry<'_>) -> Result<(), Errno> {
         match (&self.lower, &self.upper) {
             (Some(lower), None) => lower.read_directory(position, each),
             _ => self.listing()?.read_directory(position, each),
@@ -210,8 +220,8 @@ impl Inode for Root {
 
     fn parent(&self) -> Result<Arc<dyn Inode>, Errno> {
         match (&self.lower, &self.upper) {
-            (_, Some(upper)) => Ok(self.of_generated(upper.above().unwrap_or(self.shared.top.clone()))),
-            (Some(lower), None) => Ok(self.of_image(lower.above()?)),
+            (_, Some(upper)) => Ok(self.of_generated(upper.above().unwrap_or(self.shared.top.clone()))?),
+            (Some(lower), None) => Ok(self.of_image(lower.above()?)?),
             (None, None) => Err(Errno::EIO),
         }
     }
@@ -223,9 +233,9 @@ impl Inode for Root {
     fn open(self: Arc<Self>, kernel: &Kernel, flags: u32) -> Result<Arc<dyn File>, Errno> {
         match (&self.lower, &self.upper) {
             _ if self.is_directory() => Ok(self),
-            (None, Some(upper)) => Ok(Arc::new(Snapshot(upper.content(kernel)?))),
+            (None, Some(upper)) => Ok(try_arc(Snapshot(upper.content(kernel)?))?),
             (Some(_), _) if self.kind == general::S_IFREG => Ok(self),
-            (Some(lower), _) => Arc::new(lower.clone()).open(kernel, flags),
+            (Some(lower), _) => try_arc(lower.clone())?.open(kernel, flags),
             (None, None) => Err(Errno::EIO),
         }
     }

@@ -12,9 +12,10 @@ use crate::{
     root::Root,
     tmpfs::{Limit, Tmpfs, TmpfsNode},
 };
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
 use rumpkin_kernel::{
     Kernel,
     file::{File, OpenFile},
@@ -73,6 +74,8 @@ impl PartialEq for Location {
 
 /// The tree of a kernel; a part of it.
 pub struct Tree {
+    /// Files without a name (memfd_create(2)).
+    pub unnamed: Arc<TmpfsNode>,
     root: Location,
     mounts: Vec<Arc<Mount>>,
     /// What the root file system remembers.
@@ -85,8 +88,6 @@ pub struct Vfs {
     tree: Once<Tree>,
     /// The console, the same for all who open it.
     pub console: Arc<ConsoleFile>,
-    /// Files without a name (memfd_create(2)).
-    pub unnamed: Arc<TmpfsNode>,
     /// Locks of flock(2).
     pub locks: Arc<Locks>,
     limit: Arc<Limit>,
@@ -94,17 +95,12 @@ pub struct Vfs {
 
 impl Vfs {
     /// Without a tree yet.
+    #[expect(clippy::disallowed_methods, reason = "once, at boot")]
     pub fn new(kernel: &Kernel) -> Vfs {
         // Half of memory in all, whichever file system it goes to.
         let limit = Arc::new(Limit::new(total_frames() / 2));
-        let unnamed = Tmpfs::new(UNNAMED_DEVICE, limit.clone(), 0o700);
-        Vfs {
-            tree: Once::new(),
-            console: ConsoleFile::new(kernel.console.clone()),
-            unnamed,
-            locks: Arc::default(),
-            limit,
-        }
+        let console = ConsoleFile::new(kernel.console.clone());
+        Vfs { tree: Once::new(), console, locks: Arc::default(), limit }
     }
 
     /// The part of a kernel. `ENOSYS` if this component is not registered.
@@ -112,9 +108,9 @@ impl Vfs {
         kernel.parts.get().ok_or(Errno::ENOSYS)
     }
 
-    /// The tree of this kernel.
-    pub fn tree<'a>(&'a self, kernel: &Kernel) -> &'a Tree {
-        self.tree.call_once(|| Tree::new(kernel, self))
+    /// The tree of this kernel. `ENOMEM` if there is no memory to make it.
+    pub fn tree<'a>(&'a self, kernel: &Kernel) -> Result<&'a Tree, Errno> {
+        self.tree.try_call_once(|| Tree::new(kernel, self))
     }
 }
 
@@ -123,14 +119,14 @@ const UNNAMED_DEVICE: u64 = 0x1001;
 
 /// The tree of a kernel. `ENOSYS` if this component is not registered.
 pub fn of(kernel: &Kernel) -> Result<&Tree, Errno> {
-    Ok(Vfs::of(kernel)?.tree(kernel))
+    Vfs::of(kernel)?.tree(kernel)
 }
 
 /// Folders that are writable and lost at power-off.
 const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/run", "/dev/shm"];
 
 impl Tree {
-    fn new(kernel: &Kernel, vfs: &Vfs) -> Tree {
+    fn new(kernel: &Kernel, vfs: &Vfs) -> Result<Tree, Errno> {
         let lower = rumpuser::boot::data().root_file_system.and_then(|image| match Erofs::new(image, 1) {
             Ok(file_system) => Some(file_system),
             Err(error) => {
@@ -139,29 +135,31 @@ impl Tree {
             }
         });
         let generated = Generated::new(kernel, &["/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run"]);
-        let (root, names) = Root::new(lower, generated.clone(), 1);
+        let (root, names) = Root::new(lower, generated.clone(), 1)?;
         let info = MountInfo { kind: "erofs", path: "/", magic: 0xe0f5_e1e2, read_only: true, device: 1 };
-        let root = Location::top(Arc::new(Mount { info, root, on: None, covered: AtomicU64::new(0), limit: None }));
-        let mut tree = Tree { root: root.clone(), mounts: vec![root.mount], _names: names };
-
-        tree.mount_at(kernel, "proc", "/proc", 0x9fa0, None, |device| ProcessDirectories::new(&generated, device));
+        let root = Location::top(try_arc(Mount { info, root, on: None, covered: AtomicU64::new(0), limit: None })?);
         let limit = &vfs.limit;
+        let unnamed = Tmpfs::new(UNNAMED_DEVICE, limit.clone(), 0o700)?;
+        let mut tree = Tree { unnamed, root: root.clone(), mounts: Vec::new(), _names: names };
+        tree.mounts.try_push(root.mount)?;
+
+        tree.mount_at(kernel, "proc", "/proc", 0x9fa0, None, |device| ProcessDirectories::new(&generated, device))?;
         tree.mount_at(kernel, "devtmpfs", "/dev", 0x0102_1994, Some(limit.clone()), |device| {
-            dev::populate(kernel, vfs, Tmpfs::new(device, limit.clone(), 0o755))
-        });
+            Ok(dev::populate(kernel, vfs, Tmpfs::new(device, limit.clone(), 0o755)?))
+        })?;
         for path in TEMPORARY {
             let permissions = if path == "/run" { 0o755 } else { 0o1777 };
             tree.mount_at(kernel, "tmpfs", path, 0x0102_1994, Some(limit.clone()), |device| {
-                let top = Tmpfs::new(device, limit.clone(), permissions);
+                let top = Tmpfs::new(device, limit.clone(), permissions)?;
                 if let Some(folder) = generated.descendant(path)
                     && let Err(error) = folder.copy_to(kernel, &*top)
                 {
                     log::error!("{path} is incomplete: {error:?}");
                 }
-                top
-            });
+                Ok(top)
+            })?;
         }
-        tree
+        Ok(tree)
     }
 
     fn mount_at(
@@ -171,16 +169,17 @@ impl Tree {
         path: &'static str,
         magic: u32,
         limit: Option<Arc<Limit>>,
-        root: impl FnOnce(u64) -> Arc<dyn Inode>,
-    ) {
+        root: impl FnOnce(u64) -> Result<Arc<dyn Inode>, OutOfMemory>,
+    ) -> Result<(), OutOfMemory> {
         let device = self.mounts.len().saturating_add(1) as u64;
         let Ok(on) = self.find(kernel, path) else {
             log::error!("{path}: cannot be mounted on");
-            return;
+            return Ok(());
         };
         on.mount.covered.fetch_or(bit(on.inode.number()), Ordering::Relaxed);
         let info = MountInfo { kind, path, magic, read_only: false, device };
-        self.mounts.push(Arc::new(Mount { info, root: root(device), covered: AtomicU64::new(0), on: Some(on), limit }));
+        let root = root(device)?;
+        self.mounts.try_push(try_arc(Mount { info, root, covered: AtomicU64::new(0), on: Some(on), limit })?)
     }
 
     /// The top of the tree.
@@ -256,9 +255,9 @@ impl Location {
         let mut place = self.clone();
         // A component takes at least two bytes, so a longer chain has no path that fits anywhere.
         for _ in 0..PAGE_SIZE / 2 {
-            let Some(shown) = place.uncovered() else { return Ok(join(names)) };
+            let Some(shown) = place.uncovered() else { return Ok(join(&names)?) };
             place = shown.above()?;
-            names.push(place.inode.name_of(shown.inode.number())?);
+            names.try_push(place.inode.name_of(shown.inode.number())?)?;
         }
         Err(Errno::ENAMETOOLONG)
     }
@@ -267,31 +266,31 @@ impl Location {
     pub fn path_of(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
         let mut path = self.path()?;
         if !path.ends_with(b"/") {
-            path.push(b'/');
+            path.try_push(b'/')?;
         }
-        path.extend_from_slice(name);
+        path.try_extend_from_slice(name)?;
         Ok(path)
     }
 }
 
-fn join(names: Vec<Vec<u8>>) -> Vec<u8> {
+fn join(names: &[Vec<u8>]) -> Result<Vec<u8>, OutOfMemory> {
     let mut path = Vec::new();
     for name in names.iter().rev() {
-        path.push(b'/');
-        path.extend_from_slice(name);
+        path.try_push(b'/')?;
+        path.try_extend_from_slice(name)?;
     }
     if path.is_empty() {
-        path.push(b'/');
+        path.try_push(b'/')?;
     }
-    path
+    Ok(path)
 }
 
 /// The console by its place in the tree, so that it has a name there.
-pub fn open_console(kernel: &Kernel, tree: &Tree) -> Arc<OpenFile> {
+pub fn open_console(kernel: &Kernel, tree: &Tree) -> Result<Arc<OpenFile>, Errno> {
     let opened = Vfs::of(kernel).and_then(|vfs| {
         let directory = tree.find(kernel, "/dev")?;
         let place = tree.find(kernel, "/dev/console")?;
-        Ok(Arc::new(NodeFile::new(place, directory, b"console".to_vec(), Some(vfs.console.clone()))))
+        Ok(try_arc(NodeFile::new(place, directory, try_to_vec(b"console")?, Some(vfs.console.clone())))?)
     });
     let file: Arc<dyn File> = match opened {
         Ok(file) => file,

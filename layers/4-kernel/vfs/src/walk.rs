@@ -6,6 +6,7 @@ use crate::{
 };
 use alloc::{borrow::Cow, sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::{try_concat, try_to_vec};
 use rumpkin_kernel::process::Process;
 
 /// Most symbolic links on one way (`MAXSYMLINKS`).
@@ -132,7 +133,7 @@ impl<'a> Walk<'a> {
             }
             if tail.is_empty() {
                 let target = Some(at.clone());
-                return Ok(Found { directory: at, name: b"/".to_vec(), target, trailing_slash: true });
+                return Ok(Found { directory: at, name: try_to_vec(b"/")?, target, trailing_slash: true });
             }
             let length = tail.iter().position(|&byte| byte == b'/').unwrap_or(tail.len());
             let (name, after) = tail.split_at_checked(length).unwrap_or((tail, &[]));
@@ -151,7 +152,7 @@ impl<'a> Walk<'a> {
                 _ => match at.inode.lookup(&self.process.kernel, name) {
                     Ok(inode) => self.tree.cover(Location { mount: at.mount.clone(), inode }),
                     Err(Errno::ENOENT) if is_last => {
-                        return Ok(Found { directory: at, name: name.to_vec(), target: None, trailing_slash });
+                        return Ok(Found { directory: at, name: try_to_vec(name)?, target: None, trailing_slash });
                     }
                     Err(error) => return Err(error),
                 },
@@ -168,7 +169,7 @@ impl<'a> Walk<'a> {
                             at = self.top()?;
                             at_kind = at.inode.kind();
                         }
-                        rest = Cow::Owned([&target, after].concat());
+                        rest = Cow::Owned(try_concat(&[&target, after])?);
                         position = 0;
                         continue;
                     }
@@ -185,7 +186,7 @@ impl<'a> Walk<'a> {
                 if trailing_slash && !is_entry && kind != general::S_IFDIR {
                     return Err(Errno::ENOTDIR);
                 }
-                return Ok(Found { directory: at, name: name.to_vec(), target: Some(next), trailing_slash });
+                return Ok(Found { directory: at, name: try_to_vec(name)?, target: Some(next), trailing_slash });
             }
             (at, at_kind) = (next, kind);
             position = position.saturating_add(skipped).saturating_add(length);

@@ -181,7 +181,7 @@ fn image_is_mapped_in_place_and_its_tail_is_copied() {
     let mut tail = [1; 4096];
     object.frame(2).unwrap().read(0, &mut tail);
     assert_eq!((tail[1808], tail[1809], tail[4095]), (b'y', 0, 0));
-    assert_eq!(object.name(), b"/usr/lib/big");
+    assert_eq!(object.name().unwrap(), b"/usr/lib/big");
     let source = Source::File { object, offset: 0, shared: false };
     let protection = Protection::READ;
     let request = Request { address: 0, fixed: false, replace: false, length: 12288, protection, source };

@@ -48,7 +48,7 @@ fn check(boot: &'static BootData) {
 
 /// Looks at the files that come of it.
 fn look(kernel: &Arc<Kernel>, document: &Document) {
-    let process = Process::new(kernel, Mm::new().unwrap(), Program::default());
+    let process = Process::new(kernel, Mm::new().unwrap(), Program::default()).unwrap();
     let read = |path: &str| rumpkin_vfs::read_all(&process, path.as_bytes(), 1 << 20);
     let Document { settings, credentials, .. } = document;
     assert_eq!(read("/etc/hostname").unwrap(), format!("{}\n", settings.hostname).as_bytes());

@@ -48,7 +48,9 @@ pub fn run(data: &[u8]) {
             Err(error) => {
                 assert!(matches!(error, StartError::Load(..) | StartError::System(..)), "{error}");
                 assert!(error.to_string().contains("program"));
-                kernel.processes().iter().for_each(|process| kernel.remove_process(process.id));
+                let ids: Vec<u32> =
+                    kernel.with_processes(|processes| processes.iter().map(|process| process.id).collect());
+                ids.into_iter().for_each(|id| kernel.remove_process(id));
             }
         }
         rumpuser::power::on_stop(|| ());
@@ -72,7 +74,7 @@ fn word(at: usize) -> Result<usize, user::Fault> {
 }
 
 /// Looks at the stack as crt1 does, and at the memory that it finds by it.
-fn look(stack: usize) -> Result<(), user::Fault> {
+fn look(stack: usize) -> Result<(), user::StringError> {
     assert_eq!(word(stack)?, ARGUMENTS.len());
     for (index, argument) in ARGUMENTS.iter().enumerate() {
         let text = user::read_string(word(stack + 8 * (index + 1))?, 4096)?.unwrap();

@@ -22,8 +22,8 @@ pub fn run(data: &[u8]) {
         let mut kernel = Kernel::new(Config::default(), devices(Arc::new(rumpuser_hosted::Terminal::default())));
         rumpkin_vfs::register(&mut kernel);
         rumpkin_process::register(&mut kernel);
-        kernel.add_stand_in_file("/etc/hosts", |_| b"made up\n".to_vec());
-        kernel.add_generated_file("/etc/made/up", |_| b"made up\n".to_vec());
+        kernel.add_stand_in_file("/etc/hosts", |_| Ok(b"made up\n".to_vec()));
+        kernel.add_generated_file("/etc/made/up", |_| Ok(b"made up\n".to_vec()));
         let kernel = Arc::new(kernel);
         kernel.start();
         let program = Program::new(&kernel, "program").unwrap();

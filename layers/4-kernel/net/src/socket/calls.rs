@@ -75,12 +75,12 @@ fn parse_type(value: u32) -> Result<(u32, u32), Errno> {
     Ok((value & KIND, flags))
 }
 
-fn description(file: Arc<Socket>, flags: u32) -> Arc<OpenFile> {
+fn description(file: Arc<Socket>, flags: u32) -> Result<Arc<OpenFile>, Errno> {
     OpenFile::new(file, general::O_RDWR | flags & general::O_NONBLOCK)
 }
 
 fn install(call: &Call<'_>, file: Arc<Socket>, flags: u32) -> Result<i32, Errno> {
-    call.process().descriptors.insert(description(file, flags), flags & general::O_CLOEXEC != 0, 0)
+    call.process().descriptors.insert(description(file, flags)?, flags & general::O_CLOEXEC != 0, 0)
 }
 
 fn boxed(operations: impl Operations + 'static) -> Result<Box<dyn Operations>, Errno> {
@@ -181,7 +181,7 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
     let (operations, peer) = open.wait_for(call.thread, Events::READ, false, accept)?;
     let file = Socket::new(&listener.net, listener.family, listener.kind, listener.protocol, operations)?;
     peer.write_with_length(call.argument(1), call.argument(2))?;
-    Ok(reservation.fill(description(file, flags)) as usize)
+    Ok(reservation.fill(description(file, flags)?) as usize)
 }
 
 fn connect(call: &mut Call<'_>) -> Result<usize, Errno> {

@@ -35,15 +35,15 @@ struct Fixture {
 fn process() -> Arc<Process> {
     let mut kernel = Kernel::new(Config::default(), device::take());
     register(&mut kernel);
-    Process::new(&Arc::new(kernel), Mm::new().unwrap(), Program::default())
+    Process::new(&Arc::new(kernel), Mm::new().unwrap(), Program::default()).unwrap()
 }
 
 fn fixture() -> Fixture {
     let process = process();
     process.memory.activate();
-    let thread = Thread::new(process.id, process.clone(), SignalSet::default());
+    let thread = Thread::new(process.id, process.clone(), SignalSet::default()).unwrap();
     thread.attach();
-    process.add_thread(thread.clone());
+    process.add_thread(thread.clone()).unwrap();
     let page = map(&process, 4 * PAGE_SIZE);
     Fixture { process, thread, page }
 }
@@ -62,8 +62,9 @@ impl Fixture {
 
     /// Another thread of the process, on a thread of its own.
     fn spawn<T: Send + 'static>(&self, run: impl FnOnce(&Arc<Thread>) -> T + Send + 'static) -> (Arc<Thread>, Join<T>) {
-        let thread = Thread::new(self.process.kernel.allocate_id(), self.process.clone(), SignalSet::default());
-        self.process.add_thread(thread.clone());
+        let thread =
+            Thread::new(self.process.kernel.allocate_id(), self.process.clone(), SignalSet::default()).unwrap();
+        self.process.add_thread(thread.clone()).unwrap();
         let runner = thread.clone();
         let join = std::thread::spawn(move || {
             runner.attach();

@@ -164,8 +164,9 @@ fn play(steps: &[Step]) -> Result<(), String> {
         let mut expected = Vec::new();
         match step {
             Step::Wait(index, bits) => {
-                let thread = Thread::new(f.process.kernel.allocate_id(), f.process.clone(), SignalSet::default());
-                f.process.add_thread(thread.clone());
+                let thread =
+                    Thread::new(f.process.kernel.allocate_id(), f.process.clone(), SignalSet::default()).unwrap();
+                f.process.add_thread(thread.clone()).unwrap();
                 let (address, notes, me) = (word(index), woken.clone(), count);
                 rumpuser::thread::spawn("waiter", move || {
                     thread.attach();

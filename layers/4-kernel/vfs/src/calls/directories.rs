@@ -4,6 +4,7 @@ use super::walk;
 use crate::{node_file::NodeFile, state::State};
 use alloc::vec::Vec;
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::{OutOfMemory, TryVec};
 use rumpkin_kernel::{Call, SystemCall, file::DirectoryEntry, io, system_calls};
 use rumpuser::user;
 
@@ -19,21 +20,22 @@ pub const CALLS: &[SystemCall] = system_calls! {
 const MAX_ENTRIES: usize = 32 * 1024;
 
 /// Appends a `struct linux_dirent64`. False, and nothing appended, if there is no room.
-fn append(buffer: &mut Vec<u8>, room: usize, entry: &DirectoryEntry) -> bool {
+fn append(buffer: &mut Vec<u8>, room: usize, entry: &DirectoryEntry<'_>) -> Result<bool, OutOfMemory> {
     const HEADER: usize = 19;
     let begin = buffer.len();
     let length = HEADER.saturating_add(entry.name.len()).saturating_add(1).next_multiple_of(8);
     let end = begin.saturating_add(length);
     if end > room {
-        return false;
+        return Ok(false);
     }
-    buffer.extend_from_slice(&entry.inode.to_le_bytes());
-    buffer.extend_from_slice(&entry.next.to_le_bytes());
-    buffer.extend_from_slice(&(length as u16).to_le_bytes());
-    buffer.push(entry.kind);
-    buffer.extend_from_slice(&entry.name);
-    buffer.resize(end, 0);
-    true
+    buffer.try_reserve_more(length)?;
+    buffer.try_extend_from_slice(&entry.inode.to_le_bytes())?;
+    buffer.try_extend_from_slice(&entry.next.to_le_bytes())?;
+    buffer.try_extend_from_slice(&(length as u16).to_le_bytes())?;
+    buffer.try_push(entry.kind)?;
+    buffer.try_extend_from_slice(entry.name)?;
+    buffer.try_resize(end, 0)?;
+    Ok(true)
 }
 
 fn getdents64(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -47,11 +49,11 @@ fn getdents64(call: &mut Call<'_>) -> Result<usize, Errno> {
     let mut position = open.position().lock();
     let mut next = *position;
     open.file().read_directory(*position, &mut |entry| {
-        full = !append(&mut buffer, room, entry);
+        full = !append(&mut buffer, room, entry)?;
         if !full {
             next = entry.next;
         }
-        !full
+        Ok(!full)
     })?;
     if buffer.is_empty() {
         return if full { Err(Errno::EINVAL) } else { Ok(0) };
@@ -63,7 +65,7 @@ fn getdents64(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 fn getcwd(call: &mut Call<'_>) -> Result<usize, Errno> {
     let mut path = State::of(call.process())?.directory().path()?;
-    path.push(0);
+    path.try_push(0)?;
     if path.len() > call.argument(1) {
         return Err(Errno::ERANGE);
     }

@@ -7,6 +7,7 @@ use alloc::{
 };
 use core::ops::Range;
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::{TryVec, try_arc};
 use rumpkin_kernel::{
     Call, SystemCall,
     file::OpenFile,
@@ -72,7 +73,7 @@ impl Locks {
         Some(holder)
     }
 
-    /// `EAGAIN` while another description's lock is in the way. A lock that is held already is converted.
+    /// `EAGAIN` while another description's lock is in the way, `ENOLCK` without memory to note it. A lock that is held already is converted.
     fn acquire(self: &Arc<Self>, file: FileId, open: &Arc<OpenFile>, exclusive: bool) -> Result<(), Errno> {
         let description = Arc::as_ptr(open) as usize;
         let mut held = self.held.lock();
@@ -86,11 +87,13 @@ impl Locks {
             holder.exclusive = exclusive;
             return Ok(());
         }
-        let release: Arc<dyn Observer> = Arc::new(Release { locks: Arc::downgrade(self), file, description });
-        held.insert(range.end, Holder { file, description, exclusive, release: release.clone() });
-        drop(held);
-        open.closed().add(Events::INVALID, release);
-        Ok(())
+        let noted = (|| {
+            let release: Arc<dyn Observer> = try_arc(Release { locks: Arc::downgrade(self), file, description })?;
+            held.try_reserve_more(1)?;
+            open.closed().add(Events::INVALID, release.clone())?;
+            held.try_insert(range.end, Holder { file, description, exclusive, release })
+        })();
+        noted.map_err(|_| Errno::ENOLCK)
     }
 }
 

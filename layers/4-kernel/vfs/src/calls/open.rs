@@ -7,12 +7,13 @@ use crate::{
     node_file::NodeFile,
     state::State,
     tmpfs::TmpfsNode,
-    tree::{self, Location, Vfs},
+    tree::{self, Location},
     walk::Walk,
 };
-use alloc::{sync::Arc, vec};
+use alloc::sync::Arc;
 use core::any::Any;
 use rumpkin_abi::{Errno, linux::general};
+use rumpkin_collections::{try_arc, try_concat, try_format};
 use rumpkin_kernel::{
     Call, SystemCall,
     file::{File, OpenFile},
@@ -20,6 +21,7 @@ use rumpkin_kernel::{
     process::Process,
     system_calls,
 };
+use rumpuser::memory::PAGE_SIZE;
 
 pub const CALLS: &[SystemCall] = system_calls! {
     open => open;
@@ -106,7 +108,7 @@ pub fn open_at(
         }
     };
     let content = if wish.has(general::O_PATH) { None } else { Some(open_content(process, &place, &wish)?) };
-    Ok(OpenFile::new(Arc::new(NodeFile::new(place, found.directory, found.name, content)), flags))
+    OpenFile::new(try_arc(NodeFile::new(place, found.directory, found.name, content))?, flags)
 }
 
 /// Whether something that exists may be opened so.
@@ -149,9 +151,9 @@ fn open_unnamed(process: &Process, directory: Location, wish: &Wish) -> Result<A
     let inode = any.downcast_ref::<TmpfsNode>().ok_or(Errno::EOPNOTSUPP)?.unnamed(wish.mode, general::F_SEAL_SEAL)?;
     let place = Location { mount: directory.mount.clone(), inode };
     let content = open_content(process, &place, wish)?;
-    let name = alloc::format!("#{}", place.inode.number()).into_bytes();
+    let name = try_format(format_args!("#{}", place.inode.number()))?.into_bytes();
     let flags = wish.flags & !(general::O_TMPFILE & !general::O_DIRECTORY);
-    Ok(OpenFile::new(Arc::new(NodeFile::new(place, directory, name, Some(content))), flags & !general::O_DIRECTORY))
+    OpenFile::new(try_arc(NodeFile::new(place, directory, name, Some(content)))?, flags & !general::O_DIRECTORY)
 }
 
 fn open_path(
@@ -195,10 +197,13 @@ fn openat2(call: &mut Call<'_>) -> Result<usize, Errno> {
         return Err(Errno::EINVAL);
     }
     // A longer structure is one of a newer kernel: fine as long as what we don't know is zero.
-    let mut rest = vec![0; size.saturating_sub(SIZE).min(4096)];
-    rumpuser::user::read(call.argument(2).saturating_add(SIZE), &mut rest).map_err(|_| Errno::EFAULT)?;
-    if size > 4096 || rest.iter().any(|&byte| byte != 0) {
+    if size > PAGE_SIZE {
         return Err(Errno::E2BIG);
+    }
+    for beyond in SIZE..size {
+        if io::read_value::<u8>(call.argument(2).saturating_add(beyond))? != 0 {
+            return Err(Errno::E2BIG);
+        }
     }
     let [flags, mode, resolve]: [u64; 3] = io::read_value(call.argument(2))?;
     let known = general::RESOLVE_NO_XDEV
@@ -229,19 +234,19 @@ fn memfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     if flags & !known != 0 || flags & both == both {
         return Err(Errno::EINVAL);
     }
-    let name = rumpuser::user::read_string(call.argument(0), MAX_NAME.saturating_add(1)).map_err(|_| Errno::EFAULT)?;
-    let name = [b"memfd:", &*name.ok_or(Errno::EINVAL)?].concat();
+    let name = io::read_string(call.argument(0), MAX_NAME.saturating_add(1))?;
+    let name = try_concat(&[b"memfd:", &*name.ok_or(Errno::EINVAL)?])?;
     let kernel = call.kernel();
     let (permissions, seals) = match flags & (general::MFD_ALLOW_SEALING | general::MFD_NOEXEC_SEAL) {
         0 => (0o777, general::F_SEAL_SEAL),
         general::MFD_ALLOW_SEALING => (0o777, 0),
         _ => (0o666, general::F_SEAL_EXEC),
     };
-    let inode = Vfs::of(kernel)?.unnamed.unnamed(permissions, seals)?;
+    let inode = tree::of(kernel)?.unnamed.unnamed(permissions, seals)?;
     let root = tree::of(kernel)?.root();
     let place = Location { mount: root.mount.clone(), inode: inode.clone() };
-    let open =
-        OpenFile::new(Arc::new(NodeFile::new(place, root, name, Some(inode))), general::O_RDWR | general::O_LARGEFILE);
+    let file = try_arc(NodeFile::new(place, root, name, Some(inode)))?;
+    let open = OpenFile::new(file, general::O_RDWR | general::O_LARGEFILE)?;
     let descriptor = call.process().descriptors.insert(open, flags & general::MFD_CLOEXEC != 0, 0)?;
     Ok(descriptor as usize)
 }

@@ -1,7 +1,7 @@
 //! Moving data: read(2), write(2) and their relatives, lseek(2), sendfile(2), copy_file_range(2).
 
-use crate::{dev::BlockDevice, node_file::NodeFile};
-use alloc::{sync::Arc, vec};
+use crate::{dev::BlockDevice, node_file::NodeFile, zeroes};
+use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::{
     Call, SystemCall,
@@ -192,7 +192,7 @@ fn copy(
     }
     let in_place = input.downcast::<NodeFile>().and_then(|file| file.inode().in_place());
     let mut done = 0usize;
-    let mut buffer = vec![0; if in_place.is_some() { 0 } else { BUFFER.min(count) }];
+    let mut buffer = if in_place.is_some() { Vec::new() } else { zeroes(BUFFER.min(count))? };
     while done < count {
         let wanted = count.saturating_sub(done);
         let data = match in_place {
@@ -201,7 +201,8 @@ fn copy(
                 rest.get(..wanted).unwrap_or(rest)
             }
             None => {
-                let mut sink = buffer.get_mut(..wanted.min(BUFFER)).unwrap_or_default();
+                let room = wanted.min(buffer.len());
+                let mut sink = buffer.get_mut(..room).unwrap_or_default();
                 let length = input.file().read(from, &mut sink);
                 match length {
                     Ok(length) => buffer.get(..length).unwrap_or_default(),

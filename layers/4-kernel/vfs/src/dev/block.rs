@@ -1,7 +1,8 @@
 //! Disks as block special files: any position and length, through read-modify-write where a sector is not whole.
 
 use super::device_stat;
-use alloc::{string::String, sync::Arc, vec, vec::Vec};
+use crate::zeroes;
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::{
     Errno, Stat,
@@ -60,12 +61,12 @@ impl Span {
         Span { first, count, lead: (position % SECTOR) as usize, length: length as usize }
     }
 
-    fn whole(&self) -> bool {
-        self.lead == 0 && (self.length as u64).is_multiple_of(SECTOR)
+    fn bytes_of_sectors(&self) -> usize {
+        self.count.saturating_mul(SECTOR) as usize
     }
 
-    fn buffer(&self) -> Vec<u8> {
-        vec![0; self.count.saturating_mul(SECTOR) as usize]
+    fn whole(&self) -> bool {
+        self.lead == 0 && (self.length as u64).is_multiple_of(SECTOR)
     }
 
     fn bytes<'a>(&self, buffer: &'a mut [u8]) -> &'a mut [u8] {
@@ -113,16 +114,24 @@ impl BlockDevice {
         self.read_only
     }
 
-    /// The next piece of a transfer at `position`, of at most `wanted` bytes; `None` at the end of the disk.
-    fn span(&self, position: u64, wanted: usize) -> Option<Span> {
+    /// The next piece of a transfer at `position`, of at most `wanted` bytes, with a buffer for its sectors; `None` at the end of
+    /// the disk.
+    fn span(&self, position: u64, wanted: usize) -> Result<Option<(Span, Vec<u8>)>, Errno> {
         let length = self.size().saturating_sub(position).min(wanted as u64).min(BUFFER);
-        (length > 0).then(|| Span::new(position, length))
+        if length == 0 {
+            return Ok(None);
+        }
+        let mut buffer = zeroes(Span::new(position, length).bytes_of_sectors())?;
+        // It may have come out shorter: whole sectors, and of what is wanted what lies in them.
+        let fits = (buffer.len() as u64).saturating_sub(position % SECTOR);
+        let span = Span::new(position, length.min(fits));
+        buffer.truncate(span.bytes_of_sectors());
+        Ok(Some((span, buffer)))
     }
 
-    fn write_span(&self, span: &Span, source: &mut dyn Source) -> Result<usize, Errno> {
-        let mut buffer = span.buffer();
+    fn write_span(&self, span: &Span, mut buffer: Vec<u8>, source: &mut dyn Source) -> Result<usize, Errno> {
         // User memory is read before the lock is taken: the pager may be slow, and may need this very disk.
-        let mut data = vec![0; span.length];
+        let mut data = zeroes(span.length)?;
         let taken = source.take(&mut data)?;
         let data = data.get(..taken).unwrap_or_default();
         let whole = span.whole() && taken == span.length;
@@ -155,13 +164,16 @@ impl BlockDevice {
 impl File for BlockDevice {
     fn read(&self, position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
         let mut done = 0usize;
-        while let Some(span) = self.span(position.saturating_add(done as u64), destination.room()) {
-            let mut buffer = span.buffer();
-            let result =
-                self.disk.read(span.first, &mut buffer).map_err(|error| self.failed("a read", span.first, error));
-            match result.and_then(|()| destination.put(span.bytes(&mut buffer))) {
-                Ok(put) if put == span.length => done = done.saturating_add(put),
-                Ok(put) => return Ok(done.saturating_add(put)),
+        loop {
+            let piece = self.span(position.saturating_add(done as u64), destination.room()).and_then(|piece| {
+                let Some((span, mut buffer)) = piece else { return Ok(None) };
+                self.disk.read(span.first, &mut buffer).map_err(|error| self.failed("a read", span.first, error))?;
+                Ok(Some((destination.put(span.bytes(&mut buffer))?, span.length)))
+            });
+            match piece {
+                Ok(Some((put, length))) if put == length => done = done.saturating_add(put),
+                Ok(Some((put, _))) => return Ok(done.saturating_add(put)),
+                Ok(None) => break,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
             }
@@ -175,10 +187,15 @@ impl File for BlockDevice {
         }
         let wanted = source.left();
         let mut done = 0usize;
-        while let Some(span) = self.span(position.saturating_add(done as u64), source.left()) {
-            match self.write_span(&span, source) {
-                Ok(written) if written == span.length => done = done.saturating_add(written),
-                Ok(written) => return Ok(done.saturating_add(written)),
+        loop {
+            let piece = self.span(position.saturating_add(done as u64), source.left()).and_then(|piece| {
+                let Some((span, buffer)) = piece else { return Ok(None) };
+                Ok(Some((self.write_span(&span, buffer, source)?, span.length)))
+            });
+            match piece {
+                Ok(Some((written, length))) if written == length => done = done.saturating_add(written),
+                Ok(Some((written, _))) => return Ok(done.saturating_add(written)),
+                Ok(None) => break,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
             }

@@ -6,6 +6,7 @@ use rumpkin_abi::{
     Errno, Stat,
     linux::{general, ioctl},
 };
+use rumpkin_collections::{OutOfMemory, TryDeque, TryVec, try_with_capacity};
 use rumpkin_kernel::{
     Call,
     file::File,
@@ -83,6 +84,7 @@ pub struct ConsoleFile {
 
 impl ConsoleFile {
     /// The console of this device.
+    #[expect(clippy::disallowed_methods, reason = "once, at boot")]
     pub fn new(console: Arc<dyn Console>) -> Arc<ConsoleFile> {
         let window = WindowSize { rows: 25, columns: 80, width: 0, height: 0 };
         let input = Input {
@@ -105,7 +107,8 @@ impl ConsoleFile {
     /// Takes what has been typed, up to the room that there is.
     fn fetch(&self, input: &mut Input) {
         let mut chunk = [0; 64];
-        while input.ready.len().saturating_add(input.line.len()) < MAX_INPUT {
+        // Without memory for it, it stays where it is.
+        while input.ready.len().saturating_add(input.line.len()) < MAX_INPUT && input.make_room(chunk.len()).is_ok() {
             let count = self.console.read(&mut chunk);
             if count == 0 {
                 break;
@@ -116,6 +119,7 @@ impl ConsoleFile {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "`fetch` has made room")]
     fn typed(&self, input: &mut Input, byte: u8) {
         let settings = input.settings;
         let local = |flag: u32| settings.local & flag != 0;
@@ -164,11 +168,11 @@ impl ConsoleFile {
         // What has been typed so far counts as read when lines no longer matter.
         if settings.local & general::ICANON == 0 {
             let line = core::mem::take(&mut input.line);
-            input.ready.extend(line);
+            input.append(line);
             input.lines.clear();
         } else if input.settings.local & general::ICANON == 0 && !input.ready.is_empty() {
             let count = input.ready.len();
-            input.lines.push_back(count);
+            input.lines.try_push_back(count)?;
         }
         input.settings = settings;
         Ok(0)
@@ -176,10 +180,23 @@ impl ConsoleFile {
 }
 
 impl Input {
+    #[expect(clippy::disallowed_methods, reason = "`make_room` has made room")]
     fn complete(&mut self) {
         let line = core::mem::take(&mut self.line);
         self.lines.push_back(line.len());
+        self.append(line);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "`make_room` counts what is in the line")]
+    fn append(&mut self, line: Vec<u8>) {
         self.ready.extend(line);
+    }
+
+    /// Asks for what so many bytes take, whatever they are: they end lines, or go on with one that will end.
+    fn make_room(&mut self, count: usize) -> Result<(), OutOfMemory> {
+        self.line.try_reserve_more(count)?;
+        self.lines.try_reserve_more(count)?;
+        self.ready.try_reserve_more(self.line.len().saturating_add(count))
     }
 
     fn raw(&self) -> bool {
@@ -190,17 +207,23 @@ impl Input {
         if self.raw() { !self.ready.is_empty() } else { !self.lines.is_empty() }
     }
 
-    /// Takes at most `most` bytes, of one line. `None` if there is none yet.
-    fn take(&mut self, most: usize) -> Option<Vec<u8>> {
+    /// Takes at most `most` bytes, of one line. `EAGAIN` if there is none yet.
+    fn take(&mut self, most: usize) -> Result<Vec<u8>, Errno> {
         if !self.readable() {
-            return None;
+            return Err(Errno::EAGAIN);
         }
-        let whole = if self.raw() { self.ready.len() } else { self.lines.pop_front()? };
-        let count = whole.min(most);
-        if count < whole && !self.raw() {
-            self.lines.push_front(whole.saturating_sub(count));
+        let whole = if self.raw() { self.ready.len() } else { self.lines.front().copied().unwrap_or(0) };
+        let count = whole.min(most).min(self.ready.len());
+        let mut taken = try_with_capacity(count)?;
+        for byte in self.ready.drain(..count) {
+            taken.try_push(byte)?;
         }
-        Some(self.ready.drain(..count.min(self.ready.len())).collect())
+        match self.lines.front_mut() {
+            Some(left) if count < whole => *left = whole.saturating_sub(count),
+            Some(_) => drop(self.lines.pop_front()),
+            None => {}
+        }
+        Ok(taken)
     }
 }
 
@@ -209,7 +232,7 @@ impl File for ConsoleFile {
         let line = {
             let mut input = self.input.lock();
             self.fetch(&mut input);
-            input.take(destination.room().min(MAX_INPUT)).ok_or(Errno::EAGAIN)?
+            input.take(destination.room().min(MAX_INPUT))?
         };
         if line.is_empty() { Ok(0) } else { destination.put(&line) }
     }

@@ -3,6 +3,7 @@
 use super::{device_number, device_stat};
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_collections::try_arc;
 use rumpkin_kernel::{
     Call,
     file::File,
@@ -103,7 +104,7 @@ impl File for MemoryDevice {
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
-        if *self == Zero { Ok(Arc::new(Zeroes)) } else { Err(Errno::ENODEV) }
+        if *self == Zero { Ok(try_arc(Zeroes)?) } else { Err(Errno::ENODEV) }
     }
 }
 

@@ -1,4 +1,5 @@
 //! `/dev`: a tmpfs that starts with the device files.
+#![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "it is filled at boot")]
 
 mod block;
 mod console;
@@ -9,7 +10,7 @@ use crate::{
     tmpfs::TmpfsNode,
     tree::Vfs,
 };
-use alloc::{format, sync::Arc};
+use alloc::{format, string::String, sync::Arc};
 pub use block::BlockDevice;
 pub use console::ConsoleFile;
 use memory::{MemoryDevice, NoTerminal};
@@ -63,15 +64,12 @@ fn fill(kernel: &Kernel, vfs: &Vfs, top: &TmpfsNode) -> Result<(), Errno> {
 }
 
 /// a, b, …, z, aa, ab, … as Linux names disks.
-fn letters(index: usize) -> alloc::string::String {
-    let mut letters = alloc::collections::VecDeque::new();
-    let mut left = index.saturating_add(1);
-    while left > 0 {
-        left = left.saturating_sub(1);
-        letters.push_front(char::from(b'a'.saturating_add((left % 26) as u8)));
-        left /= 26;
+fn letters(index: usize) -> String {
+    let letter = char::from(b'a'.saturating_add((index % 26) as u8));
+    match (index / 26).checked_sub(1) {
+        Some(before) => format!("{}{letter}", letters(before)),
+        None => String::from(letter),
     }
-    letters.into_iter().collect()
 }
 
 #[cfg(test)]

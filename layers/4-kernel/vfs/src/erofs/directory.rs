@@ -98,7 +98,7 @@ impl Erofs {
         &self,
         directory: &Inode,
         position: u64,
-        each: &mut dyn FnMut(Entry, u64) -> bool,
+        each: &mut dyn FnMut(Entry, u64) -> Result<bool, Errno>,
     ) -> Result<(), Errno> {
         // A position is a block's number and the index of the entry in it.
         let (mut number, mut index) = (position >> 16, (position & 0xffff) as usize);
@@ -113,7 +113,7 @@ impl Erofs {
                     return Err(Errno::EIO);
                 }
                 index = index.saturating_add(1);
-                if !each(entry, number << 16 | index as u64) {
+                if !each(entry, number << 16 | index as u64)? {
                     return Ok(());
                 }
             }

@@ -110,6 +110,7 @@ impl Erofs {
             device,
         };
         match file_system.inode(file_system.root) {
+            #[expect(clippy::disallowed_methods, reason = "once, at boot")]
             Ok(inode) if inode.mode & general::S_IFMT == general::S_IFDIR => Ok(Arc::new(file_system)),
             _ => Err(FormatError::Root),
         }

@@ -2,11 +2,12 @@
 
 use super::format::{Erofs, Inode as Raw};
 use crate::inode::{Inode, Link};
-use alloc::sync::Arc;
+use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_collections::{TryVec, try_arc};
 use rumpkin_kernel::{
     Kernel,
-    file::{DirectoryEntry, File},
+    file::{DirectoryEntry, EachEntry, File},
     io::Sink,
     process::Process,
 };
@@ -124,12 +125,12 @@ impl File for ErofsNode {
         Ok(())
     }
 
-    fn read_directory(&self, position: u64, each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+    fn read_directory(&self, position: u64, each: EachEntry<'_>) -> Result<(), Errno> {
         if !self.is_directory() {
             return Err(Errno::ENOTDIR);
         }
         self.file_system.entries(&self.raw, position, &mut |entry, next| {
-            each(&DirectoryEntry { inode: entry.number, kind: entry.kind, name: entry.name.to_vec(), next })
+            each(&DirectoryEntry { inode: entry.number, kind: entry.kind, name: entry.name, next })
         })
     }
 
@@ -137,7 +138,7 @@ impl File for ErofsNode {
         if self.kind() != general::S_IFREG {
             return Err(Errno::ENODEV);
         }
-        Ok(Arc::new(self.clone()))
+        Ok(try_arc(self.clone())?)
     }
 }
 
@@ -151,18 +152,19 @@ impl Inode for ErofsNode {
     }
 
     fn lookup(&self, _kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
-        Ok(Arc::new(self.child(name)?))
+        Ok(try_arc(self.child(name)?)?)
     }
 
     fn parent(&self) -> Result<Arc<dyn Inode>, Errno> {
-        Ok(Arc::new(self.above()?))
+        Ok(try_arc(self.above()?)?)
     }
 
     fn follow(&self, _process: &Process) -> Result<Link, Errno> {
         if self.kind() != general::S_IFLNK {
             return Err(Errno::EINVAL);
         }
-        let mut text = alloc::vec![0; self.raw.size.min(PAGE_SIZE as u64) as usize];
+        let mut text = Vec::new();
+        text.try_resize(self.raw.size.min(PAGE_SIZE as u64) as usize, 0)?;
         let mut sink: &mut [u8] = &mut text;
         self.read(0, &mut sink)?;
         Ok(Link::Path(text))

@@ -37,10 +37,10 @@ fn explore(image: &'static [u8]) -> Result<Vec<(String, i64)>, FormatError> {
         let mut count = 0;
         let _ = node.read_directory(0, &mut |entry| {
             if entry.name != b"." && entry.name != b".." {
-                left.push((format!("{path}/{}", String::from_utf8_lossy(&entry.name)), entry.inode));
+                left.push((format!("{path}/{}", String::from_utf8_lossy(entry.name)), entry.inode));
             }
             count += 1;
-            count < 1000
+            Ok(count < 1000)
         });
     }
     found.sort();

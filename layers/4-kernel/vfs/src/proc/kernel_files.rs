@@ -1,8 +1,9 @@
 //! The files of `/proc` and `/sys` that tell of the kernel (proc(5)), as far as run-time libraries read them.
 
 use crate::tree;
-use alloc::{format, string::String, vec::Vec};
-use core::fmt::Write;
+use alloc::{format, vec::Vec};
+use core::fmt;
+use rumpkin_collections::{OutOfMemory, TryWrite, try_to_vec};
 use rumpkin_kernel::{Kernel, config::RELEASE};
 use rumpuser::{
     clock,
@@ -11,27 +12,28 @@ use rumpuser::{
 };
 
 /// Adds them to a kernel.
+#[expect(clippy::disallowed_macros, reason = "once, at boot")]
 pub fn register(kernel: &mut Kernel) {
     let hostname = kernel.config.hostname.clone();
-    kernel.add_generated_file("/proc/sys/kernel/hostname", move |_| format!("{hostname}\n").into_bytes());
-    let boot_id = uuid();
-    kernel.add_generated_file("/proc/sys/kernel/random/boot_id", move |_| format!("{boot_id}\n").into_bytes());
-    kernel.add_generated_file("/proc/sys/kernel/random/uuid", |_| format!("{}\n", uuid()).into_bytes());
+    kernel.add_generated_file("/proc/sys/kernel/hostname", move |_| line(format_args!("{hostname}")));
+    let boot_id = Uuid::random();
+    kernel.add_generated_file("/proc/sys/kernel/random/boot_id", move |_| line(format_args!("{boot_id}")));
+    kernel.add_generated_file("/proc/sys/kernel/random/uuid", |_| line(format_args!("{}", Uuid::random())));
     for (path, content) in CONSTANT {
-        kernel.add_generated_file(path, move |_| content.as_bytes().to_vec());
+        kernel.add_generated_file(path, move |_| try_to_vec(content.as_bytes()));
     }
-    kernel.add_generated_file("/proc/sys/kernel/osrelease", |_| format!("{RELEASE}\n").into_bytes());
-    kernel.add_generated_file("/proc/version", |_| format!("Linux version {RELEASE}\n").into_bytes());
-    kernel.add_generated_file("/proc/cpuinfo", |_| cpuinfo().into_bytes());
-    kernel.add_generated_file("/proc/meminfo", |_| meminfo().into_bytes());
-    kernel.add_generated_file("/proc/stat", |kernel| stat(kernel).into_bytes());
-    kernel.add_generated_file("/proc/uptime", |_| uptime().into_bytes());
+    kernel.add_generated_file("/proc/sys/kernel/osrelease", |_| line(format_args!("{RELEASE}")));
+    kernel.add_generated_file("/proc/version", |_| line(format_args!("Linux version {RELEASE}")));
+    kernel.add_generated_file("/proc/cpuinfo", |_| cpuinfo());
+    kernel.add_generated_file("/proc/meminfo", |_| meminfo());
+    kernel.add_generated_file("/proc/stat", stat);
+    kernel.add_generated_file("/proc/uptime", |_| uptime());
     kernel.add_generated_file("/proc/mounts", mounts);
     for name in ["online", "possible", "present"] {
         let path = format!("/sys/devices/system/cpu/{name}");
         kernel.add_generated_file(&path, |_| match thread::cpus() {
-            0 | 1 => b"0\n".to_vec(),
-            count => format!("0-{}\n", count.saturating_sub(1)).into_bytes(),
+            0 | 1 => line(format_args!("0")),
+            count => line(format_args!("0-{}", count.saturating_sub(1))),
         });
     }
 }
@@ -51,30 +53,45 @@ const CONSTANT: [(&str, &str); 12] = [
     ("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n"),
 ];
 
-/// A random UUID (RFC 9562, version 4).
-fn uuid() -> String {
-    let high = random::next_u64() & !0xf000 | 0x4000;
-    let low = random::next_u64() & !(3 << 62) | 2 << 62;
-    let (first, second, third) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
-    format!("{first:08x}-{second:04x}-{third:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
+/// A text and the end of its line.
+fn line(text: fmt::Arguments<'_>) -> Result<Vec<u8>, OutOfMemory> {
+    let mut bytes = Vec::new();
+    bytes.try_write(format_args!("{text}\n"))?;
+    Ok(bytes)
 }
 
-fn cpuinfo() -> String {
-    let mut text = String::new();
+/// A UUID.
+struct Uuid(u64, u64);
+
+impl Uuid {
+    /// A random one (RFC 9562, version 4).
+    fn random() -> Uuid {
+        Uuid(random::next_u64() & !0xf000 | 0x4000, random::next_u64() & !(3 << 62) | 2 << 62)
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Uuid(high, low) = self;
+        let (first, second, third) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
+        write!(f, "{first:08x}-{second:04x}-{third:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
+    }
+}
+
+fn cpuinfo() -> Result<Vec<u8>, OutOfMemory> {
+    let mut text = Vec::new();
     for cpu in 0..thread::cpus() {
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
+        text.try_write(format_args!(
             "processor\t: {cpu}\nvendor_id\t: unknown\ncpu family\t: 6\nmodel\t\t: 0\nmodel name\t: x86-64\n\
              physical id\t: 0\nsiblings\t: {count}\ncore id\t\t: {cpu}\ncpu cores\t: {count}\nfpu\t\t: yes\n\
              flags\t\t: fpu tsc msr cx8 cmov fxsr sse sse2 syscall nx lm\n\n",
             count = thread::cpus(),
-        );
+        ))?;
     }
-    text
+    Ok(text)
 }
 
-fn meminfo() -> String {
+fn meminfo() -> Result<Vec<u8>, OutOfMemory> {
     let kibibytes = |frames: usize| frames.saturating_mul(PAGE_SIZE / 1024);
     let (total, free) = (kibibytes(total_frames()), kibibytes(free_frames()));
     let lines = [
@@ -90,52 +107,59 @@ fn meminfo() -> String {
         ("CommitLimit", total),
         ("Committed_AS", total.saturating_sub(free)),
     ];
-    let mut text = String::new();
+    let mut text = Vec::new();
     for (name, value) in lines {
-        let _ = writeln!(text, "{:<16}{value:>8} kB", format!("{name}:"));
+        let padding = 15usize.saturating_sub(name.len());
+        text.try_write(format_args!("{name}:{:padding$}{value:>8} kB\n", ""))?;
     }
-    let _ = writeln!(text, "HugePages_Total:       0\nHugepagesize:       2048 kB");
-    text
+    text.try_write(format_args!("HugePages_Total:       0\nHugepagesize:       2048 kB\n"))?;
+    Ok(text)
 }
 
 /// Times are not accounted for per state; all of it counts as user time.
-fn stat(kernel: &Kernel) -> String {
+fn stat(kernel: &Kernel) -> Result<Vec<u8>, OutOfMemory> {
     let ticks = clock::monotonic() / 10_000_000;
-    let mut text = format!("cpu  {ticks} 0 0 0 0 0 0 0 0 0\n");
+    let mut text = Vec::new();
+    text.try_write(format_args!("cpu  {ticks} 0 0 0 0 0 0 0 0 0\n"))?;
     for cpu in 0..thread::cpus() {
-        let _ = writeln!(text, "cpu{cpu} {ticks} 0 0 0 0 0 0 0 0 0");
+        text.try_write(format_args!("cpu{cpu} {ticks} 0 0 0 0 0 0 0 0 0\n"))?;
     }
     let booted = clock::realtime().saturating_sub(clock::monotonic()) / 1_000_000_000;
-    let processes = kernel.processes().len();
-    let _ = writeln!(text, "ctxt 0\nbtime {booted}\nprocesses {processes}\nprocs_running {processes}\nprocs_blocked 0");
-    text
+    let processes = kernel.with_processes(|processes| processes.len());
+    text.try_write(format_args!(
+        "ctxt 0\nbtime {booted}\nprocesses {processes}\nprocs_running {processes}\nprocs_blocked 0\n"
+    ))?;
+    Ok(text)
 }
 
-fn uptime() -> String {
+fn uptime() -> Result<Vec<u8>, OutOfMemory> {
     let hundredths = clock::monotonic() / 10_000_000;
-    format!("{}.{:02} 0.00\n", hundredths / 100, hundredths % 100)
+    line(format_args!("{}.{:02} 0.00", hundredths / 100, hundredths % 100))
 }
 
 /// `/proc/mounts`.
-pub fn mounts(kernel: &Kernel) -> Vec<u8> {
-    let mut text = String::new();
+pub fn mounts(kernel: &Kernel) -> Result<Vec<u8>, OutOfMemory> {
+    let mut text = Vec::new();
     for mount in tree::of(kernel).map(|tree| tree.mounts()).unwrap_or_default() {
         let info = &mount.info;
         let options = if info.read_only { "ro" } else { "rw" };
-        let _ = writeln!(text, "{kind} {} {kind} {options},relatime 0 0", info.path, kind = info.kind);
+        text.try_write(format_args!("{kind} {} {kind} {options},relatime 0 0\n", info.path, kind = info.kind))?;
     }
-    text.into_bytes()
+    Ok(text)
 }
 
 /// `/proc/self/mountinfo`.
-pub fn mount_information(kernel: &Kernel) -> Vec<u8> {
-    let mut text = String::new();
+pub fn mount_information(kernel: &Kernel) -> Result<Vec<u8>, OutOfMemory> {
+    let mut text = Vec::new();
     for mount in tree::of(kernel).map(|tree| tree.mounts()).unwrap_or_default() {
         let info = &mount.info;
         let options = if info.read_only { "ro" } else { "rw" };
         let (id, parent) = (info.device, u64::from(info.device != 1));
         let kind = info.kind;
-        let _ = writeln!(text, "{id} {parent} 0:{id} / {} {options},relatime - {kind} {kind} {options}", info.path);
+        text.try_write(format_args!(
+            "{id} {parent} 0:{id} / {} {options},relatime - {kind} {kind} {options}\n",
+            info.path
+        ))?;
     }
-    text.into_bytes()
+    Ok(text)
 }

@@ -8,16 +8,17 @@ pub use kernel_files::register;
 use crate::{
     generated::{Generated, GeneratedNode, Listing, Snapshot, read_only_stat},
     inode::{Inode, Link},
-    node_file::NodeFile,
+    node_file::{NodeFile, or_name},
     open_file_node::OpenFileNode,
     state::State,
     tree,
     walk::{NO_PROCESS_LINKS, Walk},
 };
-use alloc::{format, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, Stat, linux::general};
-use rumpkin_kernel::{Kernel, file::File, process::Process};
-use rumpuser::{clock, memory::kernel_has_room};
+use rumpkin_collections::{OutOfMemory, try_arc, try_format, try_to_vec};
+use rumpkin_kernel::{Kernel, file::File, process::Process, thread::Thread};
+use rumpuser::clock;
 
 /// The top directory of `/proc`: generated files, and a directory for each process.
 pub struct ProcessDirectories {
@@ -29,10 +30,10 @@ pub struct ProcessDirectories {
 impl ProcessDirectories {
     /// On this device; the generated files are those under `/proc`.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(generated: &Arc<Generated>, device: u64) -> Arc<dyn Inode> {
+    pub fn new(generated: &Arc<Generated>, device: u64) -> Result<Arc<dyn Inode>, OutOfMemory> {
         let generated = generated.child(b"proc").unwrap_or(generated).clone();
-        let top = GeneratedNode::new(generated.clone(), device);
-        Arc::new(ProcessDirectories { generated, top, device })
+        let top = GeneratedNode::new(generated.clone(), device)?;
+        Ok(try_arc(ProcessDirectories { generated, top, device })?)
     }
 }
 
@@ -53,7 +54,7 @@ impl Inode for ProcessDirectories {
 
     fn lookup(&self, kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         let node = |owner, what| -> Result<Arc<dyn Inode>, Errno> {
-            Ok(Arc::new(ProcessNode { owner, what, top: self.top.clone(), device: self.device }))
+            Ok(try_arc(ProcessNode { owner, what, top: self.top.clone(), device: self.device })?)
         };
         match name {
             b"self" => return node(Owner::Caller, What::SelfLink),
@@ -71,31 +72,38 @@ impl Inode for ProcessDirectories {
 
     fn name_of(&self, number: u64) -> Result<Vec<u8>, Errno> {
         // Numbers of generated files lie far above those of processes.
-        if number >= self.generated.number { self.top.name_of(number) } else { Ok(decimal(number >> 24)) }
+        if number >= self.generated.number { self.top.name_of(number) } else { decimal(number >> 24) }
     }
 
     fn open(self: Arc<Self>, kernel: &Kernel, _flags: u32) -> Result<Arc<dyn File>, Errno> {
-        let mut listing = Listing::new(self.number(), self.number());
+        let mut listing = Listing::new(self.number(), self.number())?;
         for (name, child) in self.generated.children() {
-            listing.add(name, child.number, child.attributes(0).mode);
+            listing.add(name, child.number, child.attributes(0).mode)?;
         }
-        listing.add(b"self", What::SelfLink.number(0), general::S_IFLNK);
-        listing.add(b"thread-self", What::ThreadSelfLink.number(0), general::S_IFLNK);
-        for process in kernel.processes() {
-            listing.add(&decimal(process.id), What::Directory.number(process.id), general::S_IFDIR);
-        }
-        Ok(Arc::new(listing))
+        listing.add(b"self", What::SelfLink.number(0), general::S_IFLNK)?;
+        listing.add(b"thread-self", What::ThreadSelfLink.number(0), general::S_IFLNK)?;
+        kernel.with_processes(|processes| {
+            processes.iter().map(|process| process.id).try_for_each(|id| listing.add_directory_of(id))
+        })?;
+        Ok(try_arc(listing)?)
     }
 }
 
 /// A decimal number without leading zeroes.
 fn number(name: &[u8]) -> Option<u32> {
-    let text = core::str::from_utf8(name).ok()?;
-    text.parse().ok().filter(|number| format!("{number}") == text)
+    let canonical = name == b"0" || name.first().is_some_and(|digit| (b'1'..=b'9').contains(digit));
+    core::str::from_utf8(name).ok().filter(|_| canonical)?.parse().ok()
 }
 
-fn decimal(number: impl Into<u64>) -> Vec<u8> {
-    format!("{}", number.into()).into_bytes()
+fn decimal(number: impl Into<u64>) -> Result<Vec<u8>, Errno> {
+    Ok(try_format(format_args!("{}", number.into()))?.into_bytes())
+}
+
+impl Listing {
+    /// Adds the directory of a process or a thread.
+    fn add_directory_of(&mut self, id: u32) -> Result<(), Errno> {
+        Ok(self.add(&decimal(id)?, What::Directory.number(id), general::S_IFDIR)?)
+    }
 }
 
 /// Whose directory it is.
@@ -176,43 +184,41 @@ impl ProcessNode {
         }
     }
 
-    fn sibling(&self, owner: Owner, what: What) -> Arc<dyn Inode> {
-        Arc::new(ProcessNode { owner, what, top: self.top.clone(), device: self.device })
+    fn sibling(&self, owner: Owner, what: What) -> Result<Arc<dyn Inode>, Errno> {
+        Ok(try_arc(ProcessNode { owner, what, top: self.top.clone(), device: self.device })?)
     }
 
-    fn child(&self, what: What) -> Arc<dyn Inode> {
+    fn child(&self, what: What) -> Result<Arc<dyn Inode>, Errno> {
         self.sibling(self.owner, what)
     }
 
     fn listing(&self, kernel: &Kernel) -> Result<Listing, Errno> {
         let process = self.process(kernel)?;
-        let mut listing = Listing::new(self.number(), self.number());
+        let mut listing = Listing::new(self.number(), self.number())?;
         let mut add = |name: &[u8], what: What| listing.add(name, what.number(self.id()), what.mode());
         match self.what {
             What::Directory => {
                 for (index, file) in process_files::FILES.iter().enumerate() {
-                    add(file.name.as_bytes(), What::File(index));
+                    add(file.name.as_bytes(), What::File(index))?;
                 }
                 for (name, what) in ENTRIES {
                     if self.has(what) {
-                        add(name, what);
+                        add(name, what)?;
                     }
                 }
             }
             What::Descriptors => {
                 let mut least = 0usize;
                 while let Some(descriptor) = process.descriptors.next(least) {
-                    if !kernel_has_room() {
-                        return Err(Errno::ENOMEM);
-                    }
-                    add(format!("{descriptor}").as_bytes(), What::Descriptor(descriptor));
-                    least = (descriptor.unsigned_abs() as usize).saturating_add(1);
+                    let number = descriptor.unsigned_abs();
+                    add(&decimal(number)?, What::Descriptor(descriptor))?;
+                    least = (number as usize).saturating_add(1);
                 }
             }
             What::Tasks => {
-                for thread in process.threads() {
-                    listing.add(&decimal(thread.id), What::Directory.number(thread.id), general::S_IFDIR);
-                }
+                process.with_threads(|threads| {
+                    threads.iter().map(|thread| thread.id).try_for_each(|id| listing.add_directory_of(id))
+                })?;
             }
             _ => return Err(Errno::ENOTDIR),
         }
@@ -254,19 +260,19 @@ impl Inode for ProcessNode {
         match self.what {
             What::Directory => {
                 if let Some((_, what)) = ENTRIES.iter().find(|(entry, what)| *entry == name && self.has(*what)) {
-                    return Ok(self.child(*what));
+                    return self.child(*what);
                 }
                 let index = process_files::FILES.iter().position(|file| file.name.as_bytes() == name);
-                Ok(self.child(What::File(index.ok_or(Errno::ENOENT)?)))
+                self.child(What::File(index.ok_or(Errno::ENOENT)?))
             }
             What::Descriptors => {
                 let descriptor = number(name).and_then(|number| i32::try_from(number).ok()).ok_or(Errno::ENOENT)?;
                 process.descriptors.get(descriptor).map_err(|_| Errno::ENOENT)?;
-                Ok(self.child(What::Descriptor(descriptor)))
+                self.child(What::Descriptor(descriptor))
             }
             What::Tasks => {
                 let id = number(name).filter(|&id| process.thread(id).is_some()).ok_or(Errno::ENOENT)?;
-                Ok(self.sibling(Owner::Thread(process.id, id), What::Directory))
+                self.sibling(Owner::Thread(process.id, id), What::Directory)
             }
             _ => Err(Errno::ENOTDIR),
         }
@@ -274,8 +280,8 @@ impl Inode for ProcessNode {
 
     fn parent(&self) -> Result<Arc<dyn Inode>, Errno> {
         match (self.what, self.owner) {
-            (What::Descriptors | What::Tasks, _) => Ok(self.child(What::Directory)),
-            (What::Directory, Owner::Thread(process, _)) => Ok(self.sibling(Owner::Process(process), What::Tasks)),
+            (What::Descriptors | What::Tasks, _) => self.child(What::Directory),
+            (What::Directory, Owner::Thread(process, _)) => self.sibling(Owner::Process(process), What::Tasks),
             _ => Ok(self.top.clone()),
         }
     }
@@ -283,20 +289,21 @@ impl Inode for ProcessNode {
     fn name_of(&self, number: u64) -> Result<Vec<u8>, Errno> {
         for (name, what) in ENTRIES {
             if what.number(self.id()) == number {
-                return Ok(name.to_vec());
+                return Ok(try_to_vec(name)?);
             }
         }
-        Ok(decimal(number >> 24))
+        decimal(number >> 24)
     }
 
     fn follow(&self, process: &Process) -> Result<Link, Errno> {
         let kernel = &process.kernel;
         match self.what {
-            What::SelfLink => return Ok(Link::Path(decimal(process.id))),
+            What::SelfLink => return Ok(Link::Path(decimal(process.id)?)),
             What::ThreadSelfLink => {
-                let threads = process.threads();
-                let id = threads.iter().find(|thread| thread.is_current()).map_or(process.id, |thread| thread.id);
-                return Ok(Link::Path(format!("{}/task/{id}", process.id).into_bytes()));
+                let current =
+                    |threads: &[Arc<Thread>]| threads.iter().find(|thread| thread.is_current()).map(|it| it.id);
+                let id = process.with_threads(current).unwrap_or(process.id);
+                return Ok(Link::Path(try_format(format_args!("{}/task/{id}", process.id))?.into_bytes()));
             }
             _ => {}
         }
@@ -314,13 +321,13 @@ impl Inode for ProcessNode {
             What::Descriptor(descriptor) => {
                 let open = owner.descriptors.get(descriptor).map_err(|_| Errno::ENOENT)?;
                 return match open.downcast::<NodeFile>() {
-                    Some(file) => Ok(Link::Place(file.place.clone(), file.path(kernel))),
+                    Some(file) => Ok(Link::Place(file.place.clone(), file.path(kernel)?)),
                     None => OpenFileNode::link(tree, open),
                 };
             }
             _ => return Err(Errno::EINVAL),
         };
-        let path = place.path().unwrap_or_else(|_| b"(deleted)".to_vec());
+        let path = or_name(place.path(), b"(deleted)")?;
         Ok(Link::Place(place, path))
     }
 
@@ -332,8 +339,8 @@ impl Inode for ProcessNode {
                 _ => process.thread(process.id),
             };
             let file = process_files::FILES.get(index).ok_or(Errno::ENOENT)?;
-            return Ok(Arc::new(Snapshot((file.content)(&process, thread.as_deref()))));
+            return Ok(try_arc(Snapshot((file.content)(&process, thread.as_deref())?))?);
         }
-        Ok(Arc::new(self.listing(kernel)?))
+        Ok(try_arc(self.listing(kernel)?)?)
     }
 }

@@ -1,48 +1,76 @@
 //! The files of a process's directory in `/proc` (proc(5)).
 
-use alloc::{format, string::String, vec::Vec};
-use core::fmt::Write;
+use alloc::vec::Vec;
+use core::fmt;
+use rumpkin_collections::{OutOfMemory, TryVec, TryWrite, try_to_vec};
 use rumpkin_kernel::{process::Process, thread::Thread};
 use rumpuser::memory::{PAGE_SIZE, Protection};
+
+/// What a file is made to hold.
+type Content = Result<Vec<u8>, OutOfMemory>;
 
 /// A file that is made for a process, or for one of its threads.
 pub struct ProcessFile {
     /// The name.
     pub name: &'static str,
     /// Makes the content.
-    pub content: fn(&Process, Option<&Thread>) -> Vec<u8>,
+    pub content: fn(&Process, Option<&Thread>) -> Content,
 }
 
 /// All of them.
 pub const FILES: [ProcessFile; 14] = [
-    ProcessFile { name: "auxv", content: |process, _| process.auxiliary().to_vec() },
-    ProcessFile { name: "cgroup", content: |_, _| b"0::/\n".to_vec() },
-    ProcessFile { name: "cmdline", content: |process, _| process.program.arguments.bytes().to_vec() },
-    ProcessFile { name: "comm", content: |process, thread| [comm(process, thread), b"\n".to_vec()].concat() },
-    ProcessFile { name: "environ", content: |process, _| process.program.environment.bytes().to_vec() },
-    ProcessFile { name: "limits", content: |process, _| limits(process).into_bytes() },
+    ProcessFile { name: "auxv", content: |process, _| try_to_vec(process.auxiliary()) },
+    ProcessFile { name: "cgroup", content: |_, _| try_to_vec(b"0::/\n") },
+    ProcessFile { name: "cmdline", content: |process, _| try_to_vec(process.program.arguments.bytes()) },
+    ProcessFile {
+        name: "comm",
+        content: |process, thread| {
+            made(|text| {
+                text.try_extend_from_slice(named(&comm(process, thread)))?;
+                text.try_push(b'\n')
+            })
+        },
+    },
+    ProcessFile { name: "environ", content: |process, _| try_to_vec(process.program.environment.bytes()) },
+    ProcessFile { name: "limits", content: |process, _| limits(process) },
     ProcessFile { name: "maps", content: |process, _| maps(process) },
     ProcessFile { name: "mountinfo", content: |process, _| super::kernel_files::mount_information(&process.kernel) },
     ProcessFile { name: "mounts", content: |process, _| super::kernel_files::mounts(&process.kernel) },
-    ProcessFile { name: "oom_score", content: |_, _| b"0\n".to_vec() },
-    ProcessFile { name: "oom_score_adj", content: |_, _| b"0\n".to_vec() },
+    ProcessFile { name: "oom_score", content: |_, _| try_to_vec(b"0\n") },
+    ProcessFile { name: "oom_score_adj", content: |_, _| try_to_vec(b"0\n") },
     ProcessFile { name: "stat", content: |process, thread| stat(process, thread) },
-    ProcessFile { name: "statm", content: |process, _| statm(process).into_bytes() },
+    ProcessFile { name: "statm", content: |process, _| statm(process) },
     ProcessFile { name: "status", content: |process, thread| status(process, thread) },
 ];
 
-/// The name of a thread, or of the executable, cut to 15 bytes.
-fn comm(process: &Process, thread: Option<&Thread>) -> Vec<u8> {
-    let own = thread.map(|thread| *thread.name.lock()).unwrap_or_default();
-    let own = own.split(|&byte| byte == 0).next().unwrap_or_default();
-    if own.is_empty() { process.name().bytes().take(15).collect() } else { own.to_vec() }
+fn made(write: impl FnOnce(&mut Vec<u8>) -> Result<(), OutOfMemory>) -> Content {
+    let mut text = Vec::new();
+    write(&mut text)?;
+    Ok(text)
 }
 
-fn maps(process: &Process) -> Vec<u8> {
+/// The name of a thread, or of the executable, cut to 15 bytes and filled up with zeroes.
+fn comm(process: &Process, thread: Option<&Thread>) -> [u8; 16] {
+    let mut name = thread.map(|thread| *thread.name.lock()).unwrap_or_default();
+    if named(&name).is_empty() {
+        for (to, from) in name.iter_mut().take(15).zip(process.name().0) {
+            *to = *from;
+        }
+    }
+    name
+}
+
+/// What stands before the first zero.
+fn named(name: &[u8; 16]) -> &[u8] {
+    name.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+fn maps(process: &Process) -> Content {
     let mut text = Vec::new();
-    for region in process.memory.regions() {
+    for region in process.memory.regions()? {
         let flag = |flag: Protection, letter: char| if region.protection.contains(flag) { letter } else { '-' };
-        let line = format!(
+        let begin = text.len();
+        text.try_write(format_args!(
             "{:08x}-{:08x} {}{}{}{} {:08x} 00:00 0",
             region.start,
             region.end,
@@ -51,61 +79,61 @@ fn maps(process: &Process) -> Vec<u8> {
             flag(Protection::EXECUTE, 'x'),
             if region.shared { 's' } else { 'p' },
             region.offset,
-        );
-        text.extend_from_slice(line.as_bytes());
+        ))?;
         if !region.name.is_empty() {
-            text.resize(text.len().saturating_add(73usize.saturating_sub(line.len())), b' ');
-            text.extend_from_slice(&region.name);
+            let column = begin.saturating_add(73);
+            text.try_resize(text.len().max(column), b' ')?;
+            text.try_extend_from_slice(&region.name)?;
         }
-        text.push(b'\n');
+        text.try_push(b'\n')?;
     }
-    text
+    Ok(text)
 }
 
-fn stat(process: &Process, thread: Option<&Thread>) -> Vec<u8> {
+fn stat(process: &Process, thread: Option<&Thread>) -> Content {
     let id = thread.map_or(process.id, |thread| thread.id);
     // The first thread's file is the process's.
     let other = thread.filter(|thread| thread.id != process.id);
     let cpu_time = other.map_or_else(|| process.cpu_time(), Thread::cpu_time);
     let ticks = |nanoseconds: u64| nanoseconds / 10_000_000;
-    let mut text = format!("{id} (").into_bytes();
-    text.extend_from_slice(&comm(process, thread));
+    let mut text = Vec::new();
+    text.try_write(format_args!("{id} ("))?;
+    text.try_extend_from_slice(named(&comm(process, thread)))?;
     // State, parent, group, session, terminal, its group, flags, faults, times, priority, threads, start, sizes.
-    let rest = format!(
+    text.try_write(format_args!(
         ") R 0 {group} {group} 0 -1 0 0 0 0 0 {cpu} 0 0 0 20 0 {threads} 0 {start} {virtual_size} {resident} {limit}",
         group = process.id,
         cpu = ticks(cpu_time),
-        threads = process.threads().len(),
+        threads = process.thread_count(),
         start = ticks(process.started_at),
         virtual_size = process.memory.virtual_size(),
         resident = process.memory.resident_pages(),
         limit = u64::MAX,
-    );
-    text.extend_from_slice(rest.as_bytes());
+    ))?;
     // Addresses, signals, exit signal, processor and the rest, up to field 52.
     for field in 26..=52 {
-        text.extend_from_slice(if field == 38 { b" 17" } else { b" 0" });
+        text.try_extend_from_slice(if field == 38 { b" 17" } else { b" 0" })?;
     }
-    text.push(b'\n');
-    text
+    text.try_push(b'\n')?;
+    Ok(text)
 }
 
-fn statm(process: &Process) -> String {
+fn statm(process: &Process) -> Content {
     let pages = process.memory.virtual_size() / PAGE_SIZE;
     let resident = process.memory.resident_pages();
-    format!("{pages} {resident} 0 0 0 {resident} 0\n")
+    made(|text| text.try_write(format_args!("{pages} {resident} 0 0 0 {resident} 0\n")))
 }
 
-fn status(process: &Process, thread: Option<&Thread>) -> Vec<u8> {
+fn status(process: &Process, thread: Option<&Thread>) -> Content {
     let kibibytes = |bytes: usize| bytes / 1024;
     let id = thread.map_or(process.id, |thread| thread.id);
     let resident = kibibytes(process.memory.resident_pages().saturating_mul(PAGE_SIZE));
     let size = kibibytes(process.memory.virtual_size());
     let blocked = thread.map_or(0, |thread| thread.blocked().0);
     let cpus = rumpuser::thread::cpus();
-    let mut text = b"Name:\t".to_vec();
-    text.extend_from_slice(&comm(process, thread));
-    let rest = format!(
+    let mut text = try_to_vec(b"Name:\t")?;
+    text.try_extend_from_slice(named(&comm(process, thread)))?;
+    text.try_write(format_args!(
         "\nUmask:\t{umask:04o}\nState:\tR (running)\nTgid:\t{group}\nNgid:\t0\nPid:\t{id}\nPPid:\t0\nTracerPid:\t0\n\
          Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t{descriptors}\nGroups:\t\n\
          VmPeak:\t{size:8} kB\nVmSize:\t{size:8} kB\nVmHWM:\t{resident:8} kB\nVmRSS:\t{resident:8} kB\n\
@@ -114,15 +142,14 @@ fn status(process: &Process, thread: Option<&Thread>) -> Vec<u8> {
          voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n",
         umask = crate::state::State::of(process).map_or(0, |state| state.mask()),
         group = process.id,
-        descriptors = process.descriptors.descriptors().len(),
-        threads = process.threads().len(),
+        descriptors = process.descriptors.count(),
+        threads = process.thread_count(),
         last = cpus.saturating_sub(1),
-    );
-    text.extend_from_slice(rest.as_bytes());
-    text
+    ))?;
+    Ok(text)
 }
 
-fn limits(process: &Process) -> String {
+fn limits(process: &Process) -> Content {
     const NAMES: [(&str, &str); 16] = [
         ("Max cpu time", "seconds"),
         ("Max file size", "bytes"),
@@ -141,12 +168,20 @@ fn limits(process: &Process) -> String {
         ("Max realtime priority", ""),
         ("Max realtime timeout", "us"),
     ];
-    let show = |value: u64| if value == u64::MAX { String::from("unlimited") } else { format!("{value}") };
-    let mut text = String::from("Limit                     Soft Limit           Hard Limit           Units     \n");
+    /// A limit, as it is shown.
+    struct Limit(u64);
+
+    impl fmt::Display for Limit {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            if self.0 == u64::MAX { f.pad("unlimited") } else { fmt::Display::fmt(&self.0, f) }
+        }
+    }
+
+    let mut text = try_to_vec(b"Limit                     Soft Limit           Hard Limit           Units     \n")?;
     let limits = *process.limits.lock();
     for ((name, unit), limit) in NAMES.iter().zip(limits) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<25} {:<20} {:<20} {unit:<10}", show(limit.current), show(limit.maximum));
+        let (current, maximum) = (Limit(limit.current), Limit(limit.maximum));
+        text.try_write(format_args!("{name:<25} {current:<20} {maximum:<20} {unit:<10}\n"))?;
     }
-    text
+    Ok(text)
 }

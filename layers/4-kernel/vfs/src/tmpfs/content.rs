@@ -3,11 +3,11 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_collections::OrderedMap;
+use rumpkin_collections::{OrderedMap, OutOfMemory, try_arc};
 use rumpkin_kernel::io::{Sink, Source};
 use rumpkin_mm::Mappable;
 use rumpuser::{
-    memory::{Frame, PAGE_SIZE, kernel_has_room},
+    memory::{Frame, PAGE_SIZE},
     sync::Mutex,
 };
 
@@ -35,9 +35,8 @@ impl Limit {
         Limit { total, used: AtomicUsize::new(0), inodes: AtomicUsize::new(0) }
     }
 
-    /// Counts one more inode, which comes out of the kernel's heap. `ENOSPC` if there are too many, or memory has run out.
+    /// Counts one more inode. `ENOSPC` if there are too many.
     pub fn take_inode(&self) -> Result<(), Errno> {
-        check_memory()?;
         let room = |used: usize| (used < self.total).then(|| used.saturating_add(1));
         self.inodes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).map_err(|_| Errno::ENOSPC)?;
         Ok(())
@@ -72,11 +71,6 @@ impl Limit {
     }
 }
 
-/// `ENOSPC` if memory has run out but for what the kernel cannot refuse.
-pub fn check_memory() -> Result<(), Errno> {
-    if kernel_has_room() { Ok(()) } else { Err(Errno::ENOSPC) }
-}
-
 #[derive(Default)]
 struct State {
     frames: OrderedMap<u64, Frame>,
@@ -107,7 +101,10 @@ impl State {
             return Ok(frame.clone());
         }
         let frame = limit.take()?;
-        self.frames.insert(index, frame.clone());
+        if self.frames.try_insert(index, frame.clone()).is_err() {
+            limit.give_back(1);
+            return Err(Errno::ENOSPC);
+        }
         Ok(frame)
     }
 
@@ -168,8 +165,8 @@ impl State {
 
 impl Pages {
     /// An empty file with these seals; `F_SEAL_SEAL` for one that takes none (memfd_create(2)).
-    pub fn new(limit: Arc<Limit>, seals: u32) -> Arc<Pages> {
-        Arc::new(Pages { limit, state: Mutex::new(State { seals, ..State::default() }) })
+    pub fn new(limit: Arc<Limit>, seals: u32) -> Result<Arc<Pages>, OutOfMemory> {
+        try_arc(Pages { limit, state: Mutex::new(State { seals, ..State::default() }) })
     }
 
     /// Bytes in the file.

@@ -1,16 +1,13 @@
 //! Directories of a tmpfs: entries by name, and by the position that readers of the directory come back to.
 
-use super::{
-    content::check_memory,
-    node::{Kind, TmpfsNode},
-};
+use super::node::{Kind, TmpfsNode};
 use crate::inode::Inode;
 use alloc::{
     sync::{Arc, Weak},
     vec::Vec,
 };
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_collections::OrderedMap;
+use rumpkin_collections::{OrderedMap, try_to_vec};
 use rumpuser::sync::MutexGuard;
 
 /// The entries of a directory.
@@ -53,20 +50,36 @@ impl Directory {
         entry.map(|(_, node)| node.clone()).ok_or(Errno::ENOENT)
     }
 
-    /// The first entry behind a position, and its own position.
-    pub fn after(&self, position: u64) -> Option<(Vec<u8>, Arc<TmpfsNode>, u64)> {
-        let (next, (name, node)) = self.entries.after(position)?;
-        Some((name.clone(), node.clone(), next))
+    /// The entries behind a position, each with its own position, until `each` says false.
+    pub fn entries_behind(
+        &self,
+        mut position: u64,
+        mut each: impl FnMut(&[u8], &TmpfsNode, u64) -> Result<bool, Errno>,
+    ) -> Result<(), Errno> {
+        while let Some((next, (name, node))) = self.entries.after(position)
+            && each(name, node, next)?
+        {
+            position = next;
+        }
+        Ok(())
     }
 
-    /// Adds or replaces an entry; what was there comes back.
-    fn put(&mut self, name: &[u8], node: Arc<TmpfsNode>) -> Option<Arc<TmpfsNode>> {
-        let old = self.take(name);
-        let position = self.next;
+    /// Adds or replaces an entry; what was there comes back. Only an entry that is new can be refused (`ENOSPC`).
+    fn put(&mut self, name: &[u8], node: Arc<TmpfsNode>) -> Result<Option<Arc<TmpfsNode>>, Errno> {
+        if let Some((_, old)) = self.position(name).and_then(|position| self.entries.get_mut(position)) {
+            return Ok(Some(core::mem::replace(old, node)));
+        }
+        let key = (hash(name), self.next);
+        let added = try_to_vec(name).and_then(|name| {
+            self.names.try_insert(key, ())?;
+            self.entries.try_insert(self.next, (name, node))
+        });
+        if added.is_err() {
+            self.names.remove(key);
+            return Err(Errno::ENOSPC);
+        }
         self.next = self.next.saturating_add(1);
-        self.names.insert((hash(name), position), ());
-        self.entries.insert(position, (name.to_vec(), node));
-        old
+        Ok(None)
     }
 
     fn take(&mut self, name: &[u8]) -> Option<Arc<TmpfsNode>> {
@@ -112,7 +125,7 @@ impl TmpfsNode {
             return Err(Errno::EEXIST);
         }
         let is_directory = node.is_directory();
-        directory.put(name, node);
+        directory.put(name, node)?;
         drop(directory);
         if is_directory {
             self.add_links(1);
@@ -128,7 +141,6 @@ impl TmpfsNode {
         if node.is_directory() {
             return Err(Errno::EPERM);
         }
-        check_memory()?;
         self.insert(name, node.clone())?;
         node.add_links(1);
         Ok(())
@@ -226,8 +238,8 @@ impl TmpfsNode {
                 }
                 old.unlinked();
             }
-            self.directory()?.take(name);
             target.place(new, node, self)?;
+            self.directory()?.take(name);
         }
         self.touch();
         target.touch();
@@ -236,14 +248,15 @@ impl TmpfsNode {
 
     /// Puts a node that came from another directory under a name, and moves the count of its `..` over.
     fn place(&self, name: &[u8], node: Arc<TmpfsNode>, from: &TmpfsNode) -> Result<(), Errno> {
+        let this = self.this()?;
+        // The entry that is replaced is dropped after the directory's lock is let go.
+        let _old = self.directory()?.put(name, node.clone())?;
         if let (Kind::Directory(directory), true) = (&node.kind, self.number() != from.number()) {
-            directory.lock().parent = Arc::downgrade(&self.this()?);
+            directory.lock().parent = Arc::downgrade(&this);
             self.add_links(1);
             from.add_links(-1);
         }
         node.attributes.lock().change = rumpuser::clock::realtime();
-        // The entry that is replaced is dropped after the directory's lock is let go.
-        let _old = self.directory()?.put(name, node);
         Ok(())
     }
 }

@@ -11,9 +11,10 @@ use alloc::{
 };
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_collections::{OutOfMemory, try_arc, try_arc_cyclic, try_to_vec};
 use rumpkin_kernel::{
     Kernel,
-    file::{DirectoryEntry, File},
+    file::{DirectoryEntry, EachEntry, File},
     io::{Sink, Source},
     process::Process,
 };
@@ -84,8 +85,8 @@ impl Drop for TmpfsNode {
 impl Tmpfs {
     /// An empty file system; its top directory comes back.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(device: u64, limit: Arc<Limit>, permissions: u32) -> Arc<TmpfsNode> {
-        let file_system = Arc::new(Tmpfs { device, limit, next_number: AtomicU64::new(1), changes: Mutex::new(()) });
+    pub fn new(device: u64, limit: Arc<Limit>, permissions: u32) -> Result<Arc<TmpfsNode>, OutOfMemory> {
+        let file_system = try_arc(Tmpfs { device, limit, next_number: AtomicU64::new(1), changes: Mutex::new(()) })?;
         TmpfsNode::build(&file_system, Kind::Directory(Mutex::new(Directory::new(Weak::new()))), permissions, false)
     }
 }
@@ -93,10 +94,18 @@ impl Tmpfs {
 impl TmpfsNode {
     fn new(file_system: &Arc<Tmpfs>, kind: Kind, permissions: u32) -> Result<Arc<TmpfsNode>, Errno> {
         file_system.limit.take_inode()?;
-        Ok(TmpfsNode::build(file_system, kind, permissions, true))
+        TmpfsNode::build(file_system, kind, permissions, true).map_err(|_| {
+            file_system.limit.give_inode_back();
+            Errno::ENOSPC
+        })
     }
 
-    fn build(file_system: &Arc<Tmpfs>, kind: Kind, permissions: u32, counted: bool) -> Arc<TmpfsNode> {
+    fn build(
+        file_system: &Arc<Tmpfs>,
+        kind: Kind,
+        permissions: u32,
+        counted: bool,
+    ) -> Result<Arc<TmpfsNode>, OutOfMemory> {
         let now = clock::realtime();
         let links = if matches!(kind, Kind::Directory(_)) { 2 } else { 1 };
         let attributes = Attributes {
@@ -110,7 +119,7 @@ impl TmpfsNode {
         };
         let number = file_system.next_number.fetch_add(1, Ordering::Relaxed);
         let file_system = file_system.clone();
-        Arc::new_cyclic(|this| TmpfsNode {
+        try_arc_cyclic(|this| TmpfsNode {
             file_system,
             kind,
             attributes: Mutex::new(attributes),
@@ -122,7 +131,7 @@ impl TmpfsNode {
 
     /// A file without a name, with these seals (memfd_create(2), `O_TMPFILE`).
     pub fn unnamed(&self, permissions: u32, seals: u32) -> Result<Arc<TmpfsNode>, Errno> {
-        let pages = Pages::new(self.file_system.limit.clone(), seals);
+        let pages = Pages::new(self.file_system.limit.clone(), seals)?;
         let node = TmpfsNode::new(&self.file_system, Kind::File(pages), permissions)?;
         node.attributes.lock().links = 0;
         Ok(node)
@@ -154,7 +163,7 @@ impl TmpfsNode {
     fn make(&self, new: New) -> Result<Arc<TmpfsNode>, Errno> {
         let (kind, permissions) = match new {
             New::File(permissions) => {
-                (Kind::File(Pages::new(self.file_system.limit.clone(), general::F_SEAL_SEAL)), permissions)
+                (Kind::File(Pages::new(self.file_system.limit.clone(), general::F_SEAL_SEAL)?), permissions)
             }
             New::Directory(permissions) => {
                 (Kind::Directory(Mutex::new(Directory::new(self.this.clone()))), permissions)
@@ -250,30 +259,24 @@ impl File for TmpfsNode {
         Ok(())
     }
 
-    fn read_directory(&self, position: u64, each: &mut dyn FnMut(&DirectoryEntry) -> bool) -> Result<(), Errno> {
+    fn read_directory(&self, position: u64, each: EachEntry<'_>) -> Result<(), Errno> {
         let Kind::Directory(directory) = &self.kind else { return Err(Errno::ENOTDIR) };
         let parent = directory.lock().parent().map_or(self.number, |parent| parent.number);
         for (index, name, inode) in [(0, &b"."[..], self.number), (1, b"..", parent)] {
             let entry = DirectoryEntry {
                 inode,
                 kind: general::DT_DIR as u8,
-                name: name.to_vec(),
+                name,
                 next: index.max(position).saturating_add(1),
             };
-            if position <= index && !each(&entry) {
+            if position <= index && !each(&entry)? {
                 return Ok(());
             }
         }
-        // One entry at a time, so that `each` may touch user memory without the lock held.
-        let mut position = position.max(2);
-        while let Some((name, node, next)) = { directory.lock().after(position) } {
+        directory.lock().entries_behind(position.max(2), |name, node, next| {
             let kind = crate::inode::directory_type(node.kind());
-            if !each(&DirectoryEntry { inode: node.number, kind, name, next }) {
-                break;
-            }
-            position = next;
-        }
-        Ok(())
+            each(&DirectoryEntry { inode: node.number, kind, name, next })
+        })
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
@@ -285,7 +288,7 @@ impl File for TmpfsNode {
 
     fn mappable_for_stores(&self) -> Result<Arc<dyn Mappable>, Errno> {
         match &self.kind {
-            Kind::File(pages) => Ok(Arc::new(pages.for_stores()?)),
+            Kind::File(pages) => Ok(try_arc(pages.for_stores()?)?),
             _ => Err(Errno::ENODEV),
         }
     }
@@ -321,7 +324,7 @@ impl Inode for TmpfsNode {
 
     fn follow(&self, _process: &Process) -> Result<Link, Errno> {
         match &self.kind {
-            Kind::Symlink(text) => Ok(Link::Path(text.clone())),
+            Kind::Symlink(text) => Ok(Link::Path(try_to_vec(text)?)),
             _ => Err(Errno::EINVAL),
         }
     }

@@ -65,27 +65,27 @@ impl Guest {
         let mut kernel = Kernel::new(Config::default(), devices);
         rumpkin_vfs::register(&mut kernel);
         components.iter().for_each(|register| register(&mut kernel));
-        kernel.add_generated_file("/etc/resolv.conf", |_| b"nameserver 10.0.2.3\n".to_vec());
-        kernel.add_stand_in_file("/etc/hosts", |_| b"generated\n".to_vec());
-        kernel.add_stand_in_file("/etc/hostname", |kernel| kernel.config.hostname.clone().into_bytes());
-        kernel.add_generated_file("/made/up/file", |_| b"made up\n".to_vec());
-        kernel.add_generated_file("/run/secrets/deep/key", |_| vec![7; 5000]);
+        kernel.add_generated_file("/etc/resolv.conf", |_| Ok(b"nameserver 10.0.2.3\n".to_vec()));
+        kernel.add_stand_in_file("/etc/hosts", |_| Ok(b"generated\n".to_vec()));
+        kernel.add_stand_in_file("/etc/hostname", |kernel| Ok(kernel.config.hostname.clone().into_bytes()));
+        kernel.add_generated_file("/made/up/file", |_| Ok(b"made up\n".to_vec()));
+        kernel.add_generated_file("/run/secrets/deep/key", |_| Ok(vec![7; 5000]));
         let kernel = Arc::new(kernel);
         kernel.start();
         let mut program = Program { path: b"/bin/tool".to_vec(), ..Program::default() };
         program.arguments.push([b"tool"]).unwrap();
         program.arguments.push([b"-x"]).unwrap();
         program.environment.push([b"K=V"]).unwrap();
-        let process = Process::new(&kernel, Mm::new().unwrap(), program);
-        let thread = Thread::new(process.id, process.clone(), SignalSet::default());
+        let process = Process::new(&kernel, Mm::new().unwrap(), program).unwrap();
+        let thread = Thread::new(process.id, process.clone(), SignalSet::default()).unwrap();
         thread.attach();
-        process.add_thread(thread.clone());
+        process.add_thread(thread.clone()).unwrap();
         process.memory.activate();
         let protection = Protection::READ | Protection::WRITE;
         let source = Source::Anonymous { shared: false };
         let request = Request { address: 0, fixed: false, replace: false, length: MEMORY, protection, source };
         let memory = process.memory.map(request).unwrap();
-        let console = rumpkin_vfs::open_console(&kernel);
+        let console = rumpkin_vfs::open_console(&kernel).unwrap();
         for _ in 0..3 {
             process.descriptors.insert(console.clone(), false, 0).unwrap();
         }

@@ -72,7 +72,7 @@ pub fn kernel(terminal: &Arc<Terminal>) -> Arc<Kernel> {
 fn program(kernel: &Arc<Kernel>, user: &User, terminal: &Terminal) {
     let mut program = Program { path: b"/bin/program".to_vec(), ..Program::default() };
     program.arguments.push([b"program"]).unwrap();
-    let process = Process::new(kernel, Mm::new().unwrap(), program);
+    let process = Process::new(kernel, Mm::new().unwrap(), program).unwrap();
     let request = Request {
         address: user::BASE,
         fixed: true,
@@ -83,7 +83,7 @@ fn program(kernel: &Arc<Kernel>, user: &User, terminal: &Terminal) {
     };
     process.memory.map(request).unwrap();
     process.memory.set_break_start(user::BASE + 16 * user::LENGTH);
-    let console = rumpkin_vfs::open_console(kernel);
+    let console = rumpkin_vfs::open_console(kernel).unwrap();
     for _ in 0..3 {
         process.descriptors.insert(console.clone(), false, 0).unwrap();
     }
