@@ -41,6 +41,7 @@ let
     "instructions"
     "local"
     "mmap"
+    "options"
     "signals"
     "tcp"
     "timers"

@@ -298,7 +298,8 @@ impl Stack {
             _ => Route::new(own.unwrap_or(Address::UNSPECIFIED), Address::BROADCAST),
         };
         let identification = self.ip.next_identification();
-        let headers = udp::headers(route, dhcp::CLIENT_PORT, dhcp::SERVER_PORT, identification, outgoing.message.len());
+        let ports = (dhcp::CLIENT_PORT, dhcp::SERVER_PORT);
+        let headers = udp::headers(route, ports, identification, 0, outgoing.message.len());
         let packet = [headers.as_bytes(), &outgoing.message];
         if route.destination.is_broadcast() {
             self.ip.broadcast(&packet);

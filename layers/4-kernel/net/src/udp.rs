@@ -2,7 +2,7 @@
 
 use crate::{
     hash::Seed,
-    ip::{Ip, icmp::Problem, wire::*},
+    ip::{self, Ip, icmp::Problem, wire::*},
     no_buffers,
     ports::Ports,
     shared::{Notices, Shared},
@@ -12,7 +12,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use core::hash::BuildHasher;
 use rumpkin_collections::{Account, ChargedQueue, Weigh, try_arc, try_to_vec};
-use rumpkin_kernel::{Errno, wait::Events};
+use rumpkin_kernel::{Errno, abi::linux::net, wait::Events};
 use rumpuser::device::Checksum;
 use zerocopy::IntoBytes;
 
@@ -20,7 +20,6 @@ use zerocopy::IntoBytes;
 pub const MAX_PAYLOAD: usize = 65_507;
 /// Bytes that a socket queues unless told otherwise (Linux's `rmem_default`).
 const DEFAULT_BUFFER: usize = 212_992;
-const LARGEST_BUFFER: usize = 4 * 1024 * 1024;
 /// What all sockets' queues may take, as a share of memory (Linux's `udp_mem`).
 const SHARE: usize = 8;
 
@@ -33,11 +32,7 @@ pub struct Options {
     pub broadcast: bool,
     pub receive_buffer: usize,
     pub send_buffer: usize,
-    pub time_to_live: u8,
-    pub multicast_time_to_live: u8,
-    pub service: u8,
-    /// IP_RECVERR: every error that a datagram met is told, not only "nobody listens there".
-    pub report_errors: bool,
+    pub ip: ip::options::Options,
 }
 
 /// A datagram that waits to be read.
@@ -141,10 +136,7 @@ impl Udp {
             broadcast: false,
             receive_buffer: DEFAULT_BUFFER,
             send_buffer: DEFAULT_BUFFER,
-            time_to_live: 64,
-            multicast_time_to_live: 1,
-            service: 0,
-            report_errors: false,
+            ip: ip::options::Options::default(),
         };
         let socket = Socket {
             shared: shared.clone(),
@@ -182,6 +174,16 @@ impl Udp {
         if socket.bound.is_some() {
             return Err(Errno::EINVAL);
         }
+        if endpoint.1 == 0 && socket.options.ip.has(net::IP_BIND_ADDRESS_NO_PORT) {
+            // The port is chosen when something is sent or a peer known.
+            self.socket(key)?.own_address = endpoint.0;
+            return Ok(());
+        }
+        self.bind_now(key, endpoint)
+    }
+
+    fn bind_now(&mut self, key: Key, endpoint: Endpoint) -> Result<(), Errno> {
+        let socket = self.sockets.get(key).ok_or(Errno::EBADF)?;
         let port = match endpoint.1 {
             0 => ephemeral_port(|port| self.ports.is_free(port))?,
             port => {
@@ -212,7 +214,7 @@ impl Udp {
             return Ok(());
         }
         let address = socket.own_address;
-        self.bind(key, (address, 0))
+        self.bind_now(key, (address, 0))
     }
 
     /// Sets, or with `None` forgets, the peer.
@@ -266,9 +268,16 @@ impl Udp {
         let (bound, port) = socket.bound.ok_or(Errno::EINVAL)?;
         let source = if bound.is_unspecified() { ip.source_for(remote.0)? } else { bound };
         let options = &socket.options;
-        let time_to_live = if remote.0.is_multicast() { options.multicast_time_to_live } else { options.time_to_live };
-        let route = Route { source, destination: remote.0, time_to_live, service: options.service };
-        send_datagram(ip, route, port, remote.1, data)?;
+        let settings = &options.ip;
+        let time_to_live =
+            if remote.0.is_multicast() { settings.multicast_time_to_live } else { settings.time_to_live };
+        let length = data.len().saturating_add(UDP_HEADER).saturating_add(IPV4_HEADER);
+        if settings.is_whole() && length > ip.mtu() && !ip.is_own(remote.0) {
+            return Err(Errno::EMSGSIZE);
+        }
+        let route = Route { source, destination: remote.0, time_to_live, service: settings.service };
+        let fragment = if settings.is_uncuttable() { DONT_FRAGMENT } else { 0 };
+        send_datagram(ip, route, (port, remote.1), fragment, data)?;
         Ok(data.len())
     }
 
@@ -372,7 +381,7 @@ impl Udp {
             index = index.saturating_add(1);
             if let Ok(socket) = self.socket(key)
                 && socket.peer == Some(problem.remote)
-                && (problem.refused || socket.options.report_errors)
+                && (problem.refused || socket.options.ip.has(net::IP_RECVERR))
             {
                 socket.error = Some(problem.error);
                 self.refresh(key, Events::ERROR, notices);
@@ -417,13 +426,6 @@ impl Udp {
     }
 }
 
-impl Options {
-    /// Sets a buffer's size the way Linux does: twice what is asked for, within limits.
-    pub fn buffer(requested: usize) -> usize {
-        requested.saturating_mul(2).clamp(2304, LARGEST_BUFFER)
-    }
-}
-
 /// Source, destination and payload of a UDP packet. `None` if it is malformed.
 pub fn parse_datagram<'a>(
     header: &Ipv4Header,
@@ -442,17 +444,23 @@ pub fn parse_datagram<'a>(
 }
 
 /// The headers of a UDP packet of `length` bytes of payload, without its checksum.
-pub fn headers(route: Route, source: u16, destination: u16, identification: u16, length: usize) -> DatagramHeaders {
+pub fn headers(
+    route: Route,
+    (source, destination): (u16, u16),
+    identification: u16,
+    fragment: u16,
+    length: usize,
+) -> DatagramHeaders {
     let length = UDP_HEADER.saturating_add(length);
-    let ip = Ipv4Header::new(route, PROTOCOL_UDP, length, identification, 0);
+    let ip = Ipv4Header::new(route, PROTOCOL_UDP, length, identification, fragment);
     let length = (length as u16).into();
     let udp = UdpHeader { source: source.into(), destination: destination.into(), length, checksum: 0.into() };
     DatagramHeaders { ip, udp }
 }
 
-fn send_datagram(ip: &mut Ip, route: Route, source: u16, destination: u16, data: &[u8]) -> Result<(), Errno> {
+fn send_datagram(ip: &mut Ip, route: Route, ports: (u16, u16), fragment: u16, data: &[u8]) -> Result<(), Errno> {
     let identification = ip.next_identification();
-    let headers = headers(route, source, destination, identification, data.len());
+    let headers = headers(route, ports, identification, fragment, data.len());
     let length = UDP_HEADER.saturating_add(data.len());
     if length.saturating_add(IPV4_HEADER) <= ip.mtu() || ip.is_own(route.destination) {
         return ip.send_packet(&[headers.as_bytes(), data]);

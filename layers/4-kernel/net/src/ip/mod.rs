@@ -9,6 +9,7 @@
 pub mod dhcp;
 pub mod icmp;
 pub mod neighbor;
+pub mod options;
 pub mod reassembly;
 pub mod train;
 pub mod wire;

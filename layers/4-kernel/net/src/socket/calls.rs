@@ -17,6 +17,7 @@ use rumpkin_kernel::{
     file::OpenFile,
     io::write_value,
     system_calls,
+    thread::Thread,
     wait::Events,
 };
 
@@ -39,9 +40,9 @@ pub const CALLS: &[SystemCall] = system_calls! {
     shutdown => shutdown;
     getsockname => getsockname;
     getpeername => getpeername;
-    getsockopt => options::getsockopt, "SO_TYPE, DOMAIN, PROTOCOL, ERROR, ACCEPTCONN, REUSEADDR, REUSEPORT, KEEPALIVE, BROADCAST, LINGER, SNDBUF, RCVBUF, RCVLOWAT, RCVTIMEO, SNDTIMEO, PEERCRED; TCP_NODELAY, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, USER_TIMEOUT, INFO, MAXSEG, QUICKACK, CONGESTION; IP_TTL, TOS, MULTICAST_TTL, RECVERR";
-    setsockopt => options::setsockopt, "SO_REUSEADDR, REUSEPORT, KEEPALIVE, BROADCAST, LINGER, SNDBUF, RCVBUF, RCVTIMEO, SNDTIMEO; TCP_NODELAY, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, USER_TIMEOUT, QUICKACK, CONGESTION (reno); IP_TTL, TOS, MULTICAST_TTL, RECVERR";
-    sendto => messages::sendto, "MSG_DONTWAIT, NOSIGNAL, MORE";
+    getsockopt => options::getsockopt, "SO_TYPE, DOMAIN, PROTOCOL, ERROR, ACCEPTCONN, PEERCRED, SNDLOWAT, and what setsockopt takes; TCP_INFO, ULP; IP_MTU";
+    setsockopt => options::setsockopt, "SO_REUSEADDR, REUSEPORT, KEEPALIVE, BROADCAST, OOBINLINE, LINGER, SNDBUF, RCVBUF, SNDBUFFORCE, RCVBUFFORCE, RCVLOWAT, RCVTIMEO, SNDTIMEO, INCOMING_CPU; TCP_NODELAY, CORK, MAXSEG, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, LINGER2, DEFER_ACCEPT, QUICKACK, USER_TIMEOUT, NOTSENT_LOWAT, FASTOPEN, FASTOPEN_CONNECT, CONGESTION (reno); IP_TTL, TOS, MTU_DISCOVER, RECVERR, FREEBIND, TRANSPARENT, BIND_ADDRESS_NO_PORT, MULTICAST_TTL, MULTICAST_LOOP, MULTICAST_ALL";
+    sendto => messages::sendto, "MSG_DONTWAIT, NOSIGNAL, MORE, FASTOPEN";
     recvfrom => messages::recvfrom, "MSG_DONTWAIT, PEEK, TRUNC, WAITALL";
     sendmsg => messages::sendmsg, "as sendto; no ancillary data";
     recvmsg => messages::recvmsg, "as recvfrom; no ancillary data";
@@ -180,6 +181,7 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
     let accept = || listener.operations.accept();
     let (operations, peer) = open.wait_for(call.thread, Events::READ, false, accept)?;
     let file = Socket::new(&listener.net, listener.family, listener.kind, listener.protocol, operations)?;
+    file.common.inherit(&listener.common);
     peer.write_with_length(call.argument(1), call.argument(2))?;
     Ok(reservation.fill(description(file, flags)?) as usize)
 }
@@ -187,18 +189,22 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
 fn connect(call: &mut Call<'_>) -> Result<usize, Errno> {
     let open = socket(call, 0)?;
     let address = SocketAddress::read(call.argument(1), call.uint(2) as usize)?;
-    let operations = operations(&open)?;
-    operations.prepare(call.thread, &address)?;
-    match operations.connect(&address) {
-        Ok(()) => return Ok(0),
-        Err(Errno::EINPROGRESS | Errno::EALREADY) if !open.nonblocking() => {}
-        Err(error) => return Err(error),
+    connect_to(call.thread, &open, &address, false)?;
+    Ok(0)
+}
+
+/// Connects a socket, waiting for it unless that, or `dont_wait`, says not to.
+pub fn connect_to(thread: &Thread, open: &OpenFile, address: &SocketAddress, dont_wait: bool) -> Result<(), Errno> {
+    let operations = operations(open)?;
+    operations.prepare(thread, address)?;
+    match operations.connect(address) {
+        Err(Errno::EINPROGRESS | Errno::EALREADY) if !open.nonblocking() && !dont_wait => {}
+        result => return result,
     }
-    match open.wait_for(call.thread, Events::WRITE, false, || operations.connect_result()) {
-        Ok(()) => Ok(0),
+    match open.wait_for(thread, Events::WRITE, false, || operations.connect_result()) {
         // SO_SNDTIMEO is over.
         Err(Errno::EAGAIN) => Err(Errno::EINPROGRESS),
-        Err(error) => Err(error),
+        result => result,
     }
 }
 

@@ -1,11 +1,15 @@
 //! Sending and receiving: sendto(2), sendmsg(2), sendmmsg(2) and their counterparts.
 
-use super::{Received, Socket, address::SocketAddress, calls::socket};
+use super::{
+    Received, Socket,
+    address::{INET, SocketAddress},
+    calls::{connect_to, socket},
+};
 use crate::ip::wire::Address;
 use rumpkin_kernel::{
     Call, Errno,
     abi::{Timespec, linux::net},
-    file::OpenFile,
+    file::{File, OpenFile},
     io::{Sink, Source, UserBuffers, read_value, write_value},
     signal,
     thread::Thread,
@@ -17,8 +21,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Most messages in one sendmmsg(2) or recvmmsg(2) (Linux's `UIO_MAXIOV`).
 const MAX_MESSAGES: usize = 1024;
 
-/// `MSG_WAITFORONE`, which the generated constants lack.
+/// `MSG_WAITFORONE` and `MSG_FASTOPEN`, which the generated constants lack.
 const WAIT_FOR_ONE: u32 = 0x10000;
+const FAST_OPEN: u32 = 0x2000_0000;
 
 /// `struct msghdr`.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -61,6 +66,9 @@ fn send(
         return Err(Errno::EOPNOTSUPP);
     }
     let dont_wait = has(flags, net::MSG_DONTWAIT);
+    if has(flags, FAST_OPEN) && socket.is_stream() && socket.family == INET {
+        open_fast(thread, open, to.as_ref(), dont_wait)?;
+    }
     let anyone = SocketAddress::V4((Address::BROADCAST, 0));
     let destination = to.as_ref().unwrap_or(&anyone);
     if !socket.is_stream() {
@@ -85,6 +93,30 @@ fn send(
     result
 }
 
+/// Connects as a part of sending (MSG_FASTOPEN). There is never a cookie of the peer's, without which Linux, too, connects in the
+/// usual way before it sends.
+fn open_fast(thread: &Thread, open: &OpenFile, to: Option<&SocketAddress>, dont_wait: bool) -> Result<(), Errno> {
+    let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
+    match to {
+        Some(SocketAddress::Unspecified) => Err(Errno::EOPNOTSUPP),
+        Some(address) => connect_to(thread, open, address, dont_wait),
+        None if socket.operations.remote().is_ok() => Err(Errno::EISCONN),
+        None => Err(Errno::EINVAL),
+    }
+}
+
+/// Receives some of a stream, or one message; of a stream not less than SO_RCVLOWAT says if `waits`, unless it has ended.
+fn receive_part(socket: &Socket, sink: &mut dyn Sink, peek: bool, waits: bool) -> Result<Received, Errno> {
+    let least = socket.common.receive_least().min(sink.room());
+    if waits && least > 1 && socket.is_stream() {
+        let ended = socket.poll().intersects(Events::READ_HANG_UP | Events::HANG_UP | Events::ERROR);
+        if !ended && socket.operations.queued().is_ok_and(|(readable, _)| readable < least) {
+            return Err(Errno::EAGAIN);
+        }
+    }
+    socket.operations.receive(sink, peek)
+}
+
 /// Receives some of a stream, or one message.
 fn receive(
     thread: &Thread,
@@ -106,7 +138,15 @@ fn receive(
     let all = has(flags, net::MSG_WAITALL) && socket.is_stream() && !peek;
     let mut total: Option<Received> = None;
     loop {
-        let part = open.wait_for(thread, Events::READ, dont_wait, || socket.operations.receive(sink, peek));
+        let waits = !dont_wait && !open.nonblocking();
+        let part = open.wait_for(thread, Events::READ, dont_wait, || receive_part(socket, sink, peek, waits));
+        let part = match part {
+            // Whatever has ended the wait, what is there is given.
+            Err(error @ (Errno::EAGAIN | Errno::EINTR | Errno::ERESTARTSYS)) if waits => {
+                socket.operations.receive(sink, peek).map_err(|_| error)
+            }
+            part => part,
+        };
         match (part, &mut total) {
             (Ok(part), None) => total = Some(part),
             (Ok(part), Some(total)) => {

@@ -13,8 +13,9 @@ pub use tcp::destination;
 
 use crate::{net::Net, no_buffers, shared::Shared};
 use address::SocketAddress;
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::{boxed::Box, sync::Arc};
+use core::sync::atomic::Ordering;
+use options::{Common, Value};
 use rumpkin_collections::try_arc;
 use rumpkin_kernel::{
     Call, Errno,
@@ -37,6 +38,25 @@ pub struct Received {
     pub length: usize,
     /// Who sent it, where that is not known from the connection.
     pub source: Option<SocketAddress>,
+}
+
+/// What an option of every socket means to those to which it means something.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub enum Setting {
+    ReuseAddress(bool),
+    ReusePort(bool),
+    KeepAlive(bool),
+    Broadcast(bool),
+    /// For so many seconds.
+    Linger(Option<u32>),
+    /// Bytes.
+    SendBuffer(usize),
+    ReceiveBuffer(usize),
+    /// Bytes that make it readable.
+    ReceiveLeast(usize),
+    /// Nothing.
+    None,
 }
 
 /// What a kind of socket does. Nothing waits: `EAGAIN` means not yet.
@@ -86,10 +106,15 @@ pub trait Operations: Send + Sync {
     fn remote(&self) -> Result<SocketAddress, Errno>;
 
     /// getsockopt(2), for options that [`options`] does not answer itself.
-    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno>;
+    fn option(&self, level: u32, name: u32) -> Result<Value, Errno>;
 
-    /// setsockopt(2), likewise.
+    /// setsockopt(2), for the levels above that of every socket.
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno>;
+
+    /// An option of every socket was set. What means nothing to a kind of socket is kept all the same.
+    fn follow(&self, _setting: Setting) -> Result<(), Errno> {
+        Ok(())
+    }
 
     /// Bytes that can be read (FIONREAD), and bytes that have not left (SIOCOUTQ).
     fn queued(&self) -> Result<(usize, usize), Errno>;
@@ -105,10 +130,9 @@ pub struct Socket {
     pub protocol: u32,
     /// What it does.
     pub operations: Box<dyn Operations>,
+    /// The options that every socket has.
+    pub common: Common,
     net: Arc<Net>,
-    /// Nanoseconds; 0 for ever.
-    receive_timeout: AtomicU64,
-    send_timeout: AtomicU64,
 }
 
 impl Socket {
@@ -120,15 +144,7 @@ impl Socket {
         protocol: u32,
         operations: Box<dyn Operations>,
     ) -> Result<Arc<Socket>, Errno> {
-        let socket = Socket {
-            family,
-            kind,
-            protocol,
-            operations,
-            net: net.clone(),
-            receive_timeout: AtomicU64::new(0),
-            send_timeout: AtomicU64::new(0),
-        };
+        let socket = Socket { family, kind, protocol, operations, common: Common::default(), net: net.clone() };
         try_arc(socket).map_err(no_buffers)
     }
 
@@ -160,7 +176,8 @@ impl File for Socket {
     }
 
     fn patience(&self, events: Events) -> Option<u64> {
-        let timeout = if events.contains(Events::READ) { &self.receive_timeout } else { &self.send_timeout };
+        let Common { receive_timeout, send_timeout, .. } = &self.common;
+        let timeout = if events.contains(Events::READ) { receive_timeout } else { send_timeout };
         Some(timeout.load(Ordering::Relaxed)).filter(|timeout| *timeout != 0)
     }
 

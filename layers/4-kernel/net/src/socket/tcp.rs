@@ -1,13 +1,20 @@
 //! TCP sockets.
 
 use super::{
-    Operations, Received,
+    Operations, Received, Setting,
     address::SocketAddress,
-    options::{self, integer},
+    options::{self, Value, integer},
 };
-use crate::{ip::wire::Address, net::Net, no_buffers, shared::Shared, slab::Key, tcp::Endpoint};
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use rumpkin_collections::{try_box, try_concat, try_to_vec};
+use crate::{
+    ip::{self, wire::Address},
+    net::Net,
+    no_buffers,
+    shared::Shared,
+    slab::Key,
+    tcp::{Endpoint, Options},
+};
+use alloc::{boxed::Box, sync::Arc};
+use rumpkin_collections::try_box;
 use rumpkin_kernel::{
     Errno,
     abi::linux::net,
@@ -19,6 +26,8 @@ use zerocopy::IntoBytes;
 
 /// More than what programs see of an accepted connection takes.
 const ACCEPTED: usize = 1024;
+/// The one way of congestion control, as TCP_CONGESTION names it.
+const CONGESTION_CONTROL: [u8; 16] = *b"reno\0\0\0\0\0\0\0\0\0\0\0\0";
 
 /// A TCP socket of a program.
 pub struct TcpSocket {
@@ -41,9 +50,9 @@ impl Drop for TcpSocket {
     }
 }
 
-/// `EADDRNOTAVAIL` unless an address is ours, or any.
-pub fn check_local(net: &Net, address: Address) -> Result<(), Errno> {
-    if address.is_unspecified() || net.with(|stack| stack.ip.is_own(address)) {
+/// `EADDRNOTAVAIL` unless an address is ours, or any, or the options allow others.
+pub fn check_local(ip: &ip::Ip, address: Address, options: &ip::options::Options) -> Result<(), Errno> {
+    if address.is_unspecified() || ip.is_own(address) || options.binds_anywhere() {
         return Ok(());
     }
     Err(Errno::EADDRNOTAVAIL)
@@ -71,8 +80,10 @@ impl Operations for TcpSocket {
 
     fn bind(&self, address: &SocketAddress) -> Result<(), Errno> {
         let endpoint = address.v4()?;
-        check_local(&self.net, endpoint.0)?;
-        self.net.with(|stack| stack.tcp.bind(self.key, endpoint))
+        self.net.with(|stack| {
+            check_local(&stack.ip, endpoint.0, &stack.tcp.options(self.key)?.ip)?;
+            stack.tcp.bind(self.key, endpoint)
+        })
     }
 
     fn listen(&self, backlog: usize) -> Result<(), Errno> {
@@ -127,86 +138,63 @@ impl Operations for TcpSocket {
         self.net.with(|stack| stack.tcp.remote(self.key)).map(SocketAddress::V4)
     }
 
-    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno> {
+    fn option(&self, level: u32, name: u32) -> Result<Value, Errno> {
         let key = self.key;
         self.net.with(|stack| {
             let tcp = &mut stack.tcp;
-            let options = tcp.options(key)?;
-            let value = match (level, name) {
-                (options::TCP, net::TCP_CONGESTION) => return Ok(try_to_vec(b"reno\0\0\0\0\0\0\0\0\0\0\0\0")?),
-                (options::TCP, net::TCP_INFO) => return Ok(try_to_vec(tcp.info(key, &stack.ip)?.as_bytes())?),
-                (net::SOL_SOCKET, net::SO_LINGER) => {
-                    let on = i32::from(options.linger.is_some());
-                    let seconds = options.linger.unwrap_or(0) as i32;
-                    return Ok(try_concat(&[&on.to_le_bytes(), &seconds.to_le_bytes()])?);
-                }
-                (net::SOL_SOCKET, net::SO_REUSEADDR) => i32::from(options.reuse_address),
-                (net::SOL_SOCKET, net::SO_REUSEPORT) => i32::from(options.reuse_port),
-                (net::SOL_SOCKET, net::SO_KEEPALIVE) => i32::from(options.keep_alive),
-                (net::SOL_SOCKET, net::SO_BROADCAST | net::SO_OOBINLINE) => 0,
-                (net::SOL_SOCKET, net::SO_RCVLOWAT) => 1,
-                (net::SOL_SOCKET, net::SO_ERROR) => tcp.take_error(key).map_or(0, Errno::number),
-                (net::SOL_SOCKET, net::SO_ACCEPTCONN) => i32::from(tcp.is_listening(key)),
-                (net::SOL_SOCKET, net::SO_RCVBUF) => tcp.buffers(key).0 as i32,
-                (net::SOL_SOCKET, net::SO_SNDBUF) => tcp.buffers(key).1 as i32,
-                (options::TCP, net::TCP_NODELAY) => i32::from(options.no_delay),
-                (options::TCP, net::TCP_CORK) => i32::from(options.cork),
-                (options::TCP, net::TCP_KEEPIDLE) => options.keep_idle as i32,
-                (options::TCP, net::TCP_KEEPINTVL) => options.keep_interval as i32,
-                (options::TCP, net::TCP_KEEPCNT) => options.keep_count as i32,
-                (options::TCP, net::TCP_USER_TIMEOUT) => options.user_timeout as i32,
-                (options::TCP, net::TCP_MAXSEG) => tcp.maximum_segment(key, &stack.ip) as i32,
-                (options::TCP, net::TCP_QUICKACK) => 1,
-                (options::IP, net::IP_TTL) => i32::from(options.time_to_live),
-                (options::IP, net::IP_TOS) => i32::from(options.service),
+            Ok(match (level, name) {
+                (net::SOL_SOCKET, net::SO_ERROR) => tcp.take_error(key).map_or(0, Errno::number).into(),
+                (net::SOL_SOCKET, net::SO_ACCEPTCONN) => i32::from(tcp.is_listening(key)).into(),
+                (net::SOL_SOCKET, net::SO_RCVBUF) => (tcp.buffers(key).0 as i32).into(),
+                (net::SOL_SOCKET, net::SO_SNDBUF) => (tcp.buffers(key).1 as i32).into(),
+                (options::TCP, net::TCP_INFO) => Value::new(tcp.info(key, &stack.ip)?.as_bytes()),
+                (options::TCP, net::TCP_CONGESTION) => Value::new(&CONGESTION_CONTROL),
+                // Nothing is layered above.
+                (options::TCP, net::TCP_ULP) => Value::new(&[]),
+                (options::TCP, net::TCP_MAXSEG) => (tcp.maximum_segment(key, &stack.ip) as i32).into(),
+                (options::TCP, name) => tcp.options(key)?.get(name)?.into(),
+                (options::IP, net::IP_MTU) => tcp.remote(key).map(|_| stack.ip.mtu() as i32)?.into(),
+                (options::IP, name) => tcp.options(key)?.ip.get(name)?.into(),
                 _ => return Err(Errno::ENOPROTOOPT),
-            };
-            Ok(try_to_vec(&value.to_le_bytes())?)
+            })
         })
     }
 
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
-        if (level, name) == (options::TCP, net::TCP_CONGESTION) {
-            let name = value.split(|&byte| byte == 0).next().unwrap_or_default();
-            return if name == b"reno" { Ok(()) } else { Err(Errno::ENOENT) };
+        let key = self.key;
+        match (level, name) {
+            (options::TCP, net::TCP_CONGESTION | net::TCP_ULP) if value.is_empty() => Err(Errno::EINVAL),
+            (options::TCP, net::TCP_CONGESTION) => {
+                let same = value.split(|&byte| byte == 0).next() == CONGESTION_CONTROL.split(|&byte| byte == 0).next();
+                if same { Ok(()) } else { Err(Errno::ENOENT) }
+            }
+            (options::TCP, net::TCP_ULP) => Err(Errno::ENOENT),
+            (options::TCP, name) => {
+                let number = integer(value)?;
+                self.net.with(|stack| {
+                    let (idle, listening) = (stack.tcp.is_idle(key), stack.tcp.is_listening(key));
+                    stack.tcp.with_options(key, |options| options.set(name, number, idle, listening))?
+                })
+            }
+            (options::IP, name) => {
+                self.net.with(|stack| stack.tcp.with_options(key, |options| options.ip.set(name, value, true)))?
+            }
+            _ => Err(Errno::ENOPROTOOPT),
         }
-        let number = integer(value)?;
-        let positive = |most: i32| {
-            if (1..=most).contains(&number) { Ok(number as u32) } else { Err(Errno::EINVAL) }
+    }
+
+    fn follow(&self, setting: Setting) -> Result<(), Errno> {
+        let follow = |options: &mut Options| match setting {
+            Setting::ReuseAddress(on) => options.reuse_address = on,
+            Setting::ReusePort(on) => options.reuse_port = on,
+            Setting::KeepAlive(on) => options.keep_alive = on,
+            Setting::Linger(seconds) => options.linger = seconds,
+            Setting::SendBuffer(bytes) => options.send_buffer = Some(bytes),
+            Setting::ReceiveBuffer(bytes) => options.receive_buffer = Some(bytes),
+            Setting::ReceiveLeast(bytes) => options.receive_least = bytes,
+            Setting::Broadcast(_) | Setting::None => {}
         };
-        let on = number != 0;
-        let size = || Some(usize::try_from(number).unwrap_or(usize::MAX).saturating_mul(2));
-        self.net.with(|stack| {
-            stack.tcp.with_options(self.key, |options| {
-                match (level, name) {
-                    (net::SOL_SOCKET, net::SO_REUSEADDR) => options.reuse_address = on,
-                    (net::SOL_SOCKET, net::SO_REUSEPORT) => options.reuse_port = on,
-                    (net::SOL_SOCKET, net::SO_KEEPALIVE) => options.keep_alive = on,
-                    (net::SOL_SOCKET, net::SO_RCVBUF) => options.receive_buffer = size(),
-                    (net::SOL_SOCKET, net::SO_SNDBUF) => options.send_buffer = size(),
-                    (net::SOL_SOCKET, net::SO_LINGER) => {
-                        let seconds = integer(value.get(4..).unwrap_or_default())?;
-                        options.linger = on.then_some(seconds.max(0) as u32);
-                    }
-                    // Means nothing to a stream.
-                    (net::SOL_SOCKET, net::SO_BROADCAST) => {}
-                    (net::SOL_SOCKET, net::SO_RCVLOWAT) if number == 1 => {}
-                    (options::TCP, net::TCP_NODELAY) => options.no_delay = on,
-                    (options::TCP, net::TCP_CORK) => options.cork = on,
-                    (options::TCP, net::TCP_KEEPIDLE) => options.keep_idle = positive(32767)?,
-                    (options::TCP, net::TCP_KEEPINTVL) => options.keep_interval = positive(32767)?,
-                    (options::TCP, net::TCP_KEEPCNT) => options.keep_count = positive(127)?,
-                    (options::TCP, net::TCP_USER_TIMEOUT) if number >= 0 => options.user_timeout = number as u32,
-                    // A hint for the moment: acknowledgments are never late by more than 40 ms.
-                    (options::TCP, net::TCP_QUICKACK) => {}
-                    (options::IP, net::IP_TTL) if number == -1 => options.time_to_live = 64,
-                    (options::IP, net::IP_TTL) => options.time_to_live = positive(255)? as u8,
-                    (options::IP, net::IP_TOS) => options.service = number as u8,
-                    _ => return Err(Errno::ENOPROTOOPT),
-                }
-                Ok(())
-            })
-        })?
+        self.net.with(|stack| stack.tcp.with_options(self.key, follow))
     }
 
     fn queued(&self) -> Result<(usize, usize), Errno> {

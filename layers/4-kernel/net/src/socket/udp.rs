@@ -1,14 +1,14 @@
 //! UDP sockets.
 
 use super::{
-    Operations, Received,
+    Operations, Received, Setting,
     address::SocketAddress,
-    options::{self, integer},
+    options::{self, Value},
     tcp::{check_local, destination, prepare},
 };
 use crate::{net::Net, no_buffers, shared::Shared, slab::Key, udp};
 use alloc::{sync::Arc, vec::Vec};
-use rumpkin_collections::{TryVec, try_to_vec};
+use rumpkin_collections::TryVec;
 use rumpkin_kernel::{
     Errno,
     abi::linux::net,
@@ -44,11 +44,12 @@ impl Operations for UdpSocket {
 
     fn bind(&self, address: &SocketAddress) -> Result<(), Errno> {
         let endpoint = address.v4()?;
-        let group = endpoint.0.is_multicast() || self.net.with(|stack| stack.ip.is_broadcast(endpoint.0));
-        if !group {
-            check_local(&self.net, endpoint.0)?;
-        }
-        self.net.with(|stack| stack.udp.bind(self.key, endpoint))
+        self.net.with(|stack| {
+            if !endpoint.0.is_multicast() && !stack.ip.is_broadcast(endpoint.0) {
+                check_local(&stack.ip, endpoint.0, &stack.udp.options(self.key)?.ip)?;
+            }
+            stack.udp.bind(self.key, endpoint)
+        })
     }
 
     fn connect(&self, address: &SocketAddress) -> Result<(), Errno> {
@@ -100,53 +101,39 @@ impl Operations for UdpSocket {
         self.net.with(|stack| stack.udp.remote(self.key)).map(SocketAddress::V4)
     }
 
-    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno> {
+    fn option(&self, level: u32, name: u32) -> Result<Value, Errno> {
         self.net.with(|stack| {
             let udp = &mut stack.udp;
             let options = udp.options(self.key)?;
-            let value = match (level, name) {
-                (net::SOL_SOCKET, net::SO_REUSEADDR) => i32::from(options.reuse_address),
-                (net::SOL_SOCKET, net::SO_REUSEPORT) => i32::from(options.reuse_port),
-                (net::SOL_SOCKET, net::SO_BROADCAST) => i32::from(options.broadcast),
-                (net::SOL_SOCKET, net::SO_RCVBUF) => options.receive_buffer as i32,
-                (net::SOL_SOCKET, net::SO_SNDBUF) => options.send_buffer as i32,
-                (net::SOL_SOCKET, net::SO_KEEPALIVE | net::SO_ACCEPTCONN) => 0,
-                (net::SOL_SOCKET, net::SO_RCVLOWAT) => 1,
-                (net::SOL_SOCKET, net::SO_LINGER) => return Ok(try_to_vec(&[0; 8])?),
-                (net::SOL_SOCKET, net::SO_ERROR) => udp.take_error(self.key).map_or(0, Errno::number),
-                (options::IP, net::IP_TTL) => i32::from(options.time_to_live),
-                (options::IP, net::IP_MULTICAST_TTL) => i32::from(options.multicast_time_to_live),
-                (options::IP, net::IP_TOS) => i32::from(options.service),
-                (options::IP, net::IP_RECVERR) => i32::from(options.report_errors),
+            Ok(match (level, name) {
+                (net::SOL_SOCKET, net::SO_RCVBUF) => (options.receive_buffer as i32).into(),
+                (net::SOL_SOCKET, net::SO_SNDBUF) => (options.send_buffer as i32).into(),
+                (net::SOL_SOCKET, net::SO_ACCEPTCONN) => 0.into(),
+                (net::SOL_SOCKET, net::SO_ERROR) => udp.take_error(self.key).map_or(0, Errno::number).into(),
+                (options::IP, net::IP_MTU) => udp.remote(self.key).map(|_| stack.ip.mtu() as i32)?.into(),
+                (options::IP, name) => options.ip.get(name)?.into(),
                 _ => return Err(Errno::ENOPROTOOPT),
-            };
-            Ok(try_to_vec(&value.to_le_bytes())?)
+            })
         })
     }
 
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
-        let number = integer(value)?;
-        let on = number != 0;
-        let size = || udp::Options::buffer(usize::try_from(number).unwrap_or(0));
-        let time_to_live = |default: u8| match number {
-            -1 => Ok(default),
-            0..=255 => Ok(number as u8),
-            _ => Err(Errno::EINVAL),
-        };
+        match level {
+            options::IP => self.net.with(|stack| stack.udp.options(self.key)?.ip.set(name, value, false)),
+            _ => Err(Errno::ENOPROTOOPT),
+        }
+    }
+
+    fn follow(&self, setting: Setting) -> Result<(), Errno> {
         self.net.with(|stack| {
             let options = stack.udp.options(self.key)?;
-            match (level, name) {
-                (net::SOL_SOCKET, net::SO_REUSEADDR) => options.reuse_address = on,
-                (net::SOL_SOCKET, net::SO_REUSEPORT) => options.reuse_port = on,
-                (net::SOL_SOCKET, net::SO_BROADCAST) => options.broadcast = on,
-                (net::SOL_SOCKET, net::SO_RCVBUF) => options.receive_buffer = size(),
-                (net::SOL_SOCKET, net::SO_SNDBUF) => options.send_buffer = size(),
-                (net::SOL_SOCKET, net::SO_RCVLOWAT) if number == 1 => {}
-                (options::IP, net::IP_TTL) if number != 0 => options.time_to_live = time_to_live(64)?,
-                (options::IP, net::IP_MULTICAST_TTL) => options.multicast_time_to_live = time_to_live(1)?,
-                (options::IP, net::IP_TOS) => options.service = number as u8,
-                (options::IP, net::IP_RECVERR) => options.report_errors = on,
-                _ => return Err(Errno::ENOPROTOOPT),
+            match setting {
+                Setting::ReuseAddress(on) => options.reuse_address = on,
+                Setting::ReusePort(on) => options.reuse_port = on,
+                Setting::Broadcast(on) => options.broadcast = on,
+                Setting::SendBuffer(bytes) => options.send_buffer = bytes,
+                Setting::ReceiveBuffer(bytes) => options.receive_buffer = bytes,
+                Setting::KeepAlive(_) | Setting::Linger(_) | Setting::ReceiveLeast(_) | Setting::None => {}
             }
             Ok(())
         })

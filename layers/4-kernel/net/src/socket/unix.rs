@@ -1,12 +1,13 @@
 //! Connected pairs of local sockets (unix(7), socketpair(2)). Names in the file system are not there.
 
-use super::{Operations, Received, address::SocketAddress, options::integer};
+use super::{Operations, Received, Setting, address::SocketAddress, options::Value};
 use crate::{
     no_buffers,
     shared::{Notices, Shared},
 };
 use alloc::{sync::Arc, vec::Vec};
-use rumpkin_collections::{Account, ChargedQueue, TryVec, Weigh, try_arc, try_to_vec, try_with_capacity};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use rumpkin_collections::{Account, ChargedQueue, TryVec, Weigh, try_arc, try_with_capacity};
 use rumpkin_kernel::{
     Errno,
     abi::linux::net,
@@ -15,10 +16,10 @@ use rumpkin_kernel::{
 };
 use rumpuser::sync::{Mutex, MutexGuard};
 
-/// Bytes that one direction holds (Linux's `wmem_default`), with what the allocator adds.
+/// Bytes that one direction holds, with what the allocator adds, unless its writer says otherwise (Linux's `wmem_default`).
 const CAPACITY: usize = 212_992;
-/// The longest message.
-const LONGEST: usize = CAPACITY - 64;
+/// What a message takes beyond its bytes, at least.
+const OVERHEAD: usize = 64;
 /// The longest piece of a stream.
 const PIECE: usize = 16 * 1024;
 
@@ -33,6 +34,11 @@ impl Weigh for Message {
 
 /// One direction.
 struct Direction {
+    /// Bytes that it holds: the writer's SO_SNDBUF.
+    capacity: usize,
+    /// The reader's SO_RCVBUF, which is only kept (unix(7)).
+    reader_capacity: usize,
+    /// Messages; of a stream, pieces.
     messages: ChargedQueue<Message>,
     /// Bytes of the first message that have been read.
     read: usize,
@@ -51,6 +57,8 @@ struct Direction {
 impl Direction {
     fn new(account: &Arc<Account>) -> Direction {
         Direction {
+            capacity: CAPACITY,
+            reader_capacity: CAPACITY,
             messages: ChargedQueue::new(account),
             read: 0,
             unread_bytes: 0,
@@ -82,7 +90,7 @@ impl Direction {
     fn push_stream(&mut self, source: &mut dyn Source) -> Result<usize, Errno> {
         let mut done = 0usize;
         while source.left() > 0 {
-            let room = CAPACITY.saturating_sub(self.messages.charged());
+            let room = self.capacity.saturating_sub(self.messages.charged());
             let pushed = match source.left().min(room).min(PIECE) {
                 0 => Err(Errno::EAGAIN),
                 length => self.push(source, length),
@@ -99,12 +107,12 @@ impl Direction {
 
     fn push_message(&mut self, source: &mut dyn Source) -> Result<usize, Errno> {
         let length = source.left();
-        if length > LONGEST {
+        if length > self.capacity.saturating_sub(OVERHEAD) {
             return Err(Errno::EMSGSIZE);
         }
         let charged = self.messages.charged().saturating_add(ChargedQueue::<Message>::cost(length));
         // A message that is as long as the direction holds has to fit when there is no other.
-        if charged > CAPACITY && !self.messages.is_empty() {
+        if charged > self.capacity && !self.messages.is_empty() {
             return Err(Errno::EAGAIN);
         }
         self.push(source, length)
@@ -167,7 +175,7 @@ impl Pair {
         if read_ended {
             events |= Events::READ_HANG_UP;
         }
-        if outgoing.messages.charged() < CAPACITY / 4 * 3 || outgoing.gone || write_ended {
+        if outgoing.messages.charged() < (outgoing.capacity / 4).saturating_mul(3) || outgoing.gone || write_ended {
             events |= Events::WRITE | Events::WRITE_NORMAL;
         }
         if read_ended && write_ended {
@@ -296,12 +304,26 @@ impl Operations for End {
         Ok(SocketAddress::Unix(Vec::new()))
     }
 
-    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno> {
-        option(level, name)
+    fn option(&self, level: u32, name: u32) -> Result<Value, Errno> {
+        match (level, name) {
+            (net::SOL_SOCKET, net::SO_SNDBUF) => Ok(self.work(|_, outgoing| outgoing.capacity as i32).into()),
+            (net::SOL_SOCKET, net::SO_RCVBUF) => Ok(self.work(|incoming, _| incoming.reader_capacity as i32).into()),
+            _ => option(level, name),
+        }
     }
 
-    fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
-        set_option(level, name, value)
+    /// There are no levels above that of every socket.
+    fn set_option(&self, _level: u32, _name: u32, _value: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn follow(&self, setting: Setting) -> Result<(), Errno> {
+        self.work(|incoming, outgoing| match setting {
+            Setting::SendBuffer(bytes) => outgoing.capacity = bytes,
+            Setting::ReceiveBuffer(bytes) => incoming.reader_capacity = bytes,
+            _ => {}
+        });
+        Ok(())
     }
 
     fn queued(&self) -> Result<(usize, usize), Errno> {
@@ -358,41 +380,36 @@ fn take_message(incoming: &mut Direction, destination: &mut dyn Sink, peek: bool
     Ok(Received { stored, length, source: None })
 }
 
-fn option(level: u32, name: u32) -> Result<Vec<u8>, Errno> {
-    let value = match (level, name) {
-        (net::SOL_SOCKET, net::SO_ERROR | net::SO_ACCEPTCONN | net::SO_REUSEADDR | net::SO_KEEPALIVE) => 0,
-        (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => CAPACITY as i32,
-        (net::SOL_SOCKET, net::SO_LINGER) => return Ok(try_to_vec(&[0; 8])?),
-        (net::SOL_SOCKET, _) => return Err(Errno::ENOPROTOOPT),
-        _ => return Err(Errno::EOPNOTSUPP),
-    };
-    Ok(try_to_vec(&value.to_le_bytes())?)
-}
-
-fn set_option(level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
-    integer(value)?;
+fn option(level: u32, name: u32) -> Result<Value, Errno> {
     match (level, name) {
-        // A request for other sizes is a hint: the size stays.
-        (net::SOL_SOCKET, net::SO_SNDBUF | net::SO_RCVBUF) => Ok(()),
+        (net::SOL_SOCKET, net::SO_ERROR | net::SO_ACCEPTCONN) => Ok(0.into()),
         (net::SOL_SOCKET, _) => Err(Errno::ENOPROTOOPT),
         _ => Err(Errno::EOPNOTSUPP),
     }
 }
 
 /// A socket that cannot be joined to anything, for names are not there: connecting finds nobody.
-pub struct Unconnected(Arc<Shared>);
+pub struct Unconnected {
+    shared: Arc<Shared>,
+    send_buffer: AtomicUsize,
+    receive_buffer: AtomicUsize,
+}
 
 impl Unconnected {
     /// A new one. `ENOBUFS` if there is no memory for it.
     pub fn new() -> Result<Self, Errno> {
         let shared = Shared::new(Events::WRITE | Events::WRITE_NORMAL | Events::HANG_UP);
-        Ok(Unconnected(try_arc(shared).map_err(no_buffers)?))
+        Ok(Unconnected {
+            shared: try_arc(shared).map_err(no_buffers)?,
+            send_buffer: AtomicUsize::new(CAPACITY),
+            receive_buffer: AtomicUsize::new(CAPACITY),
+        })
     }
 }
 
 impl Operations for Unconnected {
     fn shared(&self) -> &Shared {
-        &self.0
+        &self.shared
     }
 
     fn bind(&self, _address: &SocketAddress) -> Result<(), Errno> {
@@ -428,12 +445,26 @@ impl Operations for Unconnected {
         Err(Errno::ENOTCONN)
     }
 
-    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno> {
-        option(level, name)
+    fn option(&self, level: u32, name: u32) -> Result<Value, Errno> {
+        match (level, name) {
+            (net::SOL_SOCKET, net::SO_SNDBUF) => Ok((self.send_buffer.load(Ordering::Relaxed) as i32).into()),
+            (net::SOL_SOCKET, net::SO_RCVBUF) => Ok((self.receive_buffer.load(Ordering::Relaxed) as i32).into()),
+            _ => option(level, name),
+        }
     }
 
-    fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
-        set_option(level, name, value)
+    /// There are no levels above that of every socket.
+    fn set_option(&self, _level: u32, _name: u32, _value: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn follow(&self, setting: Setting) -> Result<(), Errno> {
+        match setting {
+            Setting::SendBuffer(bytes) => self.send_buffer.store(bytes, Ordering::Relaxed),
+            Setting::ReceiveBuffer(bytes) => self.receive_buffer.store(bytes, Ordering::Relaxed),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn queued(&self) -> Result<(usize, usize), Errno> {

@@ -28,13 +28,8 @@ use smoltcp::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// How long an attempt to connect lasts: Linux's six retries.
-const CONNECT_TIMEOUT: u64 = 127 * SECOND;
 /// How long a handshake that a peer began may take.
 pub const HANDSHAKE_TIMEOUT: u64 = 30 * SECOND;
-/// How long the peer of a connection that its program has closed may take to end its own direction (Linux's
-/// `tcp_fin_timeout`).
-const FIN_TIMEOUT: u64 = 60 * SECOND;
 /// How long such a connection sends again what is not acknowledged while nothing is: eight times (Linux's orphans).
 const ORPHAN_SILENCE: u64 = 183 * SECOND;
 /// How long an acknowledgment waits for data to go along with, in milliseconds (Linux's `TCP_DELACK_MIN`).
@@ -78,6 +73,15 @@ pub struct Connection {
     pub deadline: Option<u64>,
     /// Whether the peer is still there is asked for (SO_KEEPALIVE).
     keeping: Keeping,
+    /// Until when a connection that nobody has accepted is kept back unless data has come (TCP_DEFER_ACCEPT).
+    pub deferred_until: Option<u64>,
+    /// Bytes that may wait to be acknowledged (SO_SNDBUF), and of those to be sent (TCP_NOTSENT_LOWAT).
+    send_most: usize,
+    unsent_most: usize,
+    /// Bytes that make it readable (SO_RCVLOWAT).
+    receive_least: usize,
+    /// How long the peer may take to end its direction after our program has closed (TCP_LINGER2), in nanoseconds.
+    fin_timeout: u64,
     /// Bytes in the receive buffer when readiness was last made.
     seen: usize,
 }
@@ -124,6 +128,11 @@ impl Connection {
             peer_end: None,
             deadline: None,
             keeping: Keeping::default(),
+            deferred_until: None,
+            send_most: usize::MAX,
+            unsent_most: usize::MAX,
+            receive_least: 1,
+            fin_timeout: 0,
             seen: 0,
         }
     }
@@ -138,18 +147,25 @@ impl Connection {
 
     /// Makes the socket behave as its options say.
     pub fn apply(&mut self, options: &Options) {
-        self.one.service = options.service;
+        self.one.service = options.ip.service;
+        self.one.largest_segment = options.largest_segment;
+        self.send_most = options.send_buffer.unwrap_or(usize::MAX);
+        self.unsent_most = options.unsent_most as usize;
+        self.receive_least = options.receive_least;
+        self.fin_timeout = u64::from(options.linger_seconds()).saturating_mul(SECOND);
         let socket = self.socket_mut();
         socket.set_nagle_enabled(!options.no_delay);
-        socket.set_ack_delay(Some(Duration::from_millis(ACK_DELAY)));
-        socket.set_hop_limit(Some(options.time_to_live.max(1)));
+        let delayed = options.quick_acknowledgment != Some(true);
+        socket.set_ack_delay(delayed.then_some(Duration::from_millis(ACK_DELAY)));
+        socket.set_hop_limit(Some(options.ip.time_to_live.max(1)));
     }
 
     /// Begins an attempt to connect.
-    pub fn connect(&mut self, engine: &mut Engine, now: u64) -> Result<(), Errno> {
+    pub fn connect(&mut self, engine: &mut Engine, options: &Options, now: u64) -> Result<(), Errno> {
         let tuple = self.tuple;
         engine.connect(self.one.socket_mut(), &tuple)?;
-        self.deadline = Some(now.saturating_add(CONNECT_TIMEOUT));
+        let patience = u64::from(options.connect_seconds()).saturating_mul(SECOND);
+        self.deadline = Some(now.saturating_add(patience));
         Ok(())
     }
 
@@ -232,7 +248,7 @@ impl Connection {
             Stop::Done => Progress::Done,
             _ => Progress::Blocked,
         };
-        (progress, [next, keep_at, self.deadline].into_iter().flatten().min())
+        (progress, [next, keep_at, self.deadline, self.deferred_until].into_iter().flatten().min())
     }
 
     /// After our end, silence of the peer is what ends the connection: as long as it acknowledges something, it may take its
@@ -244,7 +260,7 @@ impl Connection {
         }
         self.progress = Some(progress);
         let patience = match (progress.0, self.abandoned) {
-            (State::FinWait2, true) => Some(FIN_TIMEOUT),
+            (State::FinWait2, true) => Some(self.fin_timeout),
             (State::FinWait2, false) => None,
             (_, true) => Some(ORPHAN_SILENCE),
             (_, false) => Some(DATA_TIMEOUT.saturating_mul(1_000_000)),
@@ -318,18 +334,19 @@ impl Connection {
             return (Events::empty(), Events::empty());
         }
         let socket = self.one.socket();
-        let (state, capacity, queued) = (socket.state(), socket.send_capacity(), socket.recv_queue());
-        let room = capacity.saturating_sub(socket.send_queue());
+        let (state, queued) = (socket.state(), socket.recv_queue());
+        let (capacity, room) = (self.send_capacity(), self.room());
+        let readable = queued > 0 && queued >= self.receive_least.min(socket.recv_capacity() / 2);
         let mut events = Events::empty();
         let ended = self.ended(state);
         let (read_ended, write_ended) = (self.read_ended_in(state), self.write_shutdown || ended);
-        if read_ended || queued > 0 {
+        if read_ended || readable {
             events |= Events::READ | Events::READ_NORMAL;
         }
         if read_ended {
             events |= Events::READ_HANG_UP;
         }
-        if write_ended || room >= capacity / 3 {
+        if write_ended || room > 0 && room >= capacity / 3 {
             events |= Events::WRITE | Events::WRITE_NORMAL;
         }
         if ended || read_ended && write_ended {
@@ -338,6 +355,29 @@ impl Connection {
         let more = queued > self.seen;
         self.seen = queued;
         (events, if more { Events::READ | Events::READ_NORMAL } else { Events::empty() })
+    }
+
+    fn send_capacity(&self) -> usize {
+        self.one.socket().send_capacity().min(self.send_most)
+    }
+
+    /// Bytes that may be taken to be sent.
+    fn room(&self) -> usize {
+        let queued = self.one.socket().send_queue();
+        if queued.saturating_sub(self.one.under_way()) >= self.unsent_most {
+            return 0;
+        }
+        self.send_capacity().saturating_sub(queued)
+    }
+
+    /// Whether it waits for data before it may be accepted.
+    pub fn is_deferred(&mut self, now: u64) -> bool {
+        let waits = self.state() == State::Established && self.one.socket().recv_queue() == 0;
+        let deferred = waits && self.deferred_until.is_some_and(|until| now < until);
+        if !deferred && self.state() != State::SynReceived {
+            self.deferred_until = None;
+        }
+        deferred
     }
 
     /// Takes data to send. `EAGAIN` if there is no room.
@@ -350,9 +390,16 @@ impl Connection {
         }
         let mut done = 0usize;
         while source.left() > 0 {
-            let taken = self.socket_mut().send(|buffer| match source.take(buffer) {
-                Ok(count) => (count, Ok(count)),
-                Err(error) => (0, Err(error)),
+            let room = self.room();
+            if room == 0 {
+                break;
+            }
+            let taken = self.socket_mut().send(|buffer| {
+                let most = buffer.len().min(room);
+                match source.take(buffer.get_mut(..most).unwrap_or_default()) {
+                    Ok(count) => (count, Ok(count)),
+                    Err(error) => (0, Err(error)),
+                }
             });
             match taken {
                 Ok(Ok(0)) => break,

@@ -136,7 +136,9 @@ impl Tcp {
         let mut connection = self.make_connection(tuple, &options)?;
         connection.apply(&options);
         connection.listener = Some(listener);
-        connection.deadline = Some(now.saturating_add(HANDSHAKE_TIMEOUT));
+        let deferred = u64::from(options.defer_seconds()).saturating_mul(1_000_000_000);
+        connection.deferred_until = (deferred > 0).then(|| now.saturating_add(deferred));
+        connection.deadline = Some(now.saturating_add(HANDSHAKE_TIMEOUT).saturating_add(deferred));
         connection.one.socket_mut().listen(tuple.local.1).map_err(|_| Errno::EINVAL)?;
         let connection = try_box(connection).map_err(no_buffers)?;
         let reuse = Reuse::of(&options);

@@ -65,7 +65,10 @@ mod tests {
     use rumpuser_hosted as _;
 
     fn options(user_timeout: u32) -> Options {
-        Options { keep_idle: 10, keep_interval: 3, keep_count: 2, user_timeout, ..Options::default() }
+        let mut options = Options::default();
+        (options.keep_idle, options.keep_interval, options.keep_count) = (10, 3, 2);
+        options.user_timeout = user_timeout;
+        options
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod info;
 mod input;
 mod keeping;
 mod measure;
+mod options;
 mod table;
 mod time_wait;
 mod tuples;
@@ -32,9 +33,11 @@ use alloc::{boxed::Box, sync::Arc};
 use budget::Budget;
 use connection::{Connection, Obstacle, Progress};
 use engine::{Engine, One, Tuple};
+pub use options::Options;
 use rumpkin_collections::{try_arc, try_box};
 use rumpkin_kernel::{
     Errno,
+    abi::linux::net,
     io::{Sink, Source},
     wait::Events,
 };
@@ -46,49 +49,6 @@ use tuples::{Reuse, Tuples};
 
 /// An address and a port.
 pub type Endpoint = (Address, u16);
-
-/// What a program has set.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)]
-pub struct Options {
-    pub reuse_address: bool,
-    pub reuse_port: bool,
-    pub no_delay: bool,
-    pub cork: bool,
-    pub keep_alive: bool,
-    pub keep_idle: u32,
-    pub keep_interval: u32,
-    pub keep_count: u32,
-    /// Milliseconds; 0 for the usual.
-    pub user_timeout: u32,
-    /// Seconds, if lingering is on.
-    pub linger: Option<u32>,
-    pub send_buffer: Option<usize>,
-    pub receive_buffer: Option<usize>,
-    pub time_to_live: u8,
-    pub service: u8,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            reuse_address: false,
-            reuse_port: false,
-            no_delay: false,
-            cork: false,
-            keep_alive: false,
-            keep_idle: 7200,
-            keep_interval: 75,
-            keep_count: 9,
-            user_timeout: 0,
-            linger: None,
-            send_buffer: None,
-            receive_buffer: None,
-            time_to_live: 64,
-            service: 0,
-        }
-    }
-}
 
 /// Accepts connections.
 #[derive(Default)]
@@ -246,9 +206,18 @@ impl Tcp {
     /// Binds to a local endpoint; port 0 takes a free one.
     pub fn bind(&mut self, key: Key, endpoint: Endpoint) -> Result<(), Errno> {
         let socket = self.sockets.get(key).ok_or(Errno::EBADF)?;
-        if socket.bound.is_some() || !matches!(socket.role, Role::Idle) {
+        if socket.bound.is_some_and(|(_, port)| port != 0) || !matches!(socket.role, Role::Idle) {
             return Err(Errno::EINVAL);
         }
+        if endpoint.1 == 0 && socket.options.ip.has(net::IP_BIND_ADDRESS_NO_PORT) {
+            // The port is chosen when the peer is known, or to listen.
+            return self.set_bound(key, endpoint);
+        }
+        self.bind_now(key, endpoint)
+    }
+
+    fn bind_now(&mut self, key: Key, endpoint: Endpoint) -> Result<(), Errno> {
+        let socket = self.sockets.get(key).ok_or(Errno::EBADF)?;
         let port = match endpoint.1 {
             0 => self.free_port(endpoint.0, Reuse::of(&socket.options))?,
             port if self.may_bind(key, (endpoint.0, port), false) => port,
@@ -270,7 +239,8 @@ impl Tcp {
         }
         let bound = socket.bound;
         match bound {
-            None => self.bind(key, (Address::UNSPECIFIED, 0))?,
+            None => self.bind_now(key, (Address::UNSPECIFIED, 0))?,
+            Some((address, 0)) => self.bind_now(key, (address, 0))?,
             Some(endpoint) if !self.may_bind(key, endpoint, true) => return Err(Errno::EADDRINUSE),
             Some(_) => {}
         }
@@ -342,11 +312,11 @@ impl Tcp {
             Some((address, _)) if !address.is_unspecified() => address,
             _ => ip.source_for(remote.0)?,
         };
-        let local = (address, self.local_port(address, bound.map(|(_, port)| port), remote)?);
+        let local = (address, self.local_port(address, bound.map(|(_, port)| port).filter(|port| *port != 0), remote)?);
         let tuple = Tuple { local, remote };
         let mut connection = self.make_connection(tuple, &options)?;
         connection.apply(&options);
-        connection.connect(&mut self.engine, ip.now)?;
+        connection.connect(&mut self.engine, &options, ip.now)?;
         let connection = try_box(connection).map_err(no_buffers)?;
         self.tuples.enter(tuple, key, Reuse::of(&options)).map_err(no_buffers)?;
         if let Some(socket) = self.sockets.get_mut(key) {
@@ -627,13 +597,19 @@ impl Tcp {
     /// Sizes of the receive and the send buffer.
     pub fn buffers(&self, key: Key) -> (usize, usize) {
         let Some(socket) = self.sockets.get(key) else { return (0, 0) };
-        match &socket.role {
+        let (receive, send) = match &socket.role {
             Role::Connection(connection) => {
                 let socket = connection.one.socket();
                 (socket.recv_capacity(), socket.send_capacity())
             }
             _ => self.buffer_sizes(&socket.options),
-        }
+        };
+        (socket.options.receive_buffer.unwrap_or(receive), socket.options.send_buffer.unwrap_or(send))
+    }
+
+    /// Whether it is neither connected, nor about to be, nor listening.
+    pub fn is_idle(&self, key: Key) -> bool {
+        self.sockets.get(key).is_some_and(|socket| matches!(socket.role, Role::Idle))
     }
 
     fn buffer_sizes(&self, options: &Options) -> (usize, usize) {
@@ -643,9 +619,10 @@ impl Tcp {
 
     /// Largest segment that is sent; without a connection, what TCP begins with (RFC 9293 §3.7.1).
     pub fn maximum_segment(&self, key: Key, ip: &Ip) -> usize {
-        match self.sockets.get(key).map(|socket| &socket.role) {
-            Some(Role::Connection(connection)) => connection.one.segment_size(ip.mtu()),
-            _ => engine::DEFAULT_SEGMENT.into(),
+        let Some(socket) = self.sockets.get(key) else { return 0 };
+        match &socket.role {
+            Role::Connection(connection) => connection.one.segment_size(ip.mtu()),
+            _ => socket.options.largest_segment.unwrap_or(engine::DEFAULT_SEGMENT).into(),
         }
     }
 

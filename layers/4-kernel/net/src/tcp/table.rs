@@ -58,7 +58,9 @@ impl Tcp {
 
     pub(super) fn set_bound(&mut self, key: Key, endpoint: Endpoint) -> Result<(), Errno> {
         let socket = self.sockets.get_mut(key).ok_or(Errno::EBADF)?;
-        self.ports.add(endpoint.1, key).map_err(no_buffers)?;
+        if endpoint.1 != 0 {
+            self.ports.add(endpoint.1, key).map_err(no_buffers)?;
+        }
         socket.bound = Some(endpoint);
         Ok(())
     }
@@ -115,7 +117,8 @@ impl Tcp {
         let state = connection.state();
         let over = connection.over || connection.detached || matches!(state, State::Closed | State::Listen);
 
-        if !connection.established && !matches!(state, State::SynSent | State::SynReceived) && !over {
+        let handshaking = matches!(state, State::SynSent | State::SynReceived);
+        if !connection.established && !handshaking && !over && !connection.is_deferred(ip.now) {
             connection.established = true;
             // One that was closed in the middle of its handshake has the deadline of its end already.
             if !connection.write_shutdown {

@@ -28,7 +28,7 @@ fn answer(frame: &[u8]) -> Option<Vec<u8>> {
         reply.extend(value.octets());
     }
     reply.extend([51, 4, 0, 0, 0x0e, 0x10, 255]);
-    let headers = udp::headers(Route::new(SERVER, LENT), 67, 68, 1, reply.len());
+    let headers = udp::headers(Route::new(SERVER, LENT), (67, 68), 1, 0, reply.len());
     let mut answer = mac(1).to_vec();
     answer.extend(mac(9));
     answer.extend([8, 0]);

@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::{ip::wire::Address, slab::Key};
 use alloc::vec::Vec;
-use rumpkin_kernel::{Errno, wait::Events};
+use rumpkin_kernel::{Errno, abi::linux::net, wait::Events};
 use std::sync::atomic::Ordering;
 
 /// Sends all of `data` from one end of a connection and receives it at the other.
@@ -452,4 +452,61 @@ fn a_connection_tells_what_became_of_its_segments() {
         world.close(1, server);
         world.close(0, client);
     }
+}
+
+#[test]
+fn a_connection_without_data_is_kept_back_until_its_time_is_over() {
+    let mut world = World::new(Shape::default());
+    let listener = world.listen(80, 8);
+    let defer = |options: &mut crate::tcp::Options| options.set(net::TCP_DEFER_ACCEPT, 3, false, true);
+    world.on(1, |stack| stack.tcp.with_options(listener, defer)).unwrap().unwrap();
+    let accept = |world: &mut World| world.on(1, |stack| stack.tcp.accept(listener)).map(|(key, ..)| key);
+    let (talkative, _) = world.connect_to((OTHER, 80));
+    let (silent, _) = world.connect_to((OTHER, 80));
+    world.run_for(SECOND);
+    assert_eq!(accept(&mut world).err(), Some(Errno::EAGAIN));
+    assert_eq!(world.send(0, talkative, b"hello"), Ok(5));
+    world.run_for(SECOND);
+    let one = accept(&mut world).unwrap();
+    assert_eq!(world.receive(1, one), Ok(b"hello".to_vec()));
+    assert_eq!(accept(&mut world).err(), Some(Errno::EAGAIN));
+    world.run_for(2 * SECOND);
+    let other = accept(&mut world).unwrap();
+    transfer(&mut world, (0, silent), (1, other), b"at last");
+    world.run_for(100 * SECOND);
+    transfer(&mut world, (1, other), (0, silent), b"still");
+}
+
+#[test]
+fn a_program_decides_how_much_waits() {
+    let mut world = World::new(Shape::default());
+    let listener = world.listen(80, 8);
+    let (client, server) = world.connection(listener, 80);
+    let set = |world: &mut World, change: fn(&mut crate::tcp::Options)| {
+        world.on(0, |stack| stack.tcp.with_options(client, change)).unwrap();
+    };
+    set(&mut world, |options| options.send_buffer = Some(5000));
+    assert_eq!(world.send(0, client, &pattern(20_000)), Ok(5000));
+    assert_eq!(world.send(0, client, b"more"), Err(Errno::EAGAIN));
+    world.run_for(SECOND);
+    assert_eq!(world.receive(1, server).unwrap().len(), 5000);
+    // Nothing is acknowledged any more: what has been sent does not count, what has not does.
+    world.cut();
+    set(&mut world, |options| (options.send_buffer, options.unsent_most) = (None, 1));
+    assert!(world.send(0, client, &pattern(1000)).is_ok());
+    assert!(world.send(0, client, &pattern(100_000)).is_ok());
+    assert_eq!(world.send(0, client, b"more"), Err(Errno::EAGAIN));
+}
+
+#[test]
+fn segments_are_as_small_as_a_program_wants() {
+    let mut world = World::new(Shape::default());
+    let listener = world.listen(80, 8);
+    world.on(1, |stack| stack.tcp.with_options(listener, |options| options.largest_segment = Some(300))).unwrap();
+    world.record = Some(Vec::new());
+    let (client, server) = world.connection(listener, 80);
+    transfer(&mut world, (0, client), (1, server), &pattern(10_000));
+    transfer(&mut world, (1, server), (0, client), &pattern(10_000));
+    let longest = world.record.take().unwrap().iter().map(Vec::len).max();
+    assert_eq!(longest, Some(14 + 40 + 300));
 }
