@@ -169,7 +169,7 @@ impl Mappable for Pages {
 
 /// Maps the vDSO's clock page and, right above it, its code; the address of the code comes back.
 fn map_vdso(memory: &Mm) -> Result<usize, Errno> {
-    let vdso = memory::vdso();
+    let vdso = memory::vdso()?;
     let code_length = vdso.code.len().saturating_mul(PAGE_SIZE);
     let reserve = Request {
         address: 0,

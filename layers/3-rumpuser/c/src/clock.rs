@@ -3,7 +3,6 @@
 use crate::{
     header::{RUMPUSER_CLOCK_ABSMONO, RUMPUSER_CLOCK_RELWALL, RUMPUSER_EINVAL},
     upcalls,
-    wait::deadline_after,
 };
 use core::ffi::{c_int, c_long};
 use rumpuser::{clock, thread};
@@ -45,4 +44,9 @@ pub(crate) unsafe extern "C" fn rumpuser_clock_sleep(which: c_int, seconds: i64,
         }
     });
     0
+}
+
+/// The time after so many nanoseconds; none for a negative span, which is for ever.
+pub fn deadline_after(span: i64) -> Option<u64> {
+    u64::try_from(span).ok().map(|span| clock::monotonic().saturating_add(span))
 }

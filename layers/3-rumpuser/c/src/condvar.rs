@@ -1,18 +1,19 @@
 //! `rumpuser_cv_*`: condition variables.
 
 use crate::{
+    clock::deadline_after,
     header::{RUMPUSER_EINVAL, RUMPUSER_ETIMEDOUT, rumpuser_cv, rumpuser_mtx},
     mutex::mtx,
     upcalls,
-    wait::{Waiter, deadline_after},
 };
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+use alloc::boxed::Box;
 use core::ffi::c_int;
+use rumpuser::wait::{Waiter, Waiters};
 use spin::Mutex;
 
 /// What a `struct rumpuser_cv` is: who waits, in the order of coming.
 #[derive(Default)]
-struct Cv(Mutex<VecDeque<Arc<Waiter>>>);
+struct Cv(Mutex<Waiters>);
 
 fn cv<'a>(pointer: *mut rumpuser_cv) -> &'a Cv {
     assert!(!pointer.is_null(), "a condition variable that has not been initialised");
@@ -24,12 +25,13 @@ impl Cv {
     /// Waits outside the mutex. False if the deadline came first.
     fn wait(&self, interlock: *mut rumpuser_mtx, deadline: Option<u64>, wrap: bool) -> bool {
         let mutex = mtx(interlock);
-        let waiter = Waiter::new();
+        let waiter = Waiter::new(());
         // Queued before the mutex is let go, so that who takes it next finds us.
-        self.0.lock().push_back(waiter.clone());
+        // SAFETY: it stays here until it has been taken out.
+        unsafe { self.0.lock().push(&waiter) };
         let count = wrap.then(|| upcalls::unschedule(interlock.cast()));
         mutex.exit();
-        let woken = waiter.wait(deadline) || !self.forget(&waiter);
+        let woken = waiter.wait(deadline) || !self.0.lock().remove(&waiter);
         match count {
             None => mutex.enter(),
             // Whoever has the right to run may wait for this mutex without giving it up: first the right, then the mutex.
@@ -43,13 +45,6 @@ impl Cv {
             }
         }
         woken
-    }
-
-    /// Takes a waiter out of the queue. False if it is being woken.
-    fn forget(&self, waiter: &Arc<Waiter>) -> bool {
-        let mut waiters = self.0.lock();
-        let place = waiters.iter().position(|other| Arc::ptr_eq(other, waiter));
-        place.is_some_and(|place| waiters.remove(place).is_some())
     }
 }
 
@@ -90,17 +85,19 @@ pub(crate) unsafe extern "C" fn rumpuser_cv_timedwait(
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rumpuser_cv_signal(pointer: *mut rumpuser_cv) {
-    let next = cv(pointer).0.lock().pop_front();
+    let next = cv(pointer).0.lock().pop();
     if let Some(next) = next {
-        next.wake();
+        next.unpark();
     }
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rumpuser_cv_broadcast(pointer: *mut rumpuser_cv) {
-    let all = core::mem::take(&mut *cv(pointer).0.lock());
-    for waiter in all {
-        waiter.wake();
+    let waiters = &cv(pointer).0;
+    let all = waiters.lock().pushed();
+    let next = || waiters.lock().pop_before(all);
+    while let Some(next) = next() {
+        next.unpark();
     }
 }
 

@@ -8,6 +8,7 @@ use core::{
 };
 use rumpuser::{
     device::{Disk, DiskError},
+    memory::{OutOfMemory, ensure},
     thread,
 };
 use spin::{Mutex, Once};
@@ -168,6 +169,16 @@ fn flush(disk: &dyn Disk) -> Result<(), c_int> {
 
 static JOBS: Mutex<VecDeque<Job>> = Mutex::new(VecDeque::new());
 
+/// Makes room for one more.
+fn reserve(jobs: &mut VecDeque<Job>) -> Result<(), OutOfMemory> {
+    if jobs.len() == jobs.capacity() {
+        let more = jobs.len().max(4);
+        ensure((jobs.len() + more) * size_of::<Job>())?;
+        jobs.try_reserve_exact(more).map_err(|_| OutOfMemory)?;
+    }
+    Ok(())
+}
+
 /// The thread that does what was given to `rumpuser_bio`, one after the other; `None` without memory for it.
 fn worker() -> Option<&'static thread::Thread> {
     static WORKER: Once<Option<thread::Thread>> = Once::new();
@@ -196,14 +207,16 @@ pub(crate) unsafe extern "C" fn rumpuser_bio(
     argument: *mut c_void,
 ) {
     let job = Job { open: open(fd), operation, data, length, offset, done, argument };
-    match worker() {
-        Some(worker) => {
-            JOBS.lock().push_back(job);
-            worker.unpark();
+    let Some(worker) = worker() else { return upcalls::blocking(|| job.run()) };
+    {
+        let mut jobs = JOBS.lock();
+        if reserve(&mut jobs).is_ok() {
+            jobs.push_back(job);
+            return worker.unpark();
         }
-        // Slower, but done.
-        None => upcalls::blocking(|| job.run()),
     }
+    // Slower, but done.
+    upcalls::blocking(|| job.run());
 }
 
 /// Transfers each buffer in turn; how many bytes there were is stored.

@@ -27,7 +27,6 @@ mod rwlock;
 mod system;
 mod thread;
 mod upcalls;
-mod wait;
 
 use core::ffi::c_int;
 

@@ -2,13 +2,13 @@
 
 use crate::{
     checksum::complete,
+    clock::deadline_after,
     header::{
-        RUMPUSER_EAGAIN, RUMPUSER_EBUSY, RUMPUSER_EMSGSIZE, RUMPUSER_ENXIO, RUMPUSER_ETIMEDOUT, rumpuser_iov,
-        rumpuser_link,
+        RUMPUSER_EAGAIN, RUMPUSER_EBUSY, RUMPUSER_EMSGSIZE, RUMPUSER_ENOMEM, RUMPUSER_ENXIO, RUMPUSER_ETIMEDOUT,
+        rumpuser_iov, rumpuser_link,
     },
     machine::machine,
     upcalls,
-    wait::deadline_after,
 };
 use alloc::boxed::Box;
 use core::{
@@ -19,6 +19,7 @@ use core::{
 use rumpuser::{
     clock,
     device::{Checksum, Link},
+    memory::ensure,
     sync::Mutex,
     thread,
 };
@@ -53,6 +54,9 @@ pub(crate) unsafe extern "C" fn rumpuser_link_open(
     address: *mut u8,
     mtu: *mut usize,
 ) -> c_int {
+    if ensure(size_of::<Port>()).is_err() {
+        return RUMPUSER_ENOMEM;
+    }
     let link = match machine().links.lock().get_mut(index as usize) {
         None => return RUMPUSER_ENXIO,
         Some(link) => match link.take() {

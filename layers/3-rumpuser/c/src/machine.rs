@@ -1,15 +1,12 @@
 //! What the machine has, taken from the back end once, and the request to stop.
 
-use crate::{
-    header::RUMPUSER_ETIMEDOUT,
-    upcalls,
-    wait::{Waiter, deadline_after},
-};
+use crate::{clock::deadline_after, header::RUMPUSER_ETIMEDOUT, upcalls};
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::ffi::c_int;
 use rumpuser::{
     device::{self, Console, Disk, DiskError, Link},
     power,
+    wait::{Waiter, Waiters},
 };
 use spin::{Mutex, Once};
 
@@ -47,18 +44,16 @@ pub fn flush_disks() {
 }
 
 /// Whether a stop was asked for, and who waits for that.
-static STOP: Mutex<(bool, Vec<Arc<Waiter>>)> = Mutex::new((false, Vec::new()));
+static STOP: Mutex<(bool, Waiters)> = Mutex::new((false, Waiters::new()));
 
 /// Remembers requests to stop from now on.
 pub fn listen_for_stop() {
     power::on_stop(|| {
-        let waiters = {
-            let mut stop = STOP.lock();
-            stop.0 = true;
-            core::mem::take(&mut stop.1)
-        };
-        for waiter in waiters {
-            waiter.wake();
+        STOP.lock().0 = true;
+        // From now on nobody waits any more.
+        let next = || STOP.lock().1.pop();
+        while let Some(next) = next() {
+            next.unpark();
         }
     });
 }
@@ -67,20 +62,16 @@ pub fn listen_for_stop() {
 pub(crate) unsafe extern "C" fn rumpuser_wait_stop(timeout: i64) -> c_int {
     let deadline = deadline_after(timeout);
     let asked = upcalls::blocking(|| {
-        let waiter = Waiter::new();
+        let waiter = Waiter::new(());
         {
             let mut stop = STOP.lock();
             if stop.0 {
                 return true;
             }
-            stop.1.push(waiter.clone());
+            // SAFETY: it stays here until it has been taken out.
+            unsafe { stop.1.push(&waiter) };
         }
-        if waiter.wait(deadline) {
-            return true;
-        }
-        let mut stop = STOP.lock();
-        stop.1.retain(|other| !Arc::ptr_eq(other, &waiter));
-        stop.0
+        waiter.wait(deadline) || !STOP.lock().1.remove(&waiter)
     });
     if asked { 0 } else { RUMPUSER_ETIMEDOUT }
 }

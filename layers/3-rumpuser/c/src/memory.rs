@@ -3,7 +3,7 @@
 use crate::header::{RUMPUSER_EINVAL, RUMPUSER_ENOMEM, RUMPUSER_ENOTSUP};
 use alloc::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use core::ffi::{c_int, c_void};
-use rumpuser::memory::PAGE_SIZE;
+use rumpuser::memory::{PAGE_SIZE, ensure};
 
 /// What stands before each block of `rumpuser_malloc`, so that it can be freed: neither caller nor size are trusted for it.
 #[derive(Clone, Copy)]
@@ -27,7 +27,8 @@ pub(crate) unsafe extern "C" fn rumpuser_malloc(size: usize, alignment: c_int, m
         Ok(alignment) if alignment.is_power_of_two() => alignment,
         _ => return RUMPUSER_EINVAL,
     };
-    let Some(header) = with_header(size, alignment) else { return RUMPUSER_ENOMEM };
+    let header = with_header(size, alignment).filter(|header| ensure(header.layout.size()).is_ok());
+    let Some(header) = header else { return RUMPUSER_ENOMEM };
     // SAFETY: the layout has room for the header, and so is not empty.
     let block = unsafe { alloc(header.layout) };
     if block.is_null() {
@@ -78,6 +79,9 @@ pub(crate) unsafe extern "C" fn rumpuser_anonmmap(
     else {
         return RUMPUSER_EINVAL;
     };
+    if ensure(size).is_err() {
+        return RUMPUSER_ENOMEM;
+    }
     // SAFETY: the layout is not empty.
     let block = unsafe { alloc_zeroed(layout) };
     if block.is_null() {

@@ -4,10 +4,10 @@ use crate::{
     header::{RUMPUSER_EBUSY, RUMPUSER_MTX_KMUTEX, RUMPUSER_MTX_SPIN, lwp, rumpuser_mtx},
     thread::current_lwp,
     upcalls,
-    wait::Waiter,
 };
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+use alloc::boxed::Box;
 use core::{ffi::c_int, ptr};
+use rumpuser::wait::{Waiter, Waiters};
 use spin::Mutex;
 
 /// What a `struct rumpuser_mtx` is.
@@ -19,7 +19,7 @@ pub struct Mtx {
 struct State {
     held: bool,
     owner: *mut lwp,
-    waiters: VecDeque<Arc<Waiter>>,
+    waiters: Waiters,
 }
 
 impl Mtx {
@@ -55,10 +55,11 @@ impl Mtx {
             return;
         }
         let lwp = self.lwp();
-        let waiter = Waiter::new();
+        let waiter = Waiter::new(());
         let mut state = self.state.lock();
         if state.held {
-            state.waiters.push_back(waiter.clone());
+            // SAFETY: it stays here until it has been taken out.
+            unsafe { state.waiters.push(&waiter) };
             drop(state);
             waiter.wait(None);
             // Handed over: nobody else has it.
@@ -74,12 +75,12 @@ impl Mtx {
             let mut state = self.state.lock();
             assert!(state.held, "rumpuser_mutex_exit: nobody has the mutex");
             state.owner = ptr::null_mut();
-            let next = state.waiters.pop_front();
+            let next = state.waiters.pop();
             state.held = next.is_some();
             next
         };
         if let Some(next) = next {
-            next.wake();
+            next.unpark();
         }
     }
 }
@@ -93,7 +94,7 @@ pub fn mtx<'a>(pointer: *mut rumpuser_mtx) -> &'a Mtx {
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rumpuser_mutex_init(place: *mut *mut rumpuser_mtx, flags: c_int) {
-    let state = State { held: false, owner: ptr::null_mut(), waiters: VecDeque::new() };
+    let state = State { held: false, owner: ptr::null_mut(), waiters: Waiters::new() };
     let mutex = Box::into_raw(Box::new(Mtx { flags, state: Mutex::new(state) }));
     // SAFETY: the header asks for a place to store the pointer.
     unsafe { place.write(mutex.cast()) };

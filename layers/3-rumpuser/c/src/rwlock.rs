@@ -4,10 +4,13 @@ use crate::{
     header::{RUMPUSER_EBUSY, RUMPUSER_EINVAL, RUMPUSER_RW_READER, RUMPUSER_RW_WRITER, lwp, rumpuser_rw},
     thread::current_lwp,
     upcalls,
-    wait::Waiter,
 };
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::boxed::Box;
 use core::{ffi::c_int, ptr};
+use rumpuser::{
+    thread::Thread,
+    wait::{Waiter, Waiters},
+};
 use spin::Mutex;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,7 +26,7 @@ struct State {
     readers: usize,
     written: bool,
     writer: *mut lwp,
-    waiters: VecDeque<(Kind, Arc<Waiter>)>,
+    waiters: Waiters<Kind>,
 }
 
 fn rw<'a>(pointer: *mut rumpuser_rw) -> &'a Rw {
@@ -63,18 +66,14 @@ impl State {
         }
     }
 
-    /// Gives the lock to those who can have it now, and who come first.
-    fn hand_over(&mut self) -> Vec<Arc<Waiter>> {
-        let mut woken = Vec::new();
-        while let Some((kind, _)) = self.waiters.front() {
-            let kind = *kind;
-            if self.written || kind == Kind::Writer && self.readers > 0 {
-                break;
-            }
-            self.give(kind, ptr::null_mut());
-            woken.extend(self.waiters.pop_front().map(|(_, waiter)| waiter));
+    /// Gives the lock to the first one, if it can have it now.
+    fn hand_over(&mut self) -> Option<Thread> {
+        let kind = *self.waiters.front()?;
+        if self.written || kind == Kind::Writer && self.readers > 0 {
+            return None;
         }
-        woken
+        self.give(kind, ptr::null_mut());
+        self.waiters.pop()
     }
 }
 
@@ -85,13 +84,14 @@ impl Rw {
             return;
         }
         upcalls::blocking(|| {
-            let waiter = Waiter::new();
+            let waiter = Waiter::new(kind);
             {
                 let mut state = self.0.lock();
                 if state.take(kind, lwp) {
                     return;
                 }
-                state.waiters.push_back((kind, waiter.clone()));
+                // SAFETY: it stays here until it has been taken out.
+                unsafe { state.waiters.push(&waiter) };
             }
             waiter.wait(None);
             if kind == Kind::Writer {
@@ -102,20 +102,21 @@ impl Rw {
 
     /// Changes the state, and wakes those who can go on after that.
     fn leave(&self, change: impl FnOnce(&mut State)) {
-        let woken = {
+        let mut next = {
             let mut state = self.0.lock();
             change(&mut state);
             state.hand_over()
         };
-        for waiter in woken {
-            waiter.wake();
+        while let Some(thread) = next {
+            thread.unpark();
+            next = self.0.lock().hand_over();
         }
     }
 }
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rumpuser_rw_init(place: *mut *mut rumpuser_rw) {
-    let state = State { readers: 0, written: false, writer: ptr::null_mut(), waiters: VecDeque::new() };
+    let state = State { readers: 0, written: false, writer: ptr::null_mut(), waiters: Waiters::new() };
     let lock = Box::into_raw(Box::new(Rw(Mutex::new(state))));
     // SAFETY: the header asks for a place to store the pointer.
     unsafe { place.write(lock.cast()) };

@@ -2,14 +2,15 @@
 
 use crate::{
     header::{
-        RUMPUSER_EINVAL, RUMPUSER_ENOENT, RUMPUSER_ENOTSUP, RUMPUSER_ERANGE, RUMPUSER_ESRCH, RUMPUSER_PANIC,
-        RUMPUSER_PARAM_HOSTNAME, RUMPUSER_PARAM_NCPU, RUMPUSER_PID_SELF, RUMPUSER_RANDOM_HARD, RUMPUSER_RANDOM_NOWAIT,
+        RUMPUSER_EINVAL, RUMPUSER_ENOENT, RUMPUSER_ENOMEM, RUMPUSER_ENOTSUP, RUMPUSER_ERANGE, RUMPUSER_ESRCH,
+        RUMPUSER_PANIC, RUMPUSER_PARAM_HOSTNAME, RUMPUSER_PARAM_NCPU, RUMPUSER_PID_SELF, RUMPUSER_RANDOM_HARD,
+        RUMPUSER_RANDOM_NOWAIT,
     },
     machine::{flush_disks, machine},
 };
 use alloc::{format, string::String};
 use core::ffi::{CStr, c_char, c_int, c_void};
-use rumpuser::{boot, power, random, thread};
+use rumpuser::{boot, memory::ensure, power, random, thread};
 
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rumpuser_putchar(character: c_int) {
@@ -61,6 +62,9 @@ fn parameter(name: &CStr) -> Result<String, c_int> {
 pub(crate) unsafe extern "C" fn rumpuser_getparam(name: *const c_char, buffer: *mut c_void, size: usize) -> c_int {
     if name.is_null() {
         return RUMPUSER_EINVAL;
+    }
+    if ensure(boot::data().command_line.len()).is_err() {
+        return RUMPUSER_ENOMEM;
     }
     // SAFETY: the header asks for a string, which ends with a zero; it is not null.
     let value = match parameter(unsafe { CStr::from_ptr(name) }) {

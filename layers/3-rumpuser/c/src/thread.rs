@@ -6,7 +6,6 @@ use crate::{
         RUMPUSER_LWP_SET, lwp,
     },
     upcalls,
-    wait::Waiter,
 };
 use alloc::{
     boxed::Box,
@@ -18,7 +17,11 @@ use core::{
     ffi::{CStr, c_char, c_int, c_void},
     ptr,
 };
-use rumpuser::thread;
+use rumpuser::{
+    memory::{OutOfMemory, ensure},
+    thread,
+    wait::{Waiter, Waiters},
+};
 use spin::Mutex;
 
 type Function = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
@@ -33,6 +36,9 @@ struct Local {
 
 // SAFETY: the pointers are the kernel's and the thread's own; this crate never follows them.
 unsafe impl Send for Local {}
+
+/// What one more entry of a map takes at most: a node on each of a few levels.
+const NODE: usize = 4 * 1024;
 
 /// By the number of the thread.
 static LOCALS: Mutex<BTreeMap<usize, Local>> = Mutex::new(BTreeMap::new());
@@ -50,7 +56,7 @@ pub fn current_lwp() -> *mut lwp {
 
 /// What a cookie leads to: whether the thread has ended, and who waits for that.
 #[derive(Default)]
-struct End(Mutex<(bool, Option<Arc<Waiter>>)>);
+struct End(Mutex<(bool, Waiters)>);
 
 unsafe extern "C" {
     /// Runs a function until it returns or calls `rumpuser_thread_exit` (shim/thread.c).
@@ -72,16 +78,17 @@ impl Start {
 }
 
 /// A name that lives for ever: each is kept once.
-fn name(text: &CStr) -> &'static str {
+fn name(text: &CStr) -> Result<&'static str, OutOfMemory> {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let text = text.to_str().unwrap_or("kernel");
     let mut names = NAMES.lock();
     if let Some(name) = names.get(text) {
-        return name;
+        return Ok(name);
     }
+    ensure(text.len() + NODE)?;
     let name: &'static str = Box::leak(String::from(text).into_boxed_str());
     names.insert(name);
-    name
+    Ok(name)
 }
 
 #[unsafe(no_mangle)]
@@ -102,8 +109,15 @@ pub(crate) unsafe extern "C" fn rumpuser_thread_create(
     let name = match text.is_null() {
         true => "kernel",
         // SAFETY: the header asks for a string, which ends with a zero.
-        false => name(unsafe { CStr::from_ptr(text) }),
+        false => match name(unsafe { CStr::from_ptr(text) }) {
+            Ok(name) => name,
+            Err(OutOfMemory) => return RUMPUSER_ENOMEM,
+        },
     };
+    // With what the thread will have of its own.
+    if ensure(size_of::<End>() + 2 * size_of::<usize>() + NODE).is_err() {
+        return RUMPUSER_ENOMEM;
+    }
     let start = Start(function, argument);
     let end = (joinable != 0).then(Arc::<End>::default);
     let told = end.clone();
@@ -113,10 +127,10 @@ pub(crate) unsafe extern "C" fn rumpuser_thread_create(
             let waiter = {
                 let mut state = end.0.lock();
                 state.0 = true;
-                state.1.take()
+                state.1.pop()
             };
             if let Some(waiter) = waiter {
-                waiter.wake();
+                waiter.unpark();
             }
         }
     });
@@ -138,13 +152,14 @@ pub(crate) unsafe extern "C" fn rumpuser_thread_join(cookie: *mut c_void) -> c_i
     // SAFETY: the header asks for a cookie from `rumpuser_thread_create`, and gives it up.
     let end = unsafe { Arc::from_raw(cookie.cast::<End>()) };
     upcalls::blocking(|| {
-        let waiter = Waiter::new();
+        let waiter = Waiter::new(());
         {
             let mut state = end.0.lock();
             if state.0 {
                 return;
             }
-            state.1 = Some(waiter.clone());
+            // SAFETY: it stays here until it has been taken out.
+            unsafe { state.1.push(&waiter) };
         }
         waiter.wait(None);
     });

@@ -8,7 +8,7 @@ extern crate alloc;
 mod convert;
 mod devices;
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use convert::{core_page, mapping, thread_handle, with_thread};
 use core::ptr::NonNull;
 use rumpkin_core::sync::Once;
@@ -65,6 +65,11 @@ fn registers(registers: &mut Registers) -> &mut user::context::Registers {
     same_place! { rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags fs_base }
     // SAFETY: both are `repr(C)` structures of u64, of the same size and with the same fields in the same places.
     unsafe { &mut *core::ptr::from_mut(registers).cast() }
+}
+
+/// As [`rumpuser::memory::ensure`].
+fn ensure(bytes: usize) -> Result<(), OutOfMemory> {
+    heap::ensure(bytes).map_err(|_| OutOfMemory)
 }
 
 fn fault(result: Result<(), user::space::Fault>) -> Result<(), Fault> {
@@ -161,7 +166,7 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_heap_ensure(bytes: usize) -> bool {
-        heap::ensure(bytes).is_ok()
+        ensure(bytes).is_ok()
     }
 
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {
@@ -173,6 +178,7 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_space_create(pager: Arc<dyn Pager>) -> Result<NonNull<()>, OutOfMemory> {
+        ensure(size_of::<AddressSpace>() + size_of::<KernelPager>() + 2 * size_of::<usize>())?;
         let space = AddressSpace::new(Arc::new(KernelPager(pager))).map_err(|_| OutOfMemory)?;
         Ok(NonNull::from(Box::leak(Box::new(space))).cast())
     }
@@ -251,13 +257,13 @@ impl Backend for OnCore {
         cpu::fpu::reset();
     }
 
-    fn rumpuser_vdso() -> Vdso {
-        // It is asked for when the program is loaded; without a page for the clock there would be none for the program.
-        let vdso = rumpkin_core::vdso::vdso().expect("no memory for the vDSO's clock page");
-        Vdso {
-            clock: Frame::from_number(vdso.clock),
-            code: (0..vdso.code_frames as u64).map(|index| Frame::from_number(vdso.code + index)).collect(),
-        }
+    fn rumpuser_vdso() -> Result<Vdso, OutOfMemory> {
+        let vdso = rumpkin_core::vdso::vdso().map_err(|_| OutOfMemory)?;
+        let clock = Frame::from_number(vdso.clock);
+        let mut code = Vec::new();
+        ensure(vdso.code_frames * size_of::<Frame>())?;
+        code.extend((0..vdso.code_frames as u64).map(|index| Frame::from_number(vdso.code + index)));
+        Ok(Vdso { clock, code })
     }
 
     fn rumpuser_boot_data() -> &'static BootData {

@@ -223,7 +223,7 @@ impl Backend for Hosted {
 
     fn rumpuser_fpu_reset() {}
 
-    fn rumpuser_vdso() -> Vdso {
+    fn rumpuser_vdso() -> Result<Vdso, OutOfMemory> {
         machine::vdso()
     }
 

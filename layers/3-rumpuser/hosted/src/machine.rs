@@ -5,7 +5,7 @@ use rumpuser::{
     boot::BootData,
     context::{Event, Registers},
     device::{Console, Devices, Disk, Link, Notify},
-    memory::{Frame, Vdso},
+    memory::{Frame, OutOfMemory, Vdso},
     power::Exit,
 };
 use std::{
@@ -64,8 +64,8 @@ pub fn enter_user_code(registers: &mut Registers) -> Event {
 }
 
 /// A clock page of zeroes, and no code.
-pub fn vdso() -> Vdso {
-    Vdso { clock: Frame::allocate().expect("memory for one frame"), code: Vec::new() }
+pub fn vdso() -> Result<Vdso, OutOfMemory> {
+    Ok(Vdso { clock: Frame::allocate().ok_or(OutOfMemory)?, code: Vec::new() })
 }
 
 /// The process's standard output; nothing can be read.

@@ -159,7 +159,7 @@ hypercalls! { ($)
     /// Sets the initial state (`FNINIT`, MXCSR 0x1f80).
     fn rumpuser_fpu_reset();
     /// The vDSO: its clock page and its code.
-    fn rumpuser_vdso() -> Vdso;
+    fn rumpuser_vdso() -> Result<Vdso, OutOfMemory>;
 
     // ---- the machine ----
     /// What was handed over at boot.

@@ -29,6 +29,7 @@ pub mod random;
 pub mod sync;
 pub mod thread;
 pub mod user;
+pub mod wait;
 
 pub use hypercalls::Backend;
 

@@ -248,6 +248,6 @@ pub struct Vdso {
 }
 
 /// The vDSO of this machine.
-pub fn vdso() -> Vdso {
+pub fn vdso() -> Result<Vdso, OutOfMemory> {
     rumpuser_vdso()
 }

@@ -1,7 +1,9 @@
 //! Sleeping locks on top of park and unpark: the same for every back end.
 
-use crate::thread::{self, Thread};
-use alloc::collections::VecDeque;
+use crate::{
+    thread,
+    wait::{Waiter, Waiters},
+};
 use core::{
     cell::UnsafeCell,
     ops::{Deref, DerefMut},
@@ -18,7 +20,7 @@ const CONTENDED: u8 = 2;
 /// may overtake.
 pub struct Mutex<T: ?Sized> {
     state: AtomicU8,
-    waiters: spin::Mutex<VecDeque<Thread>>,
+    waiters: spin::Mutex<Waiters>,
     value: UnsafeCell<T>,
 }
 
@@ -30,7 +32,7 @@ unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 impl<T> Mutex<T> {
     /// An unlocked mutex.
     pub const fn new(value: T) -> Self {
-        Mutex { state: AtomicU8::new(FREE), waiters: spin::Mutex::new(VecDeque::new()), value: UnsafeCell::new(value) }
+        Mutex { state: AtomicU8::new(FREE), waiters: spin::Mutex::new(Waiters::new()), value: UnsafeCell::new(value) }
     }
 
     /// The value, when nobody else can hold the lock.
@@ -59,24 +61,24 @@ impl<T: ?Sized> Mutex<T> {
     #[cold]
     #[inline(never)]
     fn lock_contended(&self) {
-        let me = thread::current();
+        let waiter = Waiter::new(());
         let mut unparked_for_others = false;
         loop {
-            {
-                let mut waiters = self.waiters.lock();
-                // Under the queue's lock: either the holder's unlock sees CONTENDED and then our entry, or we see FREE.
-                if self.state.swap(CONTENDED, Ordering::Acquire) == FREE {
-                    break;
-                }
-                waiters.push_back(me.clone());
+            let mut waiters = self.waiters.lock();
+            // Under the queue's lock: either the holder's unlock sees CONTENDED and then our entry, or we see FREE.
+            if self.state.swap(CONTENDED, Ordering::Acquire) == FREE {
+                break;
             }
+            // SAFETY: in no queue, and taken out again when `_queued` is dropped.
+            unsafe { waiters.push(&waiter) };
+            drop(waiters);
+            let _queued = Queued { waiters: &self.waiters, waiter: &waiter };
             unparked_for_others |= thread::park(None);
-            self.waiters.lock().retain(|waiter| *waiter != me);
         }
         // Tokens meant for an outer wait must not be lost in this inner one: give back one, which at worst makes the
         // outer wait look once more.
         if unparked_for_others {
-            me.unpark();
+            thread::current().unpark();
         }
     }
 
@@ -89,7 +91,7 @@ impl<T: ?Sized> Mutex<T> {
     #[cold]
     #[inline(never)]
     fn wake_next(&self) {
-        let next = self.waiters.lock().pop_front();
+        let next = self.waiters.lock().pop();
         if let Some(next) = next {
             next.unpark();
         }
@@ -99,6 +101,18 @@ impl<T: ?Sized> Mutex<T> {
 impl<T: Default> Default for Mutex<T> {
     fn default() -> Self {
         Mutex::new(T::default())
+    }
+}
+
+/// A waiter in its queue, out of which it is taken in any case: a back end may unwind a thread that waits.
+struct Queued<'a> {
+    waiters: &'a spin::Mutex<Waiters>,
+    waiter: &'a Waiter,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.waiters.lock().remove(self.waiter);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Kernel threads: spawn, park, unpark, interrupt.
 
-use crate::{hypercalls::*, memory::OutOfMemory};
+use crate::{
+    hypercalls::*,
+    memory::{OutOfMemory, ensure},
+};
 use alloc::boxed::Box;
 use core::{fmt, ptr::NonNull};
 
@@ -62,6 +65,7 @@ impl fmt::Debug for Thread {
 
 /// Starts a kernel thread. It ends when `entry` returns.
 pub fn spawn(name: &'static str, entry: impl FnOnce() + Send + 'static) -> Result<Thread, OutOfMemory> {
+    ensure(size_of_val(&entry))?;
     rumpuser_thread_spawn(name, Box::new(entry)).map(Thread)
 }
 
