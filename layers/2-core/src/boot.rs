@@ -77,3 +77,10 @@ pub struct BootInfo {
     /// What came with it.
     pub payload: Payload,
 }
+
+impl BootInfo {
+    /// Bytes of usable memory, taken or not.
+    pub fn ram(&self) -> u64 {
+        self.memory.iter().filter(|region| region.kind == MemoryKind::Ram).map(|region| region.range.length).sum()
+    }
+}

@@ -1,6 +1,6 @@
 //! The end of a kernel that cannot go on: message, registers, return addresses, power off.
 
-use crate::{console, cpu::traps::TrapFrame, interface::Ending, layout::KERNEL_BASE, power, thread};
+use crate::{console, cpu::traps::TrapFrame, interface::Ending, layout::KERNEL_BASE, memory, power, thread};
 use core::{
     arch::asm,
     fmt::{self, Write},
@@ -21,11 +21,21 @@ impl Write for Report {
     }
 }
 
-/// What an image's `#[panic_handler]` calls.
+/// Exit status of a machine on which no program can be started (docs/launcher.md).
+const NOT_STARTED: u8 = 125;
+
+/// What an image's `#[panic_handler]` calls. For want of memory before there is a program the kernel cannot do otherwise than
+/// panic, but whoever reads of it can mend it: that is no fault of the kernel's.
 pub fn panic(info: &PanicInfo<'_>) -> ! {
     let stack: usize;
     // SAFETY: reads a register.
     unsafe { asm!("mov {}, rsp", out(reg) stack, options(nomem, nostack, preserves_flags)) };
+    if memory::is_too_small() {
+        interrupts::disable();
+        let (ram, why) = (power::ram() / 1024, info.message());
+        let _ = writeln!(Report, "\n{ram} KiB of memory are not enough: {why}; give the machine more");
+        power::end(Ending::Exit(NOT_STARTED))
+    }
     end(stack, |report| {
         // The report cannot fail.
         let _ = writeln!(report, "\nkernel panic: {info}");

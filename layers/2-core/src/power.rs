@@ -32,6 +32,11 @@ pub fn end(ending: Ending) -> ! {
     }
 }
 
+/// Bytes of usable memory, taken or not.
+pub(crate) fn ram() -> u64 {
+    EARLY.get().map_or(0, |(_, boot)| boot.ram())
+}
+
 /// Physical addresses of the kernel's code.
 pub(crate) fn kernel_text() -> Range<usize> {
     EARLY.get().map_or(0..0, |(_, boot)| {

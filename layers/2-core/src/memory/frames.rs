@@ -41,7 +41,7 @@ impl Frames {
     fn allocate(&mut self, count: usize) -> Option<FrameNumber> {
         let frame = self.buddy.allocate(count);
         self.publish();
-        frame
+        frame.or_else(refused)
     }
 
     fn release(&mut self, frame: FrameNumber, count: usize) {
@@ -52,6 +52,12 @@ impl Frames {
     fn publish(&self) {
         ASKABLE.store(self.buddy.free_frames().saturating_sub(self.emergency), Ordering::Relaxed);
     }
+}
+
+/// Remembers that something was refused.
+fn refused() -> Option<FrameNumber> {
+    super::SHORT.store(true, Ordering::Relaxed);
+    None
 }
 
 fn states() -> Option<&'static States> {
@@ -104,6 +110,9 @@ pub(crate) fn initialize(boot: &BootInfo) {
             place = Some(PhysicalRange { start: piece.start, length: bytes });
         }
     });
+    if place.is_none() {
+        refused();
+    }
     let place = place.expect("no memory for the table of frames");
     let table = direct(place.start) as *mut AtomicU32;
     // SAFETY: the piece is free memory in the boot entry's direct map, and now ours for good.
@@ -156,7 +165,7 @@ fn add_pieces(buddy: &mut Buddy, boot: &BootInfo, table: PhysicalRange, within: 
 pub fn allocate_user() -> Option<FrameNumber> {
     let take = || {
         let mut frames = FRAMES.get()?.lock();
-        if frames.buddy.free_frames() <= frames.reserve { None } else { frames.allocate(1) }
+        if frames.buddy.free_frames() <= frames.reserve { refused() } else { frames.allocate(1) }
     };
     let frame = take().or_else(|| {
         super::reclaim();

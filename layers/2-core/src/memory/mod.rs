@@ -8,6 +8,22 @@ mod regions;
 mod slabs;
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Something has been refused for want of frames.
+static SHORT: AtomicBool = AtomicBool::new(false);
+/// There is, or has been, a program.
+static PROGRAM: AtomicBool = AtomicBool::new(false);
+
+/// Remembers that there is a program now.
+pub(crate) fn serves_program() {
+    PROGRAM.store(true, Ordering::Relaxed);
+}
+
+/// Whether the machine turned out too small before there was a program.
+pub(crate) fn is_too_small() -> bool {
+    SHORT.load(Ordering::Relaxed) && !PROGRAM.load(Ordering::Relaxed)
+}
 
 /// There is no memory for this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

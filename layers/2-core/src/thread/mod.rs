@@ -24,7 +24,7 @@ pub(crate) use stack::{above_guard, give_back_stacks};
 use crate::{
     clock,
     cpu::{fpu, halt, local::cpu},
-    memory::{OutOfMemory, heap, kernel},
+    memory::{self, OutOfMemory, heap, kernel},
     sync::{Interrupts, IrqGuard, IrqMutex},
     timer,
     user::space::AddressSpace,
@@ -347,6 +347,7 @@ pub fn cpu_index() -> usize {
 /// # Safety
 /// It stays alive until the thread has another, or none, or has ended.
 pub unsafe fn set_space(space: *mut AddressSpace) {
+    memory::serves_program();
     let _off = Interrupts::disable();
     current_ref().space.store(space, Ordering::Relaxed);
     load_space(current_ref());
