@@ -40,6 +40,7 @@ let
     "futex"
     "instructions"
     "local"
+    "locks"
     "mmap"
     "options"
     "signals"

@@ -3,6 +3,8 @@
 #include "tap.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -65,6 +67,49 @@ static void contents(void)
 	MUST(file = open("a", O_RDWR | O_TRUNC));
 	OK(lseek(file, 0, SEEK_END) == 0, "O_TRUNC empties");
 	close(file);
+}
+
+/* sendfile(2) and copy_file_range(2). */
+static void copying(void)
+{
+	char buffer[16];
+	int ends[2], from = create("from", "0123456789"), to = create("to", ""), reader, folder, end, counter;
+	off_t place = 2, there = 1, negative = -1;
+
+	MUST(pipe(ends));
+	MUST(write(ends[1], "abc", 3));
+	MUST(reader = open("to", O_RDONLY));
+	MUST(folder = open(".", O_RDONLY | O_DIRECTORY));
+	MUST(end = open("to", O_WRONLY | O_APPEND));
+	MUST(counter = eventfd(0, 0));
+	OK(sendfile(to, from, &place, 3) == 3 && place == 5 && contains("to", "234"), "a part of a file is sent to another");
+	OK(lseek(from, 0, SEEK_CUR) == 10 && sendfile(to, from, NULL, 5) == 0, "a given place is not the position");
+	OK(sendfile(ends[1], from, &place, 100) == 5 && read(ends[0], buffer, 16) == 8 && !memcmp(buffer, "abc56789", 8), "a pipe takes it, too");
+	place = 0;
+	FAILS(sendfile(to, ends[0], &place, 3), ESPIPE, "a pipe has no places");
+	FAILS(sendfile(end, ends[0], &place, 3), ESPIPE, "whatever it goes to");
+	FAILS(sendfile(to, ends[0], NULL, 3), EINVAL, "nor is a pipe sent");
+	FAILS(sendfile(to, folder, &place, 3), EINVAL, "or a directory");
+	FAILS(sendfile(to, from, &negative, 3), EINVAL, "a place is not negative");
+	FAILS(sendfile(end, from, &place, 3), EINVAL, "nothing is sent to an end");
+	FAILS(sendfile(counter, from, &place, 8), EINVAL, "or to a counter");
+	FAILS(sendfile(reader, from, &place, 3), EBADF, "or to what is read");
+	FAILS(sendfile(to, ends[1], &place, 3), EBADF, "or from what is written");
+	FAILS(copy_file_range(from, NULL, ends[1], NULL, 3, 0), EINVAL, "only files are copied");
+	FAILS(copy_file_range(folder, NULL, to, NULL, 3, 0), EISDIR, "no directories");
+	FAILS(copy_file_range(from, &negative, to, NULL, 3, 0), EOVERFLOW, "from places that there are");
+	place = 4;
+	OK(copy_file_range(from, &place, to, &there, 4, 0) == 4 && place == 8 && there == 5 && contains("to", "24567"), "and to there");
+	close(ends[0]);
+	close(ends[1]);
+	close(from);
+	close(to);
+	close(reader);
+	close(folder);
+	close(end);
+	close(counter);
+	unlink("from");
+	unlink("to");
 }
 
 static void opening(void)
@@ -275,6 +320,7 @@ int main(void)
 		MUST(-1);
 	MUST(chdir(folder));
 	contents();
+	copying();
 	opening();
 	descriptors();
 	names();

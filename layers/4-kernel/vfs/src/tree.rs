@@ -1,7 +1,7 @@
 //! The tree of mounted file systems: places in it, and the way between a place and its path.
 
 use crate::{
-    calls::Locks,
+    calls::{Locks, RecordLocks},
     dev::{self, ConsoleFile},
     erofs::Erofs,
     generated::Generated,
@@ -90,6 +90,8 @@ pub struct Vfs {
     pub console: Arc<ConsoleFile>,
     /// Locks of flock(2).
     pub locks: Arc<Locks>,
+    /// Locks of fcntl(2).
+    pub record_locks: Arc<RecordLocks>,
     limit: Arc<Limit>,
 }
 
@@ -100,7 +102,7 @@ impl Vfs {
         // Half of memory in all, whichever file system it goes to.
         let limit = Arc::new(Limit::new(total_frames() / 2));
         let console = ConsoleFile::new(kernel.console.clone());
-        Vfs { tree: Once::new(), console, locks: Arc::default(), limit }
+        Vfs { tree: Once::new(), console, locks: Arc::default(), record_locks: Arc::default(), limit }
     }
 
     /// The part of a kernel. `ENOSYS` if this component is not registered.

@@ -1,16 +1,18 @@
 //! Descriptors: dup(2), fcntl(2), ioctl(2).
 
+use super::record_locks;
+use alloc::sync::Arc;
 use rumpkin_abi::{
     Errno,
     linux::{general, ioctl as requests},
 };
-use rumpkin_kernel::{Call, SystemCall, io, system_calls};
+use rumpkin_kernel::{Call, SystemCall, file::OpenFile, io, system_calls};
 
 pub const CALLS: &[SystemCall] = system_calls! {
     dup => dup;
     dup2 => dup2;
     dup3 => dup3;
-    fcntl => fcntl, "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_GETOWN, F_GETPIPE_SZ, F_SETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS";
+    fcntl => fcntl, "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW (deadlocks are not looked for), F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GETOWN, F_GETPIPE_SZ, F_SETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS";
     ioctl => ioctl, "FIONBIO, FIOCLEX, FIONCLEX, FIONREAD; terminals: TCGETS, TCSETS*, TIOCGWINSZ, TIOCSWINSZ; disks: BLK*";
 };
 
@@ -25,9 +27,16 @@ fn dup2(call: &mut Call<'_>) -> Result<usize, Errno> {
     let descriptors = &call.process().descriptors;
     let open = descriptors.get(old)?;
     if old != new {
-        drop(descriptors.replace(new, open, false)?);
+        replaced(call, descriptors.replace(new, open, false)?);
     }
     Ok(new as usize)
+}
+
+/// A descriptor that pointed at something was closed thereby.
+fn replaced(call: &Call<'_>, old: Option<Arc<OpenFile>>) {
+    if let Some(old) = old {
+        record_locks::closed(call.process(), &old);
+    }
 }
 
 fn dup3(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -37,7 +46,7 @@ fn dup3(call: &mut Call<'_>) -> Result<usize, Errno> {
     }
     let descriptors = &call.process().descriptors;
     let open = descriptors.get(old)?;
-    drop(descriptors.replace(new, open, flags != 0)?);
+    replaced(call, descriptors.replace(new, open, flags != 0)?);
     Ok(new as usize)
 }
 
@@ -64,7 +73,12 @@ fn fcntl(call: &mut Call<'_>) -> Result<usize, Errno> {
             open.set_flags(argument as u32);
             Ok(0)
         }
-        general::F_GETLK | general::F_SETLK | general::F_SETLKW => super::locks::record_lock(&open, command, argument),
+        general::F_GETLK
+        | general::F_SETLK
+        | general::F_SETLKW
+        | general::F_OFD_GETLK
+        | general::F_OFD_SETLK
+        | general::F_OFD_SETLKW => record_locks::control(call, &open, command, argument),
         // Whatever the file says to them, and for ever: whoever may only read must not bind whoever may write.
         general::F_ADD_SEALS if !open.writable() => Err(Errno::EPERM),
         // Nobody is told by SIGIO.

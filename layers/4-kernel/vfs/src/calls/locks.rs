@@ -1,4 +1,4 @@
-//! Locks: flock(2) between open file descriptions, and fcntl(2)'s record locks, which a process cannot run into itself.
+//! Locks of whole files between open file descriptions: flock(2).
 
 use crate::tree::Vfs;
 use alloc::{
@@ -11,11 +11,10 @@ use rumpkin_collections::{TryVec, try_arc};
 use rumpkin_kernel::{
     Call, SystemCall,
     file::OpenFile,
-    io, system_calls,
+    system_calls,
     wait::{Events, Observer, WaitQueue, block_on},
 };
 use rumpuser::sync::Mutex;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub const CALLS: &[SystemCall] = system_calls! {
     flock => flock;
@@ -123,40 +122,4 @@ fn flock(call: &mut Call<'_>) -> Result<usize, Errno> {
     }
     block_on(call.thread, &[(&locks.queue, Events::READ)], None, || locks.acquire(file, &open, exclusive).map(Some))?;
     Ok(0)
-}
-
-/// `struct flock`.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct RecordLock {
-    kind: u16,
-    whence: u16,
-    padding: u32,
-    start: i64,
-    length: i64,
-    process: i32,
-    padding_end: u32,
-}
-
-/// `F_GETLK`, `F_SETLK`, `F_SETLKW`: a process owns all of its record locks, so with one process none is in the way.
-pub fn record_lock(open: &OpenFile, command: u32, argument: usize) -> Result<usize, Errno> {
-    let lock: RecordLock = io::read_value(argument)?;
-    let kind = u32::from(lock.kind);
-    let end = lock.start.checked_add(lock.length);
-    if u32::from(lock.whence) > general::SEEK_END || kind > general::F_UNLCK || end.is_none() {
-        return Err(Errno::EINVAL);
-    }
-    if command == general::F_GETLK {
-        if kind == general::F_UNLCK {
-            return Err(Errno::EINVAL);
-        }
-        io::write_value(argument, &RecordLock { kind: general::F_UNLCK as u16, ..lock })?;
-        return Ok(0);
-    }
-    let allowed = match kind {
-        general::F_RDLCK => open.readable(),
-        general::F_WRLCK => open.writable(),
-        _ => true,
-    };
-    if allowed { Ok(0) } else { Err(Errno::EBADF) }
 }

@@ -7,10 +7,12 @@ mod directories;
 mod locks;
 mod names;
 mod open;
+mod record_locks;
 mod transfer;
 
 pub use locks::Locks;
 pub use open::open_at;
+pub use record_locks::RecordLocks;
 
 use crate::{
     node_file::NodeFile,

@@ -252,7 +252,8 @@ fn memfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
 }
 
 fn close(call: &mut Call<'_>) -> Result<usize, Errno> {
-    drop(call.process().descriptors.remove(call.int(0))?);
+    let open = call.process().descriptors.remove(call.int(0))?;
+    super::record_locks::closed(call.process(), &open);
     Ok(0)
 }
 
@@ -269,7 +270,7 @@ fn close_range(call: &mut Call<'_>) -> Result<usize, Errno> {
         least = (descriptor.unsigned_abs() as usize).saturating_add(1);
         // Another thread may have closed it meanwhile, which is as good.
         let _ = match flags & CLOEXEC {
-            0 => descriptors.remove(descriptor).map(drop),
+            0 => descriptors.remove(descriptor).map(|open| super::record_locks::closed(call.process(), &open)),
             _ => descriptors.set_close_on_exec(descriptor, true),
         };
     }

@@ -232,16 +232,29 @@ fn copy(
 
 fn sendfile(call: &mut Call<'_>) -> Result<usize, Errno> {
     let descriptors = &call.process().descriptors;
-    let (output, input) = (descriptors.get(call.int(0))?, descriptors.get(call.int(1))?);
-    if !input.file().seekable() {
-        return Err(Errno::EINVAL);
-    }
-    if output.flags() & general::O_APPEND != 0 {
-        return Err(Errno::EINVAL);
-    }
+    let input = descriptors.get(call.int(1))?;
     let (pointer, count) = (call.argument(2), call.argument(3).min(MAX_TRANSFER));
-    if pointer != 0 {
-        let from = position(io::read_value::<u64>(pointer)? as usize)?;
+    let given = match pointer {
+        0 => None,
+        pointer => Some(io::read_value::<u64>(pointer)? as usize),
+    };
+    if !input.readable() {
+        return Err(Errno::EBADF);
+    }
+    if !input.file().seekable() {
+        return Err(if given.is_some() { Errno::ESPIPE } else { Errno::EINVAL });
+    }
+    let given = given.map(position).transpose()?;
+    let output = descriptors.get(call.int(0))?;
+    if !output.writable() {
+        return Err(Errno::EBADF);
+    }
+    // Nor to what is no file, socket or pipe, but a counter or a set.
+    let appends = output.flags() & general::O_APPEND != 0;
+    if appends || input.file().stat()?.mode & general::S_IFMT == general::S_IFDIR || is_anonymous(&output)? {
+        return Err(Errno::EINVAL);
+    }
+    if let Some(from) = given {
         let done = copy(call, &input, from, &output, None, count)?;
         io::write_value(pointer, &from.saturating_add(done as u64))?;
         return Ok(done);
@@ -250,6 +263,11 @@ fn sendfile(call: &mut Call<'_>) -> Result<usize, Errno> {
     let done = copy(call, &input, from, &output, None, count)?;
     *input.position().lock() = from.saturating_add(done as u64);
     Ok(done)
+}
+
+/// Whether it is a file of no type.
+fn is_anonymous(open: &OpenFile) -> Result<bool, Errno> {
+    Ok(open.file().stat()?.mode & general::S_IFMT == 0)
 }
 
 fn copy_file_range(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -286,7 +304,10 @@ fn file_offset(open: &OpenFile, pointer: usize) -> Result<u64, Errno> {
         general::S_IFDIR => return Err(Errno::EISDIR),
         _ => return Err(Errno::EINVAL),
     }
-    if pointer == 0 { Ok(*open.position().lock()) } else { position(io::read_value::<u64>(pointer)? as usize) }
+    match pointer {
+        0 => Ok(*open.position().lock()),
+        pointer => u64::try_from(io::read_value::<i64>(pointer)?).map_err(|_| Errno::EOVERFLOW),
+    }
 }
 
 /// There is nothing to be gained by it here; callers fall back on read(2) and write(2).
