@@ -103,6 +103,111 @@ static void connected(void)
 	close(other);
 }
 
+/* Receives into `message`, whose control data is `control`, and gives the part of this level and type. */
+static struct cmsghdr *received(int socket, struct msghdr *message, int level, int type)
+{
+	static char buffer[64];
+	static struct iovec part = { buffer, sizeof buffer };
+
+	message->msg_iov = &part;
+	message->msg_iovlen = 1;
+	MUST(recvmsg(socket, message, 0));
+	for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one; one = CMSG_NXTHDR(message, one))
+		if (one->cmsg_level == level && one->cmsg_type == type)
+			return one;
+	return NULL;
+}
+
+static void ancillary(void)
+{
+	struct sockaddr_in address, self = { .sin_family = AF_INET };
+	int one = bound(&address, 0), two = socket(AF_INET, SOCK_DGRAM, 0), on = 1, ttl = 33, tos = 0x28;
+	_Alignas(8) char control[256];
+	struct msghdr message = { .msg_control = control, .msg_controllen = sizeof control };
+	struct cmsghdr *part;
+	struct in_pktinfo *info;
+	struct timeval time;
+	struct timespec now, arrived;
+
+	MUST(sendto(one, "x", 1, 0, (void *)&address, sizeof address));
+	OK(received(one, &message, IPPROTO_IP, IP_PKTINFO) == NULL && message.msg_controllen == 0, "nothing comes along unasked");
+	OK(setsockopt(one, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) == 0 && setsockopt(one, IPPROTO_IP, IP_RECVTTL, &on, sizeof on) == 0 &&
+		   setsockopt(one, IPPROTO_IP, IP_RECVTOS, &on, sizeof on) == 0,
+	   "where a datagram went can be asked for");
+	MUST(setsockopt(two, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl));
+	MUST(setsockopt(two, IPPROTO_IP, IP_TOS, &tos, sizeof tos));
+	for (int i = 0; i < 3; i++)
+		MUST(sendto(two, "x", 1, 0, (void *)&address, sizeof address));
+	message.msg_controllen = sizeof control;
+	part = received(one, &message, IPPROTO_IP, IP_PKTINFO);
+	info = part ? (void *)CMSG_DATA(part) : NULL;
+	OK(info && part->cmsg_len == CMSG_LEN(sizeof *info) && info->ipi_addr.s_addr == htonl(INADDR_LOOPBACK) &&
+		   info->ipi_spec_dst.s_addr == htonl(INADDR_LOOPBACK) && info->ipi_ifindex == 1,
+	   "its destination and its interface");
+	message.msg_controllen = sizeof control;
+	part = received(one, &message, IPPROTO_IP, IP_TTL);
+	OK(part && *(int *)CMSG_DATA(part) == 33, "how long it had to live");
+	message.msg_controllen = sizeof control;
+	part = received(one, &message, IPPROTO_IP, IP_TOS);
+	OK(part && part->cmsg_len == CMSG_LEN(1) && *(unsigned char *)CMSG_DATA(part) == 0x28, "its type of service");
+
+	MUST(sendto(two, "x", 1, 0, (void *)&address, sizeof address));
+	message.msg_controllen = CMSG_LEN(4);
+	received(one, &message, IPPROTO_IP, IP_TTL);
+	OK(message.msg_flags & MSG_CTRUNC, "what has no room is cut, which is told");
+
+	MUST(setsockopt(one, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on));
+	MUST(sendto(two, "x", 1, 0, (void *)&address, sizeof address));
+	MUST(clock_gettime(CLOCK_REALTIME, &now));
+	message.msg_controllen = sizeof control;
+	part = received(one, &message, SOL_SOCKET, SCM_TIMESTAMP);
+	memset(&time, 0, sizeof time);
+	if (part)
+		memcpy(&time, CMSG_DATA(part), sizeof time);
+	OK(part && time.tv_sec <= now.tv_sec + 1 && time.tv_sec >= now.tv_sec - 5, "when it came");
+	MUST(setsockopt(one, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on));
+	MUST(sendto(two, "x", 1, 0, (void *)&address, sizeof address));
+	message.msg_controllen = sizeof control;
+	part = received(one, &message, SOL_SOCKET, SCM_TIMESTAMPNS);
+	memset(&arrived, 0, sizeof arrived);
+	if (part)
+		memcpy(&arrived, CMSG_DATA(part), sizeof arrived);
+	OK(part && arrived.tv_sec <= now.tv_sec + 5 && arrived.tv_sec >= now.tv_sec - 5 && arrived.tv_nsec < 1000000000, "or more exactly");
+	int stamps = 1;
+	socklen_t size = sizeof stamps;
+	OK(getsockopt(one, SOL_SOCKET, SO_TIMESTAMP, &stamps, &size) == 0 && stamps == 0, "but not both");
+
+	/* From an address of the sender's choice, and with a life of its own. */
+	struct iovec bytes = { "y", 1 };
+	struct msghdr sent = { .msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &bytes, .msg_iovlen = 1 };
+	memset(control, 0, sizeof control);
+	sent.msg_control = control;
+	sent.msg_controllen = CMSG_SPACE(sizeof *info) + CMSG_SPACE(sizeof ttl);
+	part = CMSG_FIRSTHDR(&sent);
+	*part = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof *info), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_PKTINFO };
+	info = (void *)CMSG_DATA(part);
+	*info = (struct in_pktinfo){ .ipi_spec_dst.s_addr = htonl(INADDR_LOOPBACK + 1) };
+	part = CMSG_NXTHDR(&sent, part);
+	*part = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof ttl), .cmsg_level = IPPROTO_IP, .cmsg_type = IP_TTL };
+	ttl = 7;
+	memcpy(CMSG_DATA(part), &ttl, sizeof ttl);
+	OK(sendmsg(two, &sent, 0) == 1, "what goes along is taken");
+	message.msg_name = &self;
+	message.msg_namelen = sizeof self;
+	message.msg_control = control;
+	message.msg_controllen = sizeof control;
+	part = received(one, &message, IPPROTO_IP, IP_TTL);
+	OK(part && *(int *)CMSG_DATA(part) == 7 && self.sin_addr.s_addr == htonl(INADDR_LOOPBACK + 1), "and done");
+	part = (void *)control;
+	*part = (struct cmsghdr){ .cmsg_len = CMSG_LEN(4), .cmsg_level = IPPROTO_IP, .cmsg_type = 99 };
+	sent.msg_controllen = CMSG_SPACE(4);
+	FAILS(sendmsg(two, &sent, 0), EINVAL, "what is not known is refused");
+	part->cmsg_len = 3;
+	FAILS(sendmsg(two, &sent, 0), EINVAL, "so is what has no length");
+	close(one);
+	close(two);
+}
+
 static void waiting(void)
 {
 	struct sockaddr_in address;
@@ -177,6 +282,7 @@ int main(void)
 {
 	one_to_another();
 	connected();
+	ancillary();
 	waiting();
 	order();
 	errors();

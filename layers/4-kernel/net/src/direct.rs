@@ -3,7 +3,12 @@
 //! They block the calling thread, until a deadline in monotonic nanoseconds where one is given; the error is then
 //! `ETIMEDOUT`. Nothing interrupts them. A socket is closed when it is dropped.
 
-use crate::{net::Net, shared::Shared, slab::Key, socket::destination};
+use crate::{
+    net::Net,
+    shared::Shared,
+    slab::Key,
+    socket::{control::Outgoing, destination},
+};
 use alloc::sync::Arc;
 use rumpkin_kernel::{
     Errno,
@@ -30,14 +35,16 @@ impl UdpSocket {
 
     /// Sends a datagram; does not block. `ENETUNREACH` without a way to there, `EMSGSIZE` if it is too long for one.
     pub fn send_to(&self, data: &[u8], to: Endpoint) -> Result<(), Errno> {
-        self.net.with(|stack| stack.udp.send(self.key, data, Some(destination(to)), &mut stack.ip)).map(|_| ())
+        self.net
+            .with(|stack| stack.udp.send(self.key, data, Some(destination(to)), &Outgoing::default(), &mut stack.ip))
+            .map(|_| ())
     }
 
     /// Waits for a datagram, and cuts it to the buffer. Its length there, and who sent it.
     pub fn receive_from(&self, buffer: &mut [u8], deadline: Option<u64>) -> Result<(usize, Endpoint), Errno> {
         block(&[(&self.shared.queue, Events::READ)], deadline, || {
             self.net.with(|stack| {
-                stack.udp.receive(self.key, false, |datagram| {
+                stack.udp.receive(self.key, false, |datagram, _| {
                     let length = datagram.data.len().min(buffer.len());
                     if let (Some(room), Some(data)) = (buffer.get_mut(..length), datagram.data.get(..length)) {
                         room.copy_from_slice(data);

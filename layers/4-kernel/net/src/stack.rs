@@ -2,7 +2,7 @@
 
 use crate::{
     ip::{
-        Addressing, Ip,
+        Addressing, Ip, LINK_INDEX, LOOPBACK_INDEX,
         dhcp::{self, Client},
         icmp::{self, ErrorBudget},
         reassembly::Reassembly,
@@ -225,7 +225,8 @@ impl Stack {
                 self.tcp.input(&mut self.ip, header, packet, payload, checksum);
             }
             PROTOCOL_UDP => {
-                let taken = self.udp.input(&self.ip, header, payload, checksum, &mut self.notices);
+                let interface = if local { LOOPBACK_INDEX } else { LINK_INDEX };
+                let taken = self.udp.input(&self.ip, header, payload, checksum, interface, &mut self.notices);
                 if !taken {
                     icmp::send_port_unreachable(&mut self.ip, &mut self.errors, packet);
                 }

@@ -7,6 +7,7 @@ use crate::{
     ports::Ports,
     shared::{Notices, Shared},
     slab::{Key, Slab},
+    socket::control::{Arrival, Outgoing},
     tcp::{Endpoint, addresses_overlap, ephemeral_port},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -39,6 +40,8 @@ pub struct Options {
 pub struct Datagram {
     /// Who sent it.
     pub source: Endpoint,
+    /// How it came.
+    pub arrival: Arrival,
     /// Its payload.
     pub data: Vec<u8>,
 }
@@ -245,7 +248,14 @@ impl Udp {
     }
 
     /// Sends a datagram to an endpoint, or to the peer.
-    pub fn send(&mut self, key: Key, data: &[u8], to: Option<Endpoint>, ip: &mut Ip) -> Result<usize, Errno> {
+    pub fn send(
+        &mut self,
+        key: Key,
+        data: &[u8],
+        to: Option<Endpoint>,
+        along: &Outgoing,
+        ip: &mut Ip,
+    ) -> Result<usize, Errno> {
         if data.len() > MAX_PAYLOAD {
             return Err(Errno::EMSGSIZE);
         }
@@ -266,16 +276,24 @@ impl Udp {
             return Err(Errno::EACCES);
         }
         let (bound, port) = socket.bound.ok_or(Errno::EINVAL)?;
-        let source = if bound.is_unspecified() { ip.source_for(remote.0)? } else { bound };
-        let options = &socket.options;
-        let settings = &options.ip;
-        let time_to_live =
-            if remote.0.is_multicast() { settings.multicast_time_to_live } else { settings.time_to_live };
+        let settings = &socket.options.ip;
+        let source = match along.source {
+            Some(source) if ip.is_own(source) || settings.binds_anywhere() => source,
+            Some(_) => return Err(Errno::EINVAL),
+            None if bound.is_unspecified() => ip.source_for(remote.0)?,
+            None => bound,
+        };
+        let usual = if remote.0.is_multicast() { settings.multicast_time_to_live } else { settings.time_to_live };
         let length = data.len().saturating_add(UDP_HEADER).saturating_add(IPV4_HEADER);
         if settings.is_whole() && length > ip.mtu() && !ip.is_own(remote.0) {
             return Err(Errno::EMSGSIZE);
         }
-        let route = Route { source, destination: remote.0, time_to_live, service: settings.service };
+        let route = Route {
+            source,
+            destination: remote.0,
+            time_to_live: along.time_to_live.unwrap_or(usual),
+            service: along.service.unwrap_or(settings.service),
+        };
         let fragment = if settings.is_uncuttable() { DONT_FRAGMENT } else { 0 };
         send_datagram(ip, route, (port, remote.1), fragment, data)?;
         Ok(data.len())
@@ -286,7 +304,7 @@ impl Udp {
         &mut self,
         key: Key,
         peek: bool,
-        take: impl FnOnce(&Datagram) -> Result<R, Errno>,
+        take: impl FnOnce(&Datagram, &Options) -> Result<R, Errno>,
     ) -> Result<Option<R>, Errno> {
         let socket = self.socket(key)?;
         if let Some(error) = socket.error.take() {
@@ -296,7 +314,7 @@ impl Udp {
         let Some(datagram) = socket.queue.front() else {
             return if socket.read_shutdown { Ok(None) } else { Err(Errno::EAGAIN) };
         };
-        let result = take(datagram);
+        let result = take(datagram, &socket.options);
         if !peek && socket.queue.pop().is_some() && socket.queue.is_empty() {
             self.set_ready(key);
         }
@@ -328,11 +346,19 @@ impl Udp {
         header: &Ipv4Header,
         segment: &[u8],
         known: Checksum,
+        interface: u32,
         notices: &mut Notices,
     ) -> bool {
         let Some((source, destination, data)) = parse_datagram(header, segment, known) else { return true };
         let to_all = ip.is_broadcast(destination.0) || destination.0.is_multicast();
         let port = destination.1;
+        let arrival = Arrival {
+            destination: destination.0,
+            interface,
+            time_to_live: header.time_to_live,
+            service: header.service,
+            time: ip.now,
+        };
         if self.ports.is_free(port) {
             return false;
         }
@@ -342,7 +368,7 @@ impl Udp {
             while let Some(key) = self.ports.of(port).get(index).copied() {
                 index = index.saturating_add(1);
                 if rank(self, &key).is_some() {
-                    self.deliver(key, source, data, notices);
+                    self.deliver(key, source, arrival, data, notices);
                 }
             }
             return true;
@@ -355,19 +381,19 @@ impl Udp {
             count => (self.choice.hash_one(source) as usize).checked_rem(count).unwrap_or(0),
         };
         if let Some(key) = best.copied().nth(choice) {
-            self.deliver(key, source, data, notices);
+            self.deliver(key, source, arrival, data, notices);
         }
         true
     }
 
-    fn deliver(&mut self, key: Key, source: Endpoint, data: &[u8], notices: &mut Notices) {
+    fn deliver(&mut self, key: Key, source: Endpoint, arrival: Arrival, data: &[u8], notices: &mut Notices) {
         let Some(socket) = self.sockets.get_mut(key).filter(|socket| !socket.read_shutdown) else { return };
         // As in Linux one datagram may exceed the limit, so that any can be received at all.
         if socket.queue.charged() > socket.options.receive_buffer {
             self.dropped.buffer = self.dropped.buffer.wrapping_add(1);
             return;
         }
-        let kept = try_to_vec(data).and_then(|data| socket.queue.try_push(Datagram { source, data }));
+        let kept = try_to_vec(data).and_then(|data| socket.queue.try_push(Datagram { source, arrival, data }));
         match kept {
             Ok(()) => self.refresh(key, Events::READ | Events::READ_NORMAL, notices),
             Err(_) => self.dropped.memory = self.dropped.memory.wrapping_add(1),

@@ -31,6 +31,10 @@ pub const MAX_LOCAL: usize = 1024;
 /// What all packets that wait may take, as a share of memory.
 const SHARE: usize = 16;
 
+/// What programs know the interfaces by.
+pub const LOOPBACK_INDEX: u32 = 1;
+pub const LINK_INDEX: u32 = 2;
+
 /// What we are called on the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addressing {

@@ -28,7 +28,7 @@ fn switch(name: u32) -> Option<u32> {
 }
 
 /// What a program has set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     pub time_to_live: u8,
     pub multicast_time_to_live: u8,

@@ -41,11 +41,11 @@ pub const CALLS: &[SystemCall] = system_calls! {
     getsockname => getsockname;
     getpeername => getpeername;
     getsockopt => options::getsockopt, "SO_TYPE, DOMAIN, PROTOCOL, ERROR, ACCEPTCONN, PEERCRED, SNDLOWAT, and what setsockopt takes; TCP_INFO, ULP; IP_MTU";
-    setsockopt => options::setsockopt, "SO_REUSEADDR, REUSEPORT, KEEPALIVE, BROADCAST, OOBINLINE, LINGER, SNDBUF, RCVBUF, SNDBUFFORCE, RCVBUFFORCE, RCVLOWAT, RCVTIMEO, SNDTIMEO, INCOMING_CPU; TCP_NODELAY, CORK, MAXSEG, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, LINGER2, DEFER_ACCEPT, QUICKACK, USER_TIMEOUT, NOTSENT_LOWAT, FASTOPEN, FASTOPEN_CONNECT, CONGESTION (reno); IP_TTL, TOS, MTU_DISCOVER, RECVERR, FREEBIND, TRANSPARENT, BIND_ADDRESS_NO_PORT, MULTICAST_TTL, MULTICAST_LOOP, MULTICAST_ALL";
+    setsockopt => options::setsockopt, "SO_REUSEADDR, REUSEPORT, KEEPALIVE, BROADCAST, OOBINLINE, LINGER, SNDBUF, RCVBUF, SNDBUFFORCE, RCVBUFFORCE, RCVLOWAT, RCVTIMEO, SNDTIMEO, INCOMING_CPU, TIMESTAMP, TIMESTAMPNS; TCP_NODELAY, CORK, MAXSEG, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, LINGER2, DEFER_ACCEPT, QUICKACK, USER_TIMEOUT, NOTSENT_LOWAT, FASTOPEN, FASTOPEN_CONNECT, CONGESTION (reno); IP_TTL, TOS, MTU_DISCOVER, RECVERR, PKTINFO, RECVTTL, RECVTOS, FREEBIND, TRANSPARENT, BIND_ADDRESS_NO_PORT, MULTICAST_TTL, MULTICAST_LOOP, MULTICAST_ALL";
     sendto => messages::sendto, "MSG_DONTWAIT, NOSIGNAL, MORE, FASTOPEN";
     recvfrom => messages::recvfrom, "MSG_DONTWAIT, PEEK, TRUNC, WAITALL";
-    sendmsg => messages::sendmsg, "as sendto; no ancillary data";
-    recvmsg => messages::recvmsg, "as recvfrom; no ancillary data";
+    sendmsg => messages::sendmsg, "as sendto; IP_PKTINFO, IP_TTL, IP_TOS along with datagrams";
+    recvmsg => messages::recvmsg, "as recvfrom; what IP_PKTINFO, RECVTTL, RECVTOS, SO_TIMESTAMP, TIMESTAMPNS ask for";
     sendmmsg => messages::sendmmsg, "as sendmsg";
     recvmmsg => messages::recvmmsg, "as recvmsg; MSG_WAITFORONE";
 };

@@ -1,7 +1,10 @@
 //! ioctl(2) on sockets: what is queued, and what the interfaces are (netdevice(7)).
 
 use super::{Socket, address::INET};
-use crate::{ip::wire::Address, stack::Stack};
+use crate::{
+    ip::{LINK_INDEX, LOOPBACK_INDEX, wire::Address},
+    stack::Stack,
+};
 use alloc::vec::Vec;
 use rumpkin_collections::TryVec;
 use rumpkin_kernel::{
@@ -57,7 +60,7 @@ fn interfaces(stack: &Stack) -> [Option<Interface>; 2] {
     let running = [net_device_flags::IFF_UP, net_device_flags::IFF_RUNNING];
     let loopback = Interface {
         name: LOOPBACK,
-        index: 1,
+        index: LOOPBACK_INDEX as i32,
         address: Some(Address::LOCALHOST),
         netmask: Address::new(255, 0, 0, 0),
         broadcast: Address::UNSPECIFIED,
@@ -71,7 +74,7 @@ fn interfaces(stack: &Stack) -> [Option<Interface>; 2] {
         let shared = [net_device_flags::IFF_BROADCAST, net_device_flags::IFF_MULTICAST];
         Interface {
             name: LINK,
-            index: 2,
+            index: LINK_INDEX as i32,
             address: own.map(|own| own.address),
             netmask: own.map_or(Address::UNSPECIFIED, |own| own.netmask()),
             broadcast: own.and_then(|own| own.broadcast()).unwrap_or(Address::UNSPECIFIED),

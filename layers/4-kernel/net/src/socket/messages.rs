@@ -4,6 +4,7 @@ use super::{
     Received, Socket,
     address::{INET, SocketAddress},
     calls::{connect_to, socket},
+    control::{Outgoing, Writer},
 };
 use crate::ip::wire::Address;
 use rumpkin_kernel::{
@@ -59,6 +60,7 @@ fn send(
     open: &OpenFile,
     source: &mut dyn Source,
     to: Option<SocketAddress>,
+    along: &Outgoing,
     flags: u32,
 ) -> Result<usize, Errno> {
     let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
@@ -76,7 +78,7 @@ fn send(
     }
     let mut done = 0usize;
     let result = loop {
-        match open.wait_for(thread, Events::WRITE, dont_wait, || socket.operations.send(source, to.as_ref())) {
+        match open.wait_for(thread, Events::WRITE, dont_wait, || socket.operations.send(source, to.as_ref(), along)) {
             Ok(count) => done = done.saturating_add(count),
             Err(error) => break Err(error),
         }
@@ -180,7 +182,7 @@ pub fn sendto(call: &mut Call<'_>) -> Result<usize, Errno> {
         0 => None,
         pointer => Some(SocketAddress::read(pointer, call.uint(5) as usize)?),
     };
-    send(call.thread, &open, &mut buffers, to, call.uint(3))
+    send(call.thread, &open, &mut buffers, to, &Outgoing::default(), call.uint(3))
 }
 
 /// recvfrom(2).
@@ -203,12 +205,10 @@ fn send_message(thread: &Thread, open: &OpenFile, header: &MessageHeader, flags:
         0 => None,
         pointer => Some(SocketAddress::read(pointer as usize, header.name_length as usize)?),
     };
-    if header.control_length > 0 {
-        // Ancillary data (file descriptors, packet information) is not supported.
-        return Err(Errno::EOPNOTSUPP);
-    }
+    let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
+    let along = Outgoing::read(socket, header.control as usize, header.control_length as usize)?;
     let mut buffers = vectors(header)?;
-    send(thread, open, &mut buffers, to, flags)
+    send(thread, open, &mut buffers, to, &along, flags)
 }
 
 fn vectors(header: &MessageHeader) -> Result<UserBuffers, Errno> {
@@ -225,6 +225,7 @@ fn receive_message(
     flags: u32,
     dont_wait: bool,
 ) -> Result<usize, Errno> {
+    let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
     let mut header: MessageHeader = read_value(pointer)?;
     let mut buffers = vectors(&header)?;
     let received = receive(thread, open, &mut buffers, flags, dont_wait)?;
@@ -234,8 +235,18 @@ fn receive_message(
             None => 0,
         };
     }
-    header.control_length = 0;
-    header.flags = if received.length > received.stored { net::MSG_TRUNC } else { 0 };
+    let mut control = Writer::new(header.control as usize, header.control_length as usize);
+    if let Some((arrival, wanted)) = &received.arrival {
+        control.put_arrival(&socket.common, wanted, arrival)?;
+    }
+    header.control_length = control.used as u64;
+    header.flags = 0;
+    if received.length > received.stored {
+        header.flags |= net::MSG_TRUNC;
+    }
+    if control.cut {
+        header.flags |= net::MSG_CTRUNC;
+    }
     write_value(pointer, &header)?;
     Ok(result_length(open, &received, flags))
 }

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod calls;
+pub mod control;
 mod ioctl;
 mod messages;
 mod options;
@@ -11,9 +12,10 @@ mod unix;
 
 pub use tcp::destination;
 
-use crate::{net::Net, no_buffers, shared::Shared};
+use crate::{ip, net::Net, no_buffers, shared::Shared};
 use address::SocketAddress;
 use alloc::{boxed::Box, sync::Arc};
+use control::{Arrival, Outgoing};
 use core::sync::atomic::Ordering;
 use options::{Common, Value};
 use rumpkin_collections::try_arc;
@@ -38,6 +40,15 @@ pub struct Received {
     pub length: usize,
     /// Who sent it, where that is not known from the connection.
     pub source: Option<SocketAddress>,
+    /// How it came, if it is a datagram of the network, and what the socket wants to know of that.
+    pub arrival: Option<(Arrival, ip::options::Options)>,
+}
+
+impl Received {
+    /// Some bytes of a stream, or a message of a known peer.
+    pub fn bytes(stored: usize, length: usize) -> Received {
+        Received { stored, length, source: None, arrival: None }
+    }
 }
 
 /// What an option of every socket means to those to which it means something.
@@ -90,8 +101,8 @@ pub trait Operations: Send + Sync {
         Ok(())
     }
 
-    /// Sends: a part of a stream, or one message.
-    fn send(&self, source: &mut dyn Source, to: Option<&SocketAddress>) -> Result<usize, Errno>;
+    /// Sends: a part of a stream, or one message, and what goes along with it.
+    fn send(&self, source: &mut dyn Source, to: Option<&SocketAddress>, along: &Outgoing) -> Result<usize, Errno>;
 
     /// Receives: a part of a stream, or one message. `peek`: and keeps it.
     fn receive(&self, destination: &mut dyn Sink, peek: bool) -> Result<Received, Errno>;
@@ -160,7 +171,7 @@ impl File for Socket {
     }
 
     fn write(&self, _position: u64, source: &mut dyn Source) -> Result<usize, Errno> {
-        self.operations.send(source, None)
+        self.operations.send(source, None, &Outgoing::default())
     }
 
     fn stat(&self) -> Result<Stat, Errno> {

@@ -3,6 +3,7 @@
 use super::{
     Operations, Received, Setting,
     address::SocketAddress,
+    control::Outgoing,
     options::{self, Value, integer},
 };
 use crate::{
@@ -115,7 +116,7 @@ impl Operations for TcpSocket {
     }
 
     /// The address, if any, is ignored: the connection has its peer.
-    fn send(&self, source: &mut dyn Source, _to: Option<&SocketAddress>) -> Result<usize, Errno> {
+    fn send(&self, source: &mut dyn Source, _to: Option<&SocketAddress>, _along: &Outgoing) -> Result<usize, Errno> {
         self.net.with(|stack| stack.tcp.send(self.key, source))
     }
 
@@ -123,7 +124,7 @@ impl Operations for TcpSocket {
         let stored = self.net.with(|stack| {
             if peek { stack.tcp.peek(self.key, destination) } else { stack.tcp.receive(self.key, destination) }
         })?;
-        Ok(Received { stored, length: stored, source: None })
+        Ok(Received::bytes(stored, stored))
     }
 
     fn shutdown(&self, read: bool, write: bool) -> Result<(), Errno> {

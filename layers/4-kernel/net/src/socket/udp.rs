@@ -3,6 +3,7 @@
 use super::{
     Operations, Received, Setting,
     address::SocketAddress,
+    control::Outgoing,
     options::{self, Value},
     tcp::{check_local, destination, prepare},
 };
@@ -64,7 +65,7 @@ impl Operations for UdpSocket {
         prepare(&self.net, thread, address)
     }
 
-    fn send(&self, source: &mut dyn Source, to: Option<&SocketAddress>) -> Result<usize, Errno> {
+    fn send(&self, source: &mut dyn Source, to: Option<&SocketAddress>, along: &Outgoing) -> Result<usize, Errno> {
         let to = to.map(|address| address.v4().map(destination)).transpose()?;
         if source.left() > udp::MAX_PAYLOAD {
             return Err(Errno::EMSGSIZE);
@@ -74,19 +75,24 @@ impl Operations for UdpSocket {
         if source.take(&mut data)? < data.len() {
             return Err(Errno::EFAULT);
         }
-        self.net.with(|stack| stack.udp.send(self.key, &data, to, &mut stack.ip))
+        self.net.with(|stack| stack.udp.send(self.key, &data, to, along, &mut stack.ip))
     }
 
     fn receive(&self, sink: &mut dyn Sink, peek: bool) -> Result<Received, Errno> {
         let received = self.net.with(|stack| {
-            stack.udp.receive(self.key, peek, |datagram| {
+            stack.udp.receive(self.key, peek, |datagram, options| {
                 let cut = datagram.data.get(..datagram.data.len().min(sink.room())).unwrap_or_default();
                 let stored = if cut.is_empty() { 0 } else { sink.put(cut)? };
                 let source = Some(SocketAddress::V4(datagram.source));
-                Ok(Received { stored, length: datagram.data.len(), source })
+                Ok(Received {
+                    stored,
+                    length: datagram.data.len(),
+                    source,
+                    arrival: Some((datagram.arrival, options.ip.clone())),
+                })
             })
         })?;
-        Ok(received.unwrap_or(Received { stored: 0, length: 0, source: None }))
+        Ok(received.unwrap_or(Received::bytes(0, 0)))
     }
 
     fn shutdown(&self, read: bool, write: bool) -> Result<(), Errno> {

@@ -1,6 +1,6 @@
 //! Connected pairs of local sockets (unix(7), socketpair(2)). Names in the file system are not there.
 
-use super::{Operations, Received, Setting, address::SocketAddress, options::Value};
+use super::{Operations, Received, Setting, address::SocketAddress, control::Outgoing, options::Value};
 use crate::{
     no_buffers,
     shared::{Notices, Shared},
@@ -252,7 +252,7 @@ impl Operations for End {
         Err(Errno::EISCONN)
     }
 
-    fn send(&self, source: &mut dyn Source, to: Option<&SocketAddress>) -> Result<usize, Errno> {
+    fn send(&self, source: &mut dyn Source, to: Option<&SocketAddress>, _along: &Outgoing) -> Result<usize, Errno> {
         if to.is_some() {
             return Err(Errno::EISCONN);
         }
@@ -278,7 +278,7 @@ impl Operations for End {
         let stream = self.pair.stream;
         self.work(|incoming, _| {
             if incoming.messages.is_empty() {
-                let none = Received { stored: 0, length: 0, source: None };
+                let none = Received::bytes(0, 0);
                 return if self.pair.read_ended(incoming) { Ok(none) } else { Err(Errno::EAGAIN) };
             }
             if stream { take_bytes(incoming, destination, peek) } else { take_message(incoming, destination, peek) }
@@ -365,7 +365,7 @@ fn take_bytes(incoming: &mut Direction, destination: &mut dyn Sink, peek: bool) 
         incoming.read = skip;
         incoming.unread_bytes = incoming.unread_bytes.saturating_sub(stored);
     }
-    Ok(Received { stored, length: stored, source: None })
+    Ok(Received::bytes(stored, stored))
 }
 
 fn take_message(incoming: &mut Direction, destination: &mut dyn Sink, peek: bool) -> Result<Received, Errno> {
@@ -377,7 +377,7 @@ fn take_message(incoming: &mut Direction, destination: &mut dyn Sink, peek: bool
         incoming.messages.pop();
         incoming.unread_bytes = incoming.unread_bytes.saturating_sub(length);
     }
-    Ok(Received { stored, length, source: None })
+    Ok(Received::bytes(stored, length))
 }
 
 fn option(level: u32, name: u32) -> Result<Value, Errno> {
@@ -425,7 +425,7 @@ impl Operations for Unconnected {
         }
     }
 
-    fn send(&self, _source: &mut dyn Source, _to: Option<&SocketAddress>) -> Result<usize, Errno> {
+    fn send(&self, _source: &mut dyn Source, _to: Option<&SocketAddress>, _along: &Outgoing) -> Result<usize, Errno> {
         Err(Errno::ENOTCONN)
     }
 

@@ -1,7 +1,7 @@
 //! What strangers send: floods are bounded, and no frame whatever makes a panic.
 
 use super::harness::*;
-use crate::ip::wire::*;
+use crate::{ip::wire::*, socket::control::Outgoing};
 use alloc::vec::Vec;
 use rumpkin_kernel::Errno;
 use rumpuser::device::Checksum;
@@ -90,7 +90,11 @@ fn recording() -> Vec<Vec<u8>> {
     world.send(1, server, &[2; 3000]).unwrap();
     let udp = world.on(0, |stack| stack.udp.open().unwrap().0);
     for length in [10, 5000] {
-        world.on(0, |stack| stack.udp.send(udp, &[3; 5000][..length], Some((OTHER, 9)), &mut stack.ip)).unwrap();
+        world
+            .on(0, |stack| {
+                stack.udp.send(udp, &[3; 5000][..length], Some((OTHER, 9)), &Outgoing::default(), &mut stack.ip)
+            })
+            .unwrap();
     }
     world.run_for(SECOND);
     world.close(0, client);

@@ -1,7 +1,7 @@
 //! UDP and ICMP between two stacks.
 
 use super::harness::*;
-use crate::{ip::wire::*, slab::Key, tcp::Endpoint};
+use crate::{ip::wire::*, slab::Key, socket::control::Outgoing, tcp::Endpoint};
 use alloc::{vec, vec::Vec};
 use rumpkin_kernel::Errno;
 use zerocopy::IntoBytes;
@@ -15,12 +15,12 @@ fn open(world: &mut World, index: usize, port: u16) -> Key {
 }
 
 fn send(world: &mut World, index: usize, key: Key, data: &[u8], to: Option<Endpoint>) -> Result<usize, Errno> {
-    world.on(index, |stack| stack.udp.send(key, data, to, &mut stack.ip))
+    world.on(index, |stack| stack.udp.send(key, data, to, &Outgoing::default(), &mut stack.ip))
 }
 
 fn receive(world: &mut World, index: usize, key: Key) -> Result<(Endpoint, Vec<u8>), Errno> {
-    let datagram =
-        world.on(index, |stack| stack.udp.receive(key, false, |datagram| Ok((datagram.source, datagram.data.clone()))));
+    let datagram = world
+        .on(index, |stack| stack.udp.receive(key, false, |datagram, _| Ok((datagram.source, datagram.data.clone()))));
     datagram.map(Option::unwrap)
 }
 
