@@ -148,6 +148,20 @@ let
     '';
   };
 
+  # The program that takes all it can get, in machines of so many MiB.
+  exhaust =
+    machines: sizes:
+    let
+      run =
+        size:
+        "rumpkin-boottest tap --machine $machine --memory ${toString size} ${area "exhaust-musl"}";
+    in
+    {
+      inherit machines;
+      name = "exhaust";
+      script = builtins.concatStringsSep "\n" (map run sizes);
+    };
+
   # Bad input of every kind, so many random changes of each.
   hostile = name: rounds: {
     inherit name;
@@ -163,6 +177,33 @@ in
   guest = merge [
     (onQemu areas)
     (bootTest diskFull)
+    (bootTest (
+      exhaust
+        [ "microvm" ]
+        [
+          8
+          10
+          12
+          14
+          16
+          20
+          24
+          32
+          48
+          64
+        ]
+    ))
+    (bootTest (
+      exhaust
+        [
+          "pc"
+          "q35"
+        ]
+        [
+          8
+          24
+        ]
+    ))
     (without [ "net" ])
     (without [ "event" ])
     (without [ "time" ])
@@ -202,7 +243,18 @@ in
       ]
       ++ otherKernels
     ))
-    (onXen "guest" areas)
+    (onXen "guest" (
+      areas
+      ++ [
+        (exhaust
+          [ ]
+          [
+            16
+            32
+          ]
+        )
+      ]
+    ))
     {
       xen-hostile = xenTest {
         name = "hostile";

@@ -2,6 +2,7 @@
 
 use super::{
     buddy::{Buddy, States},
+    marks::Marks,
     regions,
 };
 use crate::sync::Once;
@@ -26,15 +27,14 @@ const BOOT_MAPPED_END: u64 = 1 << 32;
 static STATES: Once<States> = Once::new();
 static FRAMES: Once<Mutex<Frames>> = Once::new();
 
-/// Free frames above the emergency part, to be read without the lock that they change under.
+/// Frames that the heap may take for those who ask, to be read without the lock that they change under.
 static ASKABLE: AtomicUsize = AtomicUsize::new(0);
 
 struct Frames {
     buddy: Buddy,
-    /// Free frames that users do not get.
-    reserve: usize,
-    /// Free frames that the heap does not promise to those who ask.
-    emergency: usize,
+    marks: Marks,
+    /// Frames with owners. The heap has the others that are not free.
+    owned: usize,
 }
 
 impl Frames {
@@ -44,13 +44,25 @@ impl Frames {
         frame.or_else(refused)
     }
 
+    /// One frame, with one owner.
+    fn allocate_owned(&mut self) -> Option<FrameNumber> {
+        let frame = self.buddy.allocate(1).or_else(refused)?;
+        self.owned += 1;
+        self.publish();
+        Some(frame)
+    }
+
     fn release(&mut self, frame: FrameNumber, count: usize) {
         self.buddy.release(frame, count);
         self.publish();
     }
 
+    fn heap(&self) -> usize {
+        self.buddy.total_frames().saturating_sub(self.buddy.free_frames() + self.owned)
+    }
+
     fn publish(&self) {
-        ASKABLE.store(self.buddy.free_frames().saturating_sub(self.emergency), Ordering::Relaxed);
+        ASKABLE.store(self.marks.askable(self.buddy.free_frames(), self.heap()), Ordering::Relaxed);
     }
 }
 
@@ -131,7 +143,7 @@ pub(crate) fn initialize(boot: &BootInfo) {
         });
     }
     TABLE.call_once(|| place);
-    FRAMES.call_once(|| Mutex::new(Frames { buddy, reserve: 0, emergency: 0 }));
+    FRAMES.call_once(|| Mutex::new(Frames { buddy, marks: Marks::none(), owned: 0 }));
 }
 
 static TABLE: Once<PhysicalRange> = Once::new();
@@ -143,10 +155,18 @@ pub(crate) fn complete(boot: &BootInfo) {
     };
     let mut frames = frames.lock();
     add_pieces(&mut frames.buddy, boot, *table, BOOT_MAPPED_END..u64::MAX);
-    // A sixteenth, but not less than 512 KiB nor more than 16 MiB.
-    frames.reserve = (frames.buddy.total_frames() / 16).clamp(128, 4096);
-    frames.emergency = frames.reserve / 4;
+    frames.marks = Marks::new(frames.buddy.total_frames());
     frames.publish();
+}
+
+/// From now on there are programs, and the heap has a share.
+pub(super) fn share() {
+    if let Some(frames) = FRAMES.get() {
+        let mut frames = frames.lock();
+        let heap = frames.heap();
+        frames.marks.share(heap);
+        frames.publish();
+    }
 }
 
 fn add_pieces(buddy: &mut Buddy, boot: &BootInfo, table: PhysicalRange, within: core::ops::Range<u64>) {
@@ -160,12 +180,21 @@ fn add_pieces(buddy: &mut Buddy, boot: &BootInfo, table: PhysicalRange, within: 
     });
 }
 
-/// A zeroed frame for what user programs ask for (their memory, its page tables, their threads' stacks), with one owner;
-/// `None` when only the reserve for the kernel's heap is left.
+/// A zeroed frame for the memory of user programs and its page tables, with one owner; `None` when only the reserve for the
+/// kernel's heap is left.
 pub fn allocate_user() -> Option<FrameNumber> {
+    allocate_above(|marks| marks.reserve)
+}
+
+/// The same for a thread's kernel stack, which is refused before a program's memory is: whoever asks is told so.
+pub(crate) fn allocate_stack() -> Option<FrameNumber> {
+    allocate_above(Marks::asked)
+}
+
+fn allocate_above(mark: fn(&Marks) -> usize) -> Option<FrameNumber> {
     let take = || {
         let mut frames = FRAMES.get()?.lock();
-        if frames.buddy.free_frames() <= frames.reserve { refused() } else { frames.allocate(1) }
+        if frames.buddy.free_frames() <= mark(&frames.marks) { refused() } else { frames.allocate_owned() }
     };
     let frame = take().or_else(|| {
         super::reclaim();
@@ -176,7 +205,7 @@ pub fn allocate_user() -> Option<FrameNumber> {
 
 /// A zeroed frame for the kernel's own tables, with one owner.
 pub(crate) fn allocate_kernel() -> Option<FrameNumber> {
-    allocate_run(1).map(prepare)
+    FRAMES.get()?.lock().allocate_owned().map(prepare)
 }
 
 fn prepare(frame: FrameNumber) -> FrameNumber {
@@ -233,8 +262,12 @@ pub fn retain(frame: FrameNumber) {
 
 /// One owner less; the last frees the frame.
 pub fn release(frame: FrameNumber) {
-    if states().is_some_and(|states| states.release(frame)) {
-        release_run(frame, 1);
+    if states().is_some_and(|states| states.release(frame))
+        && let Some(frames) = FRAMES.get()
+    {
+        let mut frames = frames.lock();
+        frames.owned -= 1;
+        frames.release(frame, 1);
     }
 }
 
@@ -257,10 +290,10 @@ pub(crate) fn make_permanent(frame: FrameNumber) {
 
 /// Frames in all, and frames that users may still take.
 pub fn counts() -> (usize, usize) {
-    let empty = super::heap::empty_pages();
+    let kept = super::reclaimable();
     FRAMES.get().map_or((0, 0), |frames| {
         let frames = frames.lock();
-        (frames.buddy.total_frames(), (frames.buddy.free_frames() + empty).saturating_sub(frames.reserve))
+        (frames.buddy.total_frames(), (frames.buddy.free_frames() + kept).saturating_sub(frames.marks.reserve))
     })
 }
 

@@ -4,6 +4,7 @@ pub mod buddy;
 pub mod frames;
 pub mod heap;
 pub mod kernel;
+mod marks;
 mod regions;
 mod slabs;
 
@@ -17,7 +18,9 @@ static PROGRAM: AtomicBool = AtomicBool::new(false);
 
 /// Remembers that there is a program now.
 pub(crate) fn serves_program() {
-    PROGRAM.store(true, Ordering::Relaxed);
+    if !PROGRAM.swap(true, Ordering::Relaxed) {
+        frames::share();
+    }
 }
 
 /// Whether the machine turned out too small before there was a program.
@@ -29,7 +32,12 @@ pub(crate) fn is_too_small() -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// Gives up the memory that is kept for quicker use: before anything is refused.
+/// Frames that are kept for quicker use.
+fn reclaimable() -> usize {
+    heap::empty_pages() + crate::thread::kept_stacks()
+}
+
+/// Gives them up: before anything is refused.
 fn reclaim() {
     heap::give_back();
     crate::thread::give_back_stacks();

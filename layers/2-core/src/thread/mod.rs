@@ -19,7 +19,7 @@ mod stack;
 mod switch;
 
 pub use event::Event;
-pub(crate) use stack::{above_guard, give_back_stacks};
+pub(crate) use stack::{above_guard, give_back_stacks, kept_stacks};
 
 use crate::{
     clock,

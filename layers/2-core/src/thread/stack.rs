@@ -61,7 +61,7 @@ impl Stack {
         let slot = pool.take_unmapped()?;
         drop(pool);
         for page in pages(slot) {
-            let mapped = frames::allocate_user().ok_or(OutOfMemory).and_then(|frame| {
+            let mapped = frames::allocate_stack().ok_or(OutOfMemory).and_then(|frame| {
                 let range = PhysicalRange { start: frame * PAGE_SIZE as u64, length: PAGE_SIZE as u64 };
                 kernel::map(page, range, kernel::WRITABLE).inspect_err(|_| frames::release(frame))
             });
@@ -106,7 +106,12 @@ impl Drop for Stack {
     }
 }
 
-/// Unmaps the stacks that are kept for the next threads.
+/// Frames of the stacks that are kept for the next threads.
+pub(crate) fn kept_stacks() -> usize {
+    POOL.lock().kept * (SIZE / PAGE_SIZE)
+}
+
+/// Unmaps those stacks.
 pub(crate) fn give_back_stacks() {
     // Whoever holds the lock is after memory for the pool itself.
     while let Some(slot) = POOL.try_lock().and_then(|mut pool| pool.take_mapped()) {
