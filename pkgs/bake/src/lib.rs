@@ -2,7 +2,7 @@
 //!
 //! Nothing is linked again. The kernel's bytes stay where they are; the payload follows them in the file, each part on a
 //! page of its own, and after it comes a longer copy of the program header table. Two fields of the ELF header and the
-//! descriptor of the payload note are patched to say so. Equal inputs give equal bytes.
+//! descriptor of the payload note are patched to say so, and at last that of the checksum note. Equal inputs give equal bytes.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -10,7 +10,7 @@ mod error;
 pub use error::{Error, Input};
 use rumpkin_format::{
     CONFIGURATION_LIMIT, Header, Image, KERNEL_BASE, MEMORY_LIMIT, PAGE_SIZE, Segment, SegmentKind, is_erofs,
-    page_align,
+    page_align, seal,
 };
 
 /// `PF_R`: the payload is only ever read.
@@ -52,8 +52,8 @@ pub fn bake(kernel: &[u8], parts: &Parts<'_>) -> Result<Vec<u8>, Error> {
         (payload.configuration_address, payload.configuration_size) = joined.add(configuration.as_bytes())?;
     }
     joined.file[image.payload_offset..][..rumpkin_format::PAYLOAD_SIZE].copy_from_slice(&payload.encode());
-    let baked = joined.finish()?;
-    Image::read(&baked).map_err(Error::Kernel)?;
+    let mut baked = joined.finish()?;
+    seal(&mut baked).map_err(Error::Kernel)?;
     Ok(baked)
 }
 

@@ -4,7 +4,7 @@ mod common;
 use common::{kernel, rootfs};
 use proptest::prelude::*;
 use rumpkin_bake::{Error, Parts, bake};
-use rumpkin_format::{HEADER_SIZE, Image, KERNEL_BASE, PAGE_SIZE, PAYLOAD_SIZE};
+use rumpkin_format::{CHECKSUMS_SIZE, HEADER_SIZE, Image, KERNEL_BASE, PAGE_SIZE, PAYLOAD_SIZE};
 
 fn parts<'a>(rootfs: &'a [u8], configuration: &'a str) -> Parts<'a> {
     Parts { rootfs: Some(rootfs), configuration: Some(configuration) }
@@ -35,8 +35,9 @@ fn the_kernel_stays_as_it_is() {
     let file = bake(&kernel, &parts(&rootfs, "{}")).unwrap();
     let changed: Vec<usize> =
         (0..kernel.len()).filter(|&i| kernel[i] != file[i]).filter(|&i| i >= HEADER_SIZE).collect();
-    let note = before.payload_offset..before.payload_offset + PAYLOAD_SIZE;
-    assert!(changed.iter().all(|offset| note.contains(offset)), "{changed:x?}");
+    let payload = before.payload_offset..before.payload_offset + PAYLOAD_SIZE;
+    let checksums = before.checksums_offset..before.checksums_offset + CHECKSUMS_SIZE;
+    assert!(changed.iter().all(|offset| payload.contains(offset) || checksums.contains(offset)), "{changed:x?}");
     assert_eq!(Image::read(&file).unwrap().segments[..4], before.segments);
 }
 
@@ -75,6 +76,36 @@ fn an_image_that_would_not_fit_is_refused() {
     assert_eq!(bake(&kernel, &Parts { rootfs: Some(&rootfs(4097)), ..Parts::default() }), Err(Error::TooLarge));
 }
 
+/// Every single bit of an image's headers and notes, and some of the rest.
+#[test]
+fn no_bit_of_an_image_can_change_unnoticed() {
+    let mut file = bake(&kernel(), &parts(&rootfs(4096), r#"{"hostname":"a"}"#)).unwrap();
+    assert_eq!(Image::read(&file).unwrap().verify(&file), Ok(()));
+    let is_tried = |at: &usize| {
+        [0..0x400, 0x2000..0x2200, file.len() - 0x200..file.len()].iter().any(|part| part.contains(at))
+            || at.is_multiple_of(31)
+    };
+    let tried: Vec<usize> = (0..file.len()).filter(is_tried).collect();
+    for at in tried {
+        for bit in 0..8 {
+            file[at] ^= 1 << bit;
+            let verified = Image::read(&file).and_then(|image| image.verify(&file));
+            assert!(verified.is_err(), "bit {bit} of byte {at:#x}");
+            file[at] ^= 1 << bit;
+        }
+    }
+}
+
+#[test]
+fn a_kernel_is_no_image() {
+    let kernel = kernel();
+    assert_eq!(Image::read(&kernel).unwrap().verify(&kernel), Err(rumpkin_format::Error::NotBaked));
+    // Without any part it is baked all the same.
+    let file = bake(&kernel, &Parts::default()).unwrap();
+    assert_eq!(Image::read(&file).unwrap().verify(&file), Ok(()));
+    assert_eq!(bake(&file, &Parts::default()), Err(Error::AlreadyBaked));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -96,7 +127,7 @@ proptest! {
             kernel[offset] = value;
         }
         if let Ok(file) = bake(&kernel, &parts(&rootfs(4096), "{}")) {
-            prop_assert!(Image::read(&file).is_ok());
+            prop_assert!(Image::read(&file).unwrap().verify(&file).is_ok());
         }
     }
 }

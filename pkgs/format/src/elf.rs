@@ -90,6 +90,14 @@ impl Header {
         if !right {
             return Err(Error::NotX86_64Executable);
         }
+        // Version 1, no flags, headers of 64 bytes (gABI, chapter 4, "ELF Header"); nothing in the rest of `e_ident`.
+        let is_plain = u32_at(&header, 20) == Some(1)
+            && u32_at(&header, 48) == Some(0)
+            && usize::from(field16(52)?) == HEADER_SIZE
+            && array(&header, 7) == Some([0; 9]);
+        if !is_plain {
+            return Err(Error::Header);
+        }
         let segments_count = field16(OFFSET_PHNUM)?;
         if usize::from(field16(54)?) != SEGMENT_SIZE || !(1..=SEGMENT_LIMIT).contains(&segments_count) {
             return Err(Error::ProgramHeaders);

@@ -1,8 +1,8 @@
 //! A whole image, or a kernel that has no payload yet: read, validated, and taken apart.
-use crate::note::{PVH_NAME, PVH_TYPE_ENTRY};
+use crate::note::{NOTE_ALIGN, PVH_NAME, PVH_TYPE_ENTRY};
 use crate::{
-    CONFIGURATION_LIMIT, Error, Header, NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, Notes, PAGE_SIZE, Part,
-    Payload, Segment, SegmentKind, is_erofs,
+    CONFIGURATION_LIMIT, Checksums, Error, Header, KERNEL_BASE, NOTE_NAME, NOTE_TYPE_CHECKSUMS, NOTE_TYPE_MANIFEST,
+    NOTE_TYPE_PAYLOAD, Note, Notes, PAGE_SIZE, Part, Payload, Segment, SegmentKind, is_erofs,
 };
 use alloc::vec::Vec;
 
@@ -21,6 +21,10 @@ pub struct Image<'a> {
     pub payload: Payload,
     /// File offset of the payload note's descriptor.
     pub payload_offset: usize,
+    /// The checksums that it was baked with.
+    pub checksums: Checksums,
+    /// File offset of the checksum note's descriptor.
+    pub checksums_offset: usize,
     /// What the kernel says of itself: JSON text.
     pub manifest: Option<&'a str>,
     /// The root file system's bytes.
@@ -46,12 +50,15 @@ pub struct KernelSizes {
 const EXECUTABLE: u32 = 1;
 /// `PF_W`: they are written to.
 const WRITABLE: u32 = 2;
+/// `PF_R`: they are read.
+const READABLE: u32 = 4;
 
 /// What the notes of a file say.
 #[derive(Default)]
 struct Found<'a> {
     entry: Option<u32>,
     payload: Option<(Payload, usize)>,
+    checksums: Option<(Checksums, usize)>,
     manifest: Option<&'a str>,
 }
 
@@ -67,6 +74,7 @@ impl<'a> Image<'a> {
         let found = Found::read(file, &segments)?;
         let entry = found.entry.ok_or(Error::MissingPvhNote)?;
         let (payload, payload_offset) = found.payload.ok_or(Error::MissingPayloadNote)?;
+        let (checksums, checksums_offset) = found.checksums.ok_or(Error::MissingChecksumNote)?;
         if !segments.iter().any(|segment| holds(segment, u64::from(entry))) {
             return Err(Error::MisplacedEntry);
         }
@@ -80,13 +88,24 @@ impl<'a> Image<'a> {
             return Err(Error::ConfigurationTooLarge);
         }
         let configuration = configuration.map(core::str::from_utf8).transpose().map_err(|_| Error::InvalidText)?;
-        Ok(Image { header, segments, entry, payload, payload_offset, manifest: found.manifest, rootfs, configuration })
+        Ok(Image {
+            header,
+            segments,
+            entry,
+            payload,
+            payload_offset,
+            checksums,
+            checksums_offset,
+            manifest: found.manifest,
+            rootfs,
+            configuration,
+        })
     }
 
-    /// Whether a payload has been added to the kernel.
+    /// Whether an image has been made of the kernel.
     #[must_use]
     pub fn is_baked(&self) -> bool {
-        self.payload != Payload::default()
+        self.checksums != Checksums::default() || self.payload != Payload::default()
     }
 
     /// The first physical address after everything that is loaded: what the image needs of memory, in bytes.
@@ -139,11 +158,10 @@ impl<'a> Found<'a> {
                     set_once(&mut found.entry, entry)?;
                 } else if note.name == NOTE_NAME && note.kind == NOTE_TYPE_PAYLOAD {
                     let payload = Payload::decode(note.descriptor).ok_or(Error::MalformedNote)?;
-                    let offset = usize::try_from(segment.offset)
-                        .ok()
-                        .and_then(|start| start.checked_add(note.descriptor_offset))
-                        .ok_or(Error::MalformedNote)?;
-                    set_once(&mut found.payload, (payload, offset))?;
+                    set_once(&mut found.payload, (payload, file_offset(segment, &note)?))?;
+                } else if note.name == NOTE_NAME && note.kind == NOTE_TYPE_CHECKSUMS {
+                    let checksums = Checksums::decode(note.descriptor).ok_or(Error::MalformedNote)?;
+                    set_once(&mut found.checksums, (checksums, file_offset(segment, &note)?))?;
                 } else if note.name == NOTE_NAME && note.kind == NOTE_TYPE_MANIFEST {
                     let text = core::str::from_utf8(note.descriptor).map_err(|_| Error::InvalidText)?;
                     set_once(&mut found.manifest, text.trim_end_matches('\0'))?;
@@ -152,6 +170,12 @@ impl<'a> Found<'a> {
         }
         Ok(found)
     }
+}
+
+/// Where a note's descriptor begins in the file.
+fn file_offset(segment: &Segment, note: &Note<'_>) -> Result<usize, Error> {
+    let start = usize::try_from(segment.offset).ok();
+    start.and_then(|start| start.checked_add(note.descriptor_offset)).ok_or(Error::MalformedNote)
 }
 
 fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), Error> {
@@ -172,6 +196,9 @@ fn check_segments(file: &[u8], segments: &[Segment]) -> Result<(), Error> {
             return Err(Error::SegmentSize(index));
         }
         segment.physical_end().ok_or(Error::SegmentSize(index))?;
+        if !is_in_place(segment) {
+            return Err(Error::SegmentPlace(index));
+        }
     }
     let mut loaded: Vec<(u64, u64, usize)> = segments
         .iter()
@@ -186,6 +213,18 @@ fn check_segments(file: &[u8], segments: &[Segment]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Whether the segment's addresses, alignment and rights are such as the kernel is linked with (gABI, chapter 5, "Program Header").
+fn is_in_place(segment: &Segment) -> bool {
+    if segment.kind == SegmentKind::Note {
+        return segment.align == NOTE_ALIGN as u64;
+    }
+    let together = segment.offset.abs_diff(segment.virtual_address);
+    segment.virtual_address == KERNEL_BASE.wrapping_add(segment.physical_address)
+        && segment.align == PAGE_SIZE
+        && together.is_multiple_of(PAGE_SIZE)
+        && [READABLE, READABLE | EXECUTABLE, READABLE | WRITABLE].contains(&segment.flags)
 }
 
 fn holds(segment: &Segment, address: u64) -> bool {

@@ -8,18 +8,22 @@
 //! memory:  1 MiB          kernel, text to bss          rootfs   configuration                     (physical)
 //! ```
 //!
+//! A third note has checksums over all of it, by which launcher and guest know a damaged image.
+//!
 //! This crate reads and validates such files and encodes the few structures that `rumpkin-bake` writes. It depends on
-//! nothing, allocates one small vector, and answers every malformed file with an [`Error`] that says what is wrong.
+//! nothing of ours, allocates one small vector, and answers every malformed file with an [`Error`] that says what is wrong.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 extern crate alloc;
 
+mod checksum;
 mod elf;
 mod error;
 mod image;
 mod note;
 
+pub use checksum::{CHECKSUMS_SIZE, Checksums, NOTE_TYPE_CHECKSUMS, seal};
 pub use elf::{HEADER_SIZE, Header, SEGMENT_SIZE, Segment, SegmentKind};
 pub use error::{Error, Part};
 pub use image::{Image, KernelSizes};

@@ -16,7 +16,7 @@ pub(crate) const PVH_NAME: &[u8; 4] = b"Xen\0";
 pub(crate) const PVH_TYPE_ENTRY: u32 = 18;
 
 /// Notes are aligned to this many bytes, in the segment and among each other.
-const NOTE_ALIGN: usize = 4;
+pub(crate) const NOTE_ALIGN: usize = 4;
 const NOTE_HEADER_SIZE: usize = 12;
 
 /// One ELF note.

@@ -41,6 +41,8 @@ fn image(notes: &[Vec<u8>], change: impl FnOnce(&mut Vec<Segment>)) -> Vec<u8> {
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     file[16] = 2;
     file[18] = 62;
+    file[20] = 1;
+    file[52] = HEADER_SIZE as u8;
     file[54] = SEGMENT_SIZE as u8;
     let notes = notes.concat();
     file.extend(&notes);
@@ -52,7 +54,7 @@ fn image(notes: &[Vec<u8>], change: impl FnOnce(&mut Vec<Segment>)) -> Vec<u8> {
         load(0x1000, TEXT, notes.len()),
         load(0x2000, ROOTFS, 0x2000),
         load(0x4000, CONFIGURATION, 2),
-        Segment { kind: SegmentKind::Note, ..load(0x1000, TEXT, notes.len()) },
+        Segment { kind: SegmentKind::Note, align: 4, ..load(0x1000, TEXT, notes.len()) },
     ];
     change(&mut segments);
     Header { segments_offset: 64, segments_count: segments.len() as u16 }.patch(&mut file).unwrap();
@@ -68,6 +70,7 @@ fn notes() -> Vec<Vec<u8>> {
         note(b"Xen\0", 18, &TEXT.to_le_bytes()),
         note(NOTE_NAME, NOTE_TYPE_PAYLOAD, &PAYLOAD.encode()),
         note(NOTE_NAME, NOTE_TYPE_MANIFEST, br#"{"version":1}"#),
+        note(NOTE_NAME, NOTE_TYPE_CHECKSUMS, &Checksums::default().encode()),
     ]
 }
 
@@ -115,6 +118,7 @@ fn missing_and_doubled_notes_are_named() {
     let all = notes();
     assert_eq!(error(&all[1..], |_| ()), Error::MissingPvhNote);
     assert_eq!(error(&all[..1], |_| ()), Error::MissingPayloadNote);
+    assert_eq!(error(&all[..3], |_| ()), Error::MissingChecksumNote);
     assert_eq!(error(&[all.clone(), all].concat(), |_| ()), Error::DuplicateNote);
 }
 
@@ -131,12 +135,55 @@ fn malformed_notes_are_named() {
 
 #[test]
 fn impossible_segments_are_named() {
+    let over = |s: &mut Vec<Segment>| {
+        s[1].physical_address = TEXT;
+        s[1].virtual_address = KERNEL_BASE + TEXT;
+    };
     assert_eq!(error(&notes(), |s| s[1].file_size = u64::MAX), Error::SegmentOutsideFile(1));
     assert_eq!(error(&notes(), |s| s[1].memory_size = u64::MAX), Error::SegmentSize(1));
     assert_eq!(error(&notes(), |s| s[1].memory_size = 1), Error::SegmentSize(1));
-    assert_eq!(error(&notes(), |s| s[1].physical_address = TEXT), Error::OverlappingSegments(0, 1));
+    assert_eq!(error(&notes(), over), Error::OverlappingSegments(0, 1));
     assert_eq!(error(&notes(), |s| s.truncate(0)), Error::ProgramHeaders);
-    assert_eq!(error(&notes(), |s| s[0].physical_address = 0x30_0000), Error::MisplacedEntry);
+    let elsewhere = |s: &mut Vec<Segment>| {
+        s[0].physical_address = 0x30_0000;
+        s[0].virtual_address = KERNEL_BASE + 0x30_0000;
+    };
+    assert_eq!(error(&notes(), elsewhere), Error::MisplacedEntry);
+    assert_eq!(error(&notes(), |s| s[0].physical_address = 0x30_0000), Error::SegmentPlace(0));
+    assert_eq!(error(&notes(), |s| s[1].virtual_address = ROOTFS), Error::SegmentPlace(1));
+    assert_eq!(error(&notes(), |s| s[1].align = 8), Error::SegmentPlace(1));
+    assert_eq!(error(&notes(), |s| s[2].flags = 7), Error::SegmentPlace(2));
+    assert_eq!(error(&notes(), |s| s[3].align = 8), Error::SegmentPlace(3));
+}
+
+#[test]
+fn headers_are_as_every_image_has_them() {
+    for (offset, value) in [(6, 2), (7, 3), (15, 1), (20, 2), (48, 1), (52, 65)] {
+        let mut file = good();
+        file[offset] = value;
+        assert!(Image::read(&file).is_err(), "byte {offset}");
+    }
+}
+
+#[test]
+fn a_sealed_image_is_verified_and_a_changed_one_refused() {
+    let mut file = good();
+    assert_eq!(Image::read(&file).unwrap().verify(&file), Err(Error::Damaged { expected: 0, found: sum(&file) }));
+    seal(&mut file).unwrap();
+    let image = Image::read(&file).unwrap();
+    assert_eq!(image.verify(&file), Ok(()));
+    assert_eq!(image.checksums.extents[0], (TEXT, notes().concat().len() as u64));
+    // A bit that no header and no note has.
+    file[0x3456] ^= 4;
+    let image = Image::read(&file).unwrap();
+    assert_eq!(image.verify(&file), Err(Error::Damaged { expected: image.checksums.file, found: sum(&file) }));
+}
+
+/// The checksum that the file would have.
+fn sum(file: &[u8]) -> u64 {
+    let mut file = file.to_vec();
+    seal(&mut file).unwrap();
+    Image::read(&file).unwrap().checksums.file
 }
 
 #[test]

@@ -5,25 +5,36 @@ use rumpkin_format::{Image, MEMORY_LIMIT};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Reads the image at `path` and validates it.
+/// Reads the file at `path`, which may be an image.
 ///
 /// # Errors
-/// The file cannot be read or is not an image; the message names it.
-pub fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let file = file::read(path, MEMORY_LIMIT)?;
-    parse(path, &file)?;
-    Ok(file)
+/// It cannot be read; the message names it.
+pub fn read(path: &Path) -> Result<Vec<u8>, file::Error> {
+    file::read(path, MEMORY_LIMIT)
 }
 
 /// Takes `file`, the bytes of `path`, apart.
+///
+/// # Errors
+/// It is no image.
 pub fn parse<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, String> {
     Image::read(file).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The same, of an image that is as it was baked.
+///
+/// # Errors
+/// It is no image, or damaged.
+pub fn parse_whole<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, String> {
+    let image = parse(path, file)?;
+    image.verify(file).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(image)
 }
 
 /// Prints what the image consists of.
 pub fn inspect(options: &InspectOptions) -> Result<(), String> {
     let file = read(&options.image)?;
-    let image = parse(&options.image, &file)?;
+    let image = parse_whole(&options.image, &file)?;
     let description = describe(&image, file.len());
     if options.json {
         println!("{description:#}");
@@ -46,6 +57,7 @@ fn describe(image: &Image<'_>, size: usize) -> Value {
         "kernel": image.kernel_size(),
         "sizes": sizes(image),
         "rootfs": image.rootfs.map(<[u8]>::len),
+        "checksum": format!("{:016x}", image.checksums.file),
         "manifest": value(image.manifest),
         "configuration": value(image.configuration),
     })
@@ -70,7 +82,7 @@ fn text(description: &Value) -> String {
     let kib = |key: &str| in_kib(&description[key]);
     let size = |key: &str| in_kib(&description["sizes"][key]);
     let mut text = format!(
-        "image          {}\nkernel         {} in memory, entered at {:#x}\n               code {}, constants {}, data {}, zeroes {}\nroot           {}\nends at        {} of memory\n",
+        "image          {}\nkernel         {} in memory, entered at {:#x}\n               code {}, constants {}, data {}, zeroes {}\nroot           {}\nends at        {} of memory\nchecksum       {}, verified\n",
         kib("size"),
         kib("kernel"),
         description["entry"].as_u64().unwrap_or(0),
@@ -80,6 +92,7 @@ fn text(description: &Value) -> String {
         size("bss"),
         kib("rootfs"),
         kib("memory"),
+        description["checksum"].as_str().unwrap_or_default(),
     );
     for (key, title) in [("manifest", "made of"), ("configuration", "configuration")] {
         if !description[key].is_null() {

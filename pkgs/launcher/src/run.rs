@@ -84,7 +84,7 @@ fn document(options: &RunOptions) -> Result<(Vec<u8>, bool), String> {
         return Ok((file::read(path, UNCHECKED_LIMIT)?, !wants_network(options)));
     }
     let file = inspect::read(&options.image)?;
-    let image = inspect::parse(&options.image, &file)?;
+    let image = inspect::parse_whole(&options.image, &file)?;
     let needed = image.memory_end().div_ceil(1 << 20);
     if u64::from(options.memory) < needed {
         return Err(format!(

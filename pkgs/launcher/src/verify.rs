@@ -2,7 +2,7 @@
 use crate::flake;
 use crate::inspect::{parse, read};
 use crate::options::InspectOptions;
-use rumpkin_format::{Image, PAYLOAD_SIZE};
+use rumpkin_format::{CHECKSUMS_SIZE, Image, PAYLOAD_SIZE};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -16,11 +16,13 @@ const FAILED: u8 = 2;
 pub fn verify(options: &InspectOptions, flake: &str) -> u8 {
     let found = || {
         let file = read(&options.image)?;
+        parse(&options.image, &file)?;
         let path = flake::build(flake, &options.nix)?;
         if path.is_dir() {
             return Err(format!("{flake} gives a folder, {}; name an attribute that is an image", path.display()));
         }
         let built = read(&path)?;
+        parse(&path, &built)?;
         compare(&options.image, &file, &path, &built)
     };
     match found() {
@@ -74,9 +76,10 @@ fn differences(image: &Image<'_>, file: &[u8], built: &Image<'_>, built_file: &[
     lines
 }
 
-/// The bytes of the kernel's segments with these flags; where the payload is does not count.
+/// The bytes of the kernel's segments with these flags; where the payload is, and the checksums, do not count.
 fn kernel_bytes(image: &Image<'_>, file: &[u8], flags: u32) -> Vec<u8> {
-    let note = image.payload_offset..image.payload_offset.saturating_add(PAYLOAD_SIZE);
+    let payload = image.payload_offset..image.payload_offset.saturating_add(PAYLOAD_SIZE);
+    let checksums = image.checksums_offset..image.checksums_offset.saturating_add(CHECKSUMS_SIZE);
     image
         .kernel_segments()
         .filter(|segment| segment.flags == flags)
@@ -84,7 +87,7 @@ fn kernel_bytes(image: &Image<'_>, file: &[u8], flags: u32) -> Vec<u8> {
             let start = usize::try_from(segment.offset).unwrap_or(usize::MAX);
             segment.bytes(file).unwrap_or_default().iter().zip(start..)
         })
-        .map(|(byte, place)| if note.contains(&place) { 0 } else { *byte })
+        .map(|(byte, place)| if payload.contains(&place) || checksums.contains(&place) { 0 } else { *byte })
         .collect()
 }
 

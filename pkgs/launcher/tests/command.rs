@@ -55,7 +55,7 @@ fn images_are_described() {
     let folder = Folder::new(&common::kernel());
     let output = folder.rumpkin(&["inspect", "image"]);
     let description = text(&output.stdout);
-    for part in ["root           4 KiB", "entered at 0x100000", r#""version":"test""#, CONFIGURATION] {
+    for part in [", verified\n", "root           4 KiB", "entered at 0x100000", r#""version":"test""#, CONFIGURATION] {
         assert!(description.contains(part), "{part} in {description}");
     }
     let json: serde_json::Value =
@@ -97,6 +97,26 @@ fn failures_before_the_guest_have_a_status_of_their_own() {
         assert!(text(&output.stderr).contains(message), "{arguments:?}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn a_damaged_image_is_refused_in_a_sentence() {
+    let folder = Folder::new(&common::kernel());
+    let image = fs::read(folder.path("image")).unwrap();
+    // A bit of code, of the root file system's content, of the section that nobody loads.
+    for place in [0x1005, image.len() - 0x1800, 0x900] {
+        let mut damaged = image.clone();
+        damaged[place] ^= 0x20;
+        fs::write(folder.path("damaged"), damaged).unwrap();
+        for command in ["run", "inspect"] {
+            let output = folder.rumpkin(&[command, "damaged"]);
+            assert_eq!(output.status.code(), Some(125));
+            let message = text(&output.stderr);
+            assert!(message.starts_with("rumpkin: damaged: damaged: its checksum is "), "{place:#x}: {message}");
+        }
+    }
+    fs::write(folder.path("kernel"), common::kernel()).unwrap();
+    assert!(text(&folder.rumpkin(&["run", "kernel"]).stderr).contains("a kernel, not an image; bake it"));
 }
 
 #[test]

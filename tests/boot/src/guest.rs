@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub struct Rig(RigOptions);
 struct Console {
     text: Mutex<(String, bool)>,
     grown: Condvar,
+    /// Outputs that have not ended.
+    open: AtomicUsize,
 }
 
 /// A process under watch: the launcher with its guest, or a program on this host. Killed when dropped.
@@ -60,7 +63,8 @@ impl Rig {
         &self.0.machine
     }
 
-    fn is_xen(&self) -> bool {
+    /// Whether guests are domains of Xen.
+    pub fn is_xen(&self) -> bool {
         self.0.machine == "xen"
     }
 
@@ -116,13 +120,17 @@ impl Rig {
         Watched::start(&mut command, rig.show)
     }
 
-    /// Boots `image` with the bytes of `configuration`, neither of which the launcher looks into. The guest must end with a
-    /// status of its own accord, whatever it is.
-    pub fn endures(&self, image: &Path, configuration: &[u8]) -> Result<(), String> {
+    /// Boots `image` with the bytes of `configuration`, neither of which the launcher looks into, and waits for its end, which is soon.
+    pub fn run_unchecked(&self, image: &Path, configuration: &[u8]) -> Result<Outcome, String> {
         let file = tempfile::NamedTempFile::new().map_err(|error| format!("temporary file: {error}"))?;
         fs::write(file.path(), configuration).map_err(|error| format!("{}: {error}", file.path().display()))?;
         let options = ["--unchecked".to_owned(), "--config".into(), file.path().display().to_string()];
-        self.start(image, &options, &[])?.finish_within(LIMIT)?.orderly()
+        self.start(image, &options, &[])?.finish_within(LIMIT)
+    }
+
+    /// The same. The guest must end with a status of its own accord, whatever it is.
+    pub fn endures(&self, image: &Path, configuration: &[u8]) -> Result<(), String> {
+        self.run_unchecked(image, configuration)?.orderly()
     }
 
     /// Boots `image` and waits for its end.
@@ -137,12 +145,12 @@ impl Watched {
         let name = command.get_program().display().to_string();
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|error| format!("{name}: {error}"))?;
-        let console = Arc::new(Console::default());
+        let console = Arc::new(Console { open: AtomicUsize::new(2), ..Console::default() });
         if let Some(errors) = child.stderr.take() {
-            console.collect(errors, show, false);
+            console.collect(errors, show);
         }
         if let Some(output) = child.stdout.take() {
-            console.collect(output, show, true);
+            console.collect(output, show);
         }
         Ok(Watched { child, console })
     }
@@ -246,7 +254,7 @@ impl Drop for Watched {
 
 impl Console {
     /// Collects what `source` gives, in a thread of its own; the end of the last source is the end of the console.
-    fn collect(self: &Arc<Console>, source: impl Read + Send + 'static, show: bool, last: bool) {
+    fn collect(self: &Arc<Console>, source: impl Read + Send + 'static, show: bool) {
         let console = Arc::clone(self);
         thread::spawn(move || {
             let mut reader = BufReader::new(source);
@@ -260,7 +268,7 @@ impl Console {
                 console.grown.notify_all();
                 piece.clear();
             }
-            if last {
+            if console.open.fetch_sub(1, Ordering::AcqRel) == 1 {
                 console.text.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
                 console.grown.notify_all();
             }

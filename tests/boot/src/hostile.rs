@@ -3,7 +3,7 @@
 use crate::guest::{Outcome, Rig};
 use crate::report::Report;
 use rumpkin_bake::{Parts, bake};
-use rumpkin_format::{Image, PAYLOAD_SIZE, Payload};
+use rumpkin_format::{CHECKSUMS_SIZE, Image, PAYLOAD_SIZE, Payload};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -78,6 +78,10 @@ pub fn survives(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<(),
     workshop.configurations(&good, report)?;
     workshop.raw_configurations(&good, report)?;
     workshop.payload_notes(&rootfs, report)?;
+    if !rig.is_xen() {
+        // A domain has nothing to say so with.
+        workshop.flipped_bits(&rootfs, report)?;
+    }
     workshop.file_systems(&rootfs, report)
 }
 
@@ -183,7 +187,7 @@ impl Workshop<'_> {
         Ok(())
     }
 
-    /// Documents that are JSON, given through the launcher.
+    /// Documents that are JSON. The launcher would refuse some of them already.
     fn configurations(&self, good: &Path, report: &mut Report) -> Result<(), String> {
         for (document, piece) in [
             (r#"{"nonsense":1}"#, "nonsense"),
@@ -203,8 +207,7 @@ impl Workshop<'_> {
             (r#"{"network":{"adress":"dhcp"}}"#, "adress"),
             (r#"{"tracing":{"level":"loud"}}"#, "level"),
         ] {
-            let config = self.write("config.json", document.as_bytes())?;
-            let outcome = self.rig.run(good, &["--config".into(), config.display().to_string()], &[])?;
+            let outcome = self.rig.run_unchecked(good, document.as_bytes())?;
             let named = match outcome.code() {
                 0 => Err(format!("accepted:\n{}", outcome.console)),
                 _ if outcome.console.contains(piece) => Ok(()),
@@ -265,8 +268,47 @@ impl Workshop<'_> {
                 return Err("the payload note is not where it should be".into());
             };
             note.copy_from_slice(&wrong.encode());
+            // Without checksums, or the guest would look no further.
+            spoilt[image.checksums_offset..][..CHECKSUMS_SIZE].fill(0);
             let path = self.write("spoilt", &spoilt)?;
             report.check(name, || self.rig.endures(&path, CONFIGURATION.as_bytes()))?;
+        }
+        Ok(())
+    }
+
+    /// Images of which one bit has changed, which the launcher does not look into: the guest itself notices. By the file's headers and
+    /// the PVH note it is decided where the guest is entered, before it can look.
+    fn flipped_bits(&self, rootfs: &[u8], report: &mut Report) -> Result<(), String> {
+        let file = self.baked(rootfs)?;
+        let image = Image::read(&file).map_err(|error| error.to_string())?;
+        let payload = image.payload_offset..image.payload_offset + PAYLOAD_SIZE;
+        // The first word is the file's checksum, which is the launcher's.
+        let file_sum = image.checksums_offset..image.checksums_offset + 8;
+        let checksums = file_sum.end..image.checksums_offset + CHECKSUMS_SIZE;
+        // The PVH note stands right before the payload note.
+        let unseen = [file_sum, image.payload_offset - 44..image.payload_offset - 20];
+        let data =
+            image.kernel_segments().skip(1).flat_map(|segment| segment.offset..segment.offset + segment.file_size);
+        let data = data.map(|place| place as usize).filter(|place| !unseen.iter().any(|part| part.contains(place)));
+        let mut random = Random(3);
+        for (name, places) in [
+            ("the payload note", payload.collect::<Vec<_>>()),
+            ("the checksum note", checksums.collect()),
+            ("the kernel's constants and data", data.collect()),
+        ] {
+            let (mut noticed, mut reason) = (0, String::new());
+            for _ in 0..self.setting.rounds {
+                let place = places[random.next() as usize % places.len()];
+                let mut spoilt = file.clone();
+                spoilt[place] ^= 1 << (random.next() % 8);
+                let outcome = self.rig.run_unchecked(&self.write("spoilt", &spoilt)?, CONFIGURATION.as_bytes())?;
+                match ends_with(&outcome, 125, "the image is damaged") {
+                    Ok(()) => noticed += 1,
+                    Err(message) => reason = format!("byte {place:#x}: {message}"),
+                }
+            }
+            let name = format!("{} flipped bits in {name}", self.setting.rounds);
+            report.ok(noticed == self.setting.rounds, &name, || reason);
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! From the first instruction to the image's main function.
 
 use crate::{
-    memory_map, note,
+    checksum, memory_map, note,
     start_info::{Physical, StartInfo},
 };
-use core::{arch::global_asm, slice};
+use core::{arch::global_asm, ops::Range, slice};
 use rumpkin_core::sync::Once;
 use rumpkin_core::{
     boot::{BootInfo, ImageLayout, PhysicalRange},
@@ -21,6 +21,11 @@ unsafe extern "C" {
     static __rodata_end: u8;
     static __data_start: u8;
     static __data_end: u8;
+}
+
+// SAFETY: in the entry code; never comes back.
+unsafe extern "C" {
+    safe fn rumpkin_pvh_damaged() -> !;
 }
 
 // SAFETY: defined by `entry!` with this signature.
@@ -42,11 +47,25 @@ impl Physical for BootMap {
     }
 }
 
+impl checksum::Memory for BootMap {
+    fn bytes(&self, range: Range<u64>) -> &[u8] {
+        // SAFETY: mapped by the entry code, and not written to until it has been looked at.
+        unsafe { slice::from_raw_parts(direct(range.start) as *const u8, (range.end - range.start) as usize) }
+    }
+}
+
 static COPY: Once<StartInfo> = Once::new();
 
 /// Where the entry code arrives, in long mode and with a stack.
 #[unsafe(no_mangle)]
 extern "C" fn rumpkin_pvh_main(start_info: u64, entered_at: u64) -> ! {
+    let image = layout();
+    if let Some(sums) = note::checksums() {
+        let kernel = image.text.start..image.data.end();
+        if !checksum::is_whole(&BootMap, &sums, &kernel, (sums.words as usize - KERNEL_BASE) as u64) {
+            rumpkin_pvh_damaged();
+        }
+    }
     // What the loader left is copied, since its memory will be used for other things. Without it there is no console to
     // complain to; core ends the machine for lack of memory.
     let info = COPY.call_once(|| {
@@ -56,7 +75,6 @@ extern "C" fn rumpkin_pvh_main(start_info: u64, entered_at: u64) -> ! {
         }
         info
     });
-    let image = layout();
     rumpkin_image_main(BootInfo {
         entered_at,
         protocol: "PVH",

@@ -21,9 +21,18 @@ rumpkin_pvh_entry:
     cld
     rdtsc
     movl %eax, %esi
-    movl %edx, %edi
+    movl %edx, %ebp
+
+    /* What a loader leaves out of a file need not be zero, if another part of a damaged one got there. */
+    movl $(__bss_start - KERNEL_BASE), %edi
+    movl $(__data_end - KERNEL_BASE), %ecx
+    subl %edi, %ecx
+    shrl $2, %ecx
+    xorl %eax, %eax
+    rep stosl
+
     movl $(boot_stack_top - KERNEL_BASE), %esp
-    pushl %edi
+    pushl %ebp
     pushl %esi
     pushl $0
     pushl %ebx
@@ -80,10 +89,39 @@ rumpkin_pvh_entry:
     popq %rsi                           /* time-stamp counter */
     movabsq $boot_stack_top, %rsp
     xorl %ebp, %ebp
+    movabsq $0x6c6165735f6b7072, %rax   /* the end of the code, by the linker script */
+    cmpq %rax, __text_seal(%rip)
+    jne rumpkin_pvh_damaged
     call rumpkin_pvh_main
     ud2
 
-.section .rodata.rumpkin_pvh, "a", @progbits
+/* The end of a machine whose image is damaged: says so on the serial port and where the launcher reads the status, and leaves by
+   QEMU's exit device or else by a fault that nobody handles. */
+.globl rumpkin_pvh_damaged
+rumpkin_pvh_damaged:
+    cld
+    movw $0x3f8, %dx
+    leaq damaged_message(%rip), %rsi
+    movl $(damaged_message_end - damaged_message), %ecx
+    rep outsb
+    movw $0xe9, %dx
+    leaq damaged_status(%rip), %rsi
+    movl $(damaged_status_end - damaged_status), %ecx
+    rep outsb
+    movb $125, %al
+    outb %al, $0xf4
+    pushq $0
+    pushq $0
+    lidt (%rsp)
+    int3
+
+/* Beside the code: nothing else has to be where it belongs until the checksum has been looked at. */
+.section .entry, "a", @progbits
+damaged_message: .ascii "the image is damaged: it is not what its checksum was made of; get or bake it again\r\n"
+damaged_message_end:
+damaged_status: .ascii "exit 125\n"
+damaged_status_end:
+
 .p2align 3
 boot_gdt:
     .quad 0

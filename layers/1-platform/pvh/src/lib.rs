@@ -4,12 +4,14 @@
 //! crate names the function to go to with [`entry!`], and its linker script gives the bounds of its sections.
 #![no_std]
 
+#[cfg_attr(test, allow(dead_code))]
+mod checksum;
 // A host's test program has no such entry, nor the linker script that its symbols come from.
 #[cfg(not(test))]
 mod entry;
 #[cfg(not(test))]
 mod memory_map;
-#[cfg(not(test))]
+#[cfg_attr(test, allow(dead_code))]
 mod note;
 #[cfg_attr(test, allow(dead_code))]
 mod start_info;

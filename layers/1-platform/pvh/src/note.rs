@@ -1,33 +1,75 @@
-//! The ELF note that says where the payload is. Whoever bakes an image fills it in, after linking.
+//! The ELF notes that whoever bakes an image fills in, after linking: where the payload is, and the checksums (docs/image.md).
 
 use core::ptr;
 use rumpkin_core::boot::{MemoryKind, MemoryRegion, Payload, PhysicalRange};
 use rumpkin_core::layout::PAGE_SIZE;
 
-/// An ELF note (System V gABI, chapter 5) with four words in its descriptor.
+/// An ELF note (System V gABI, chapter 5) with some words in its descriptor.
 #[repr(C)]
-struct Note {
+struct Note<const WORDS: usize> {
     name_size: u32,
     descriptor_size: u32,
     kind: u32,
     name: [u8; 8],
-    /// Little-endian: address and size of the root file system, address and size of the configuration. The words are not
-    /// aligned, so they are kept as bytes.
-    words: [[u8; 8]; 4],
+    /// Little-endian. The words are not aligned, so they are kept as bytes.
+    words: [[u8; 8]; WORDS],
 }
 
-const PAYLOAD: u32 = 1;
+impl<const WORDS: usize> Note<WORDS> {
+    const fn new(kind: u32) -> Self {
+        let descriptor_size = (WORDS * 8) as u32;
+        Note { name_size: 8, descriptor_size, kind, name: *b"Rumpkin\0", words: [[0; 8]; WORDS] }
+    }
 
+    fn read(&'static self) -> [u64; WORDS] {
+        // SAFETY: a static of ours; volatile because it was changed behind the compiler's back.
+        unsafe { ptr::read_volatile(&raw const self.words) }.map(u64::from_le_bytes)
+    }
+}
+
+/// Address and size of the root file system, address and size of the configuration.
 #[used]
 #[unsafe(link_section = ".note.rumpkin")]
-static NOTE: Note = Note { name_size: 8, descriptor_size: 32, kind: PAYLOAD, name: *b"Rumpkin\0", words: [[0; 8]; 4] };
+static PAYLOAD: Note<4> = Note::new(1);
+
+/// Checksum of the file, that of what is in memory, and three times address and size of a part of the kernel.
+#[used]
+#[unsafe(link_section = ".note.rumpkin")]
+static CHECKSUMS: Note<8> = Note::new(3);
+
+/// What an image was baked with.
+pub(crate) struct Checksums {
+    /// Of the parts of the kernel without these words, and of the configuration.
+    pub(crate) kernel: u64,
+    /// The parts of the kernel.
+    pub(crate) extents: [PhysicalRange; 3],
+    /// Where these words are.
+    pub(crate) words: *const u8,
+    /// The configuration.
+    pub(crate) configuration: PhysicalRange,
+}
+
+/// The bytes that the words of the checksum note take.
+pub(crate) const CHECKSUMS_SIZE: usize = 64;
+
+/// What the notes say for the check; `None` if the kernel has not been baked.
+pub(crate) fn checksums() -> Option<Checksums> {
+    let words = CHECKSUMS.read();
+    let [_, kernel, text, text_size, rodata, rodata_size, data, data_size] = words;
+    let [_, _, configuration, configuration_size] = PAYLOAD.read();
+    let extents = [(text, text_size), (rodata, rodata_size), (data, data_size)];
+    (words != [0; 8]).then(|| Checksums {
+        kernel,
+        extents: extents.map(|(start, length)| PhysicalRange { start, length }),
+        words: (&raw const CHECKSUMS.words).cast(),
+        configuration: PhysicalRange { start: configuration, length: configuration_size },
+    })
+}
 
 /// What was baked in. A part that does not lie on a page in `memory` behind the kernel, which ends at `kernel_end`, cannot have
 /// been loaded, whatever the note says, and is left out.
 pub(crate) fn payload(memory: &[MemoryRegion], kernel_end: u64) -> Payload {
-    // SAFETY: a static of ours; volatile because it was changed behind the compiler's back.
-    let words = unsafe { ptr::read_volatile(&raw const NOTE.words) };
-    let [rootfs, rootfs_size, configuration, configuration_size] = words.map(u64::from_le_bytes);
+    let [rootfs, rootfs_size, configuration, configuration_size] = PAYLOAD.read();
     let loaded = |start: u64, length: u64| match start.checked_add(length) {
         Some(end) if is_loaded(start, end, memory, kernel_end) => PhysicalRange { start, length },
         _ => PhysicalRange::default(),

@@ -1,6 +1,7 @@
 //! A kernel made by hand: 32-bit PVH code that prints its payload on the serial port and ends the machine.
 use rumpkin_format::{
-    Header, KERNEL_BASE, NOTE_NAME, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, PAGE_SIZE, Payload, Segment,
+    Checksums, Header, KERNEL_BASE, NOTE_NAME, NOTE_TYPE_CHECKSUMS, NOTE_TYPE_MANIFEST, NOTE_TYPE_PAYLOAD, PAGE_SIZE,
+    Payload, Segment,
 };
 use rumpkin_format::{SEGMENT_SIZE, SegmentKind};
 
@@ -57,6 +58,7 @@ pub fn kernel_that_ends(ending: &[u8]) -> Vec<u8> {
     let notes = [
         note(b"Xen\0", 18, &ENTRY.to_le_bytes()),
         note(NOTE_NAME, NOTE_TYPE_PAYLOAD, &Payload::default().encode()),
+        note(NOTE_NAME, NOTE_TYPE_CHECKSUMS, &Checksums::default().encode()),
         note(NOTE_NAME, NOTE_TYPE_MANIFEST, br#"{"version":"test","platforms":["hw"],"components":[]}"#),
     ]
     .concat();
