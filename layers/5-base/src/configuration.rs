@@ -1,6 +1,10 @@
 //! The configuration document: what layer 5 takes from it, and the kernel's settings.
 //!
 //! `docs/configuration.md` is the reference, `docs/configuration.schema.json` the schema.
+#![expect(
+    clippy::disallowed_macros,
+    reason = "at boot, of a document whose size has been held against the machine's memory"
+)]
 
 use crate::credentials::{self, Credential};
 use crate::start::MAX_ARGUMENTS;

@@ -1,4 +1,9 @@
 //! Credentials: secrets that the program finds as files, as systemd's services do (systemd.exec(5), "Credentials").
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "at boot, of a document whose size has been held against the machine's memory"
+)]
 
 use alloc::{
     format,

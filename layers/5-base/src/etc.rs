@@ -1,4 +1,8 @@
 //! The files that a C library looks for in `/etc`.
+#![expect(
+    clippy::disallowed_macros,
+    reason = "at boot, of a document whose size has been held against the machine's memory"
+)]
 
 use crate::{Document, credentials};
 use alloc::format;

@@ -2,7 +2,7 @@
 //!
 //! What it reads is not trusted: every number is checked before it is used (ELF-64 object file format; elf(5)).
 
-use alloc::{sync::Arc, vec, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use core::fmt;
 use elf::{
     abi,
@@ -10,6 +10,7 @@ use elf::{
     file::{Class, FileHeader, parse_ident},
     segment::{ProgramHeader, SegmentTable},
 };
+use rumpkin_collections::{OutOfMemory, TryVec, try_collect};
 use rumpkin_kernel::{Errno, file::File};
 use rumpkin_mm::{Mm, Request, Source};
 use rumpuser::{
@@ -65,6 +66,12 @@ impl fmt::Display for LoadError {
             }
             LoadError::System(error) => write!(f, "cannot be loaded: {error:?}"),
         }
+    }
+}
+
+impl From<OutOfMemory> for LoadError {
+    fn from(error: OutOfMemory) -> Self {
+        LoadError::System(error.into())
     }
 }
 
@@ -135,7 +142,7 @@ struct Object {
 
 fn load_object(memory: &Mm, file: &dyn File, base: usize) -> Result<Object, LoadError> {
     let (header, segments) = read_headers(file)?;
-    let loads: Vec<&ProgramHeader> = segments.iter().filter(|segment| segment.p_type == abi::PT_LOAD).collect();
+    let loads: Vec<&ProgramHeader> = try_collect(segments.iter().filter(|segment| segment.p_type == abi::PT_LOAD))?;
     let (low, high) = span(&loads)?;
     let bias = match header.e_type {
         abi::ET_EXEC => 0,
@@ -196,11 +203,12 @@ fn read_headers(file: &dyn File) -> Result<(FileHeader<LittleEndian>, Vec<Progra
     if usize::from(header.e_phentsize) != PROGRAM_HEADER_SIZE || count == 0 || count > MAX_PROGRAM_HEADERS {
         return Err(LoadError::Malformed("the size or number of its program headers"));
     }
-    let mut table = vec![0; count.saturating_mul(PROGRAM_HEADER_SIZE)];
+    let mut table = Vec::new();
+    table.try_resize(count.saturating_mul(PROGRAM_HEADER_SIZE), 0)?;
     if read_at(file, header.e_phoff, &mut table)? < table.len() {
         return Err(LoadError::Truncated("program headers"));
     }
-    let segments = SegmentTable::new(LittleEndian, Class::ELF64, &table).iter().collect();
+    let segments = try_collect(SegmentTable::new(LittleEndian, Class::ELF64, &table).iter())?;
     Ok((header, segments))
 }
 
@@ -292,7 +300,8 @@ fn read_interpreter_path(file: &dyn File, segment: &ProgramHeader) -> Result<Vec
     if !(2..=4096).contains(&length) {
         return Err(LoadError::Malformed("the path of its interpreter"));
     }
-    let mut path = vec![0; length];
+    let mut path = Vec::new();
+    path.try_resize(length, 0)?;
     if read_at(file, segment.p_offset, &mut path)? < length || path.pop() != Some(0) {
         return Err(LoadError::Malformed("the path of its interpreter"));
     }

@@ -11,6 +11,7 @@
 //! ```
 
 use alloc::vec::Vec;
+use rumpkin_collections::{TryVec, try_collect, try_with_capacity};
 use rumpkin_kernel::{Errno, process::Program, strings};
 use rumpuser::user;
 
@@ -20,11 +21,11 @@ const WORD: usize = 8;
 const BATCH: usize = 64;
 
 /// Writes the stack below `top`, never below `bottom`; the stack pointer and the auxiliary vector come back.
-pub fn build(
+pub fn build<const N: usize>(
     top: usize,
     bottom: usize,
     program: &Program,
-    auxiliary: impl FnOnce(Strings) -> Vec<(u64, u64)>,
+    auxiliary: impl FnOnce(Strings) -> [(u64, u64); N],
     random: [u8; 16],
 ) -> Result<(usize, Vec<u8>), Errno> {
     let Program { path, arguments, environment } = program;
@@ -34,8 +35,8 @@ pub fn build(
     let environment_start = stack.push(environment.bytes())?;
     let arguments_start = stack.push(arguments.bytes())?;
 
-    let vector: Vec<u8> =
-        auxiliary(strings).into_iter().flat_map(|(key, value)| [key, value]).flat_map(u64::to_le_bytes).collect();
+    let words = auxiliary(strings).into_iter().flat_map(|(key, value)| [key, value]);
+    let vector: Vec<u8> = try_collect(words.flat_map(u64::to_le_bytes))?;
     // The count, and a word of zero behind each list.
     let words = arguments.count().saturating_add(environment.count()).saturating_add(3);
     let length = words.saturating_mul(WORD).saturating_add(vector.len());
@@ -87,9 +88,9 @@ impl Stack {
             at = at.saturating_add(text.len() as u64).saturating_add(1);
             address
         });
-        let mut batch = Vec::with_capacity(BATCH * WORD);
+        let mut batch = try_with_capacity(BATCH * WORD)?;
         for address in addresses.chain([0]) {
-            batch.extend_from_slice(&address.to_le_bytes());
+            batch.try_extend_from_slice(&address.to_le_bytes())?;
             if batch.len() == BATCH * WORD {
                 self.fill(&batch)?;
                 batch.clear();

@@ -5,7 +5,7 @@ use crate::{
     loader::{self, Loaded, PROGRAM_HEADER_SIZE},
     stack,
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OutOfMemory, try_arc, try_to_vec};
@@ -37,7 +37,7 @@ pub enum StartError {
     /// Its file cannot be opened.
     Open(Vec<u8>, Errno),
     /// Its working directory cannot be entered.
-    WorkingDirectory(Vec<u8>, Errno),
+    WorkingDirectory(String, Errno),
     /// It cannot be loaded.
     Load(Vec<u8>, LoadError),
     /// Something that every program needs could not be had.
@@ -62,7 +62,7 @@ impl fmt::Display for StartError {
             }
             StartError::Open(path, error) => write!(f, "{}: cannot be opened: {error:?}", path.escape_ascii()),
             StartError::WorkingDirectory(path, error) => {
-                write!(f, "{}: cannot be the working directory: {error:?}", path.escape_ascii())
+                write!(f, "{}: cannot be the working directory: {error:?}", path.escape_default())
             }
             StartError::Load(path, error) => write!(f, "{}: {error}", path.escape_ascii()),
             StartError::System(what, error) => write!(f, "cannot start the program: {what}: {error:?}"),
@@ -88,15 +88,19 @@ pub fn run(kernel: &Arc<Kernel>, document: &Document) -> Result<u8, StartError> 
 
 fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, StartError> {
     let program = &document.program;
-    let path = program.argv.iter().next().unwrap_or_default().to_vec();
+    let no_memory = |_| StartError::System("its arguments and environment", Errno::ENOMEM);
+    let path = try_to_vec(program.argv.iter().next().unwrap_or_default()).map_err(no_memory)?;
     let memory = Mm::new().map_err(|_| StartError::System("an address space", Errno::ENOMEM))?;
-    let given =
-        process::Program { path: path.clone(), arguments: program.argv.clone(), environment: program.env.clone() };
+    let given = process::Program {
+        path: try_to_vec(&path).map_err(no_memory)?,
+        arguments: program.argv.try_clone().map_err(no_memory)?,
+        environment: program.env.try_clone().map_err(no_memory)?,
+    };
     let process =
         Process::new(kernel, memory.clone(), given).map_err(|_| StartError::System("its process", Errno::ENOMEM))?;
     let directory = program.cwd.as_bytes();
     rumpkin_vfs::set_working_directory(&process, directory)
-        .map_err(|error| StartError::WorkingDirectory(directory.to_vec(), error))?;
+        .map_err(|error| StartError::WorkingDirectory(program.cwd.clone(), error))?;
     open_standard_streams(kernel, &process).map_err(|error| StartError::System("the console", error))?;
 
     let file = rumpkin_vfs::open(&process, &path, general::O_RDONLY | general::O_CLOEXEC)
@@ -192,13 +196,13 @@ fn map_vdso(memory: &Mm) -> Result<usize, Errno> {
     Ok(code)
 }
 
-fn auxiliary_vector(loaded: &Loaded, vdso: usize, strings: stack::Strings) -> Vec<(u64, u64)> {
+fn auxiliary_vector(loaded: &Loaded, vdso: usize, strings: stack::Strings) -> [(u64, u64); 19] {
     use rumpkin_abi::linux::auxvec::*;
     /// Clock ticks per second of times(2).
     const TICKS: u64 = 100;
     // `MINSIGSTKSZ` with room for the vector state.
     let minimal_signal_stack = 2048usize.saturating_add(rumpuser::context::fpu::size());
-    Vec::from([
+    [
         (u64::from(AT_SYSINFO_EHDR), vdso as u64),
         (u64::from(AT_PAGESZ), PAGE_SIZE as u64),
         (u64::from(AT_CLKTCK), TICKS),
@@ -218,5 +222,5 @@ fn auxiliary_vector(loaded: &Loaded, vdso: usize, strings: stack::Strings) -> Ve
         (u64::from(AT_PLATFORM), strings.platform as u64),
         (u64::from(AT_MINSIGSTKSZ), minimal_signal_stack as u64),
         (u64::from(AT_NULL), 0),
-    ])
+    ]
 }

@@ -157,13 +157,6 @@ pub fn ensure(bytes: usize) -> Result<(), OutOfMemory> {
     if rumpuser_heap_ensure(bytes) { Ok(()) } else { Err(OutOfMemory) }
 }
 
-/// Whether the kernel may take memory for something that it could as well refuse (a file, a connection).
-pub fn kernel_has_room() -> bool {
-    /// What a refusable thing takes at most.
-    const MOST: usize = 64 * 1024;
-    ensure(MOST).is_ok()
-}
-
 /// One mapped page.
 #[derive(Debug, Clone)]
 pub struct Mapping {

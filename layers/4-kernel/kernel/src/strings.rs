@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use rumpkin_abi::Errno;
-use rumpkin_collections::TryVec;
+use rumpkin_collections::{OutOfMemory, TryVec, try_to_vec};
 
 /// Strings that a program is started with, one behind the other and each with a zero byte at its end, as it finds them
 /// in its memory and in `/proc`. However many they are, they take one allocation.
@@ -23,6 +23,11 @@ impl Strings {
         self.bytes.try_push(0)?;
         self.count = self.count.saturating_add(1);
         Ok(())
+    }
+
+    /// A copy.
+    pub fn try_clone(&self) -> Result<Strings, OutOfMemory> {
+        Ok(Strings { bytes: try_to_vec(&self.bytes)?, count: self.count })
     }
 
     /// How many there are.
@@ -54,6 +59,7 @@ impl Strings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rumpuser_hosted as _;
 
     #[test]
     fn strings_stand_as_programs_find_them() {
