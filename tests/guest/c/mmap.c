@@ -120,6 +120,7 @@ static void moved(void)
 	OK(smaller == larger && smaller[0] == 1 && !readable(smaller + PAGE), "and shrinks in place");
 	MUST(map(smaller + PAGE, PAGE, PROT_NONE, MAP_FIXED));
 	FAILS((intptr_t)mremap(smaller, PAGE, 2 * PAGE, 0), ENOMEM, "in place it cannot grow over its neighbour");
+	FAILS(syscall(SYS_mremap, smaller, PAGE, SIZE_MAX, MREMAP_MAYMOVE, 0), EINVAL, "nor so far that its length begins anew");
 	munmap(smaller, 2 * PAGE);
 	FAILS((intptr_t)mremap(smaller, PAGE, 2 * PAGE, MREMAP_MAYMOVE), EFAULT, "what is not mapped cannot grow");
 }

@@ -22,7 +22,7 @@ impl Mm {
         target: Option<usize>,
     ) -> Result<usize, Errno> {
         let old = page_ceil(old_length).ok_or(Errno::EINVAL)?;
-        let new = page_ceil(new_length).filter(|&new| new > 0).ok_or(Errno::EINVAL)?;
+        let new = page_ceil(new_length).filter(|&new| new > 0 && new <= USER_END).ok_or(Errno::EINVAL)?;
         if address & PAGE_MASK != 0 {
             return Err(Errno::EINVAL);
         }

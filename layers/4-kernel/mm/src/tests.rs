@@ -218,6 +218,10 @@ fn remap_grows_shrinks_and_moves() {
     assert_eq!(byte(moved + PAGE_SIZE), None);
     assert_eq!(mm.remap(moved, PAGE_SIZE, PAGE_SIZE, true, Some(0x20_0000_0000)), Ok(0x20_0000_0000));
     assert_eq!(mm.remap(at, PAGE_SIZE, 0, true, None), Err(Errno::EINVAL));
+    for more_than_there_is in [usize::MAX, usize::MAX - PAGE_SIZE, 1 << 63, 1 << 47] {
+        assert_eq!(mm.remap(moved, PAGE_SIZE, more_than_there_is, true, None), Err(Errno::EINVAL));
+        assert_eq!(mm.remap(moved, more_than_there_is, PAGE_SIZE, true, None), Err(Errno::EINVAL));
+    }
     assert_eq!(mm.remap(0x30_0000_0000, PAGE_SIZE, PAGE_SIZE, true, None), Err(Errno::EFAULT));
     assert_eq!(mm.remap(0x20_0000_0000, 0, PAGE_SIZE, true, None), Err(Errno::EINVAL));
 }

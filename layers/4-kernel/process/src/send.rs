@@ -5,6 +5,7 @@ use rumpkin_kernel::{
     Call, Errno, Kernel,
     abi::{SignalInfo, linux::general},
     io,
+    process::Process,
     signal::{COUNT, Info},
     system_calls,
     thread::Thread,
@@ -20,6 +21,9 @@ pub fn register(kernel: &mut Kernel) {
     });
 }
 
+/// The number of the first process, which a signal to all spares.
+const FIRST: u32 = 1;
+
 /// A signal number, or `None` for 0, which only asks whether the target is there.
 fn number(value: i32) -> Result<Option<u8>, Errno> {
     match u8::try_from(value) {
@@ -32,21 +36,30 @@ fn number(value: i32) -> Result<Option<u8>, Errno> {
 fn kill(call: &mut Call<'_>) -> Result<usize, Errno> {
     let (target, number) = (call.int(0), number(call.int(1))?);
     let own = call.process().id;
-    // A group is a process: everyone leads his own. -1 means everybody but the caller and the first process.
-    let target = match target {
-        0 => own,
-        -1 => return Err(Errno::ESRCH),
-        i32::MIN => return Err(Errno::ESRCH),
-        target => target.unsigned_abs(),
+    let send = |process: &Process| {
+        if let Some(number) = number {
+            process.send_signal(number, Info::from_user(number, general::SI_USER as i32, own));
+        }
     };
-    let process = match call.process().id == target {
-        true => call.process().clone(),
-        false => call.kernel().process(target).filter(|process| !process.has_ended()).ok_or(Errno::ESRCH)?,
-    };
-    if let Some(number) = number {
-        process.send_signal(number, Info::from_user(number, general::SI_USER as i32, own));
+    match target {
+        // Everybody but the first process and the caller.
+        -1 => call.kernel().with_processes(|processes| {
+            let others = processes.iter().filter(|process| process.id != FIRST && process.id != own);
+            let told = others.filter(|process| !process.has_ended()).inspect(|process| send(process)).count();
+            if told > 0 { Ok(0) } else { Err(Errno::ESRCH) }
+        }),
+        i32::MIN => Err(Errno::ESRCH),
+        // A group is a process: everyone leads his own.
+        target if target == 0 || target.unsigned_abs() == own => {
+            send(call.process());
+            Ok(0)
+        }
+        target => {
+            let process = call.kernel().process(target.unsigned_abs());
+            send(&*process.filter(|process| !process.has_ended()).ok_or(Errno::ESRCH)?);
+            Ok(0)
+        }
     }
-    Ok(0)
 }
 
 /// The thread of a process of the caller's kernel. A process number of `None` is the caller's.

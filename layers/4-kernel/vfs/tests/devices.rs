@@ -195,6 +195,20 @@ fn console_gives_lines_as_they_are_typed() {
 }
 
 #[test]
+fn preference_of_whom_to_kill_is_kept() {
+    let guest = Guest::new();
+    let path = "/proc/self/oom_score_adj";
+    assert_eq!((guest.content(path), guest.stat(path).unwrap().mode & 0o777), (Ok(b"0\n".to_vec()), 0o644));
+    let file = guest.open(path, general::O_RDWR | general::O_TRUNC).unwrap();
+    assert_eq!(guest.write(file, b" -500\n"), Ok(6));
+    assert_eq!(guest.content(path).unwrap(), b"-500\n");
+    for wrong in ["", "many", "1001", "-1001", "12345678901234567890123456789012345"] {
+        assert_eq!(guest.write(file, wrong.as_bytes()), Err(Errno::EINVAL), "{wrong}");
+    }
+    assert_eq!(guest.call("pread64", &[file, guest.room(9), 9, 0]), Ok(5));
+}
+
+#[test]
 fn process_tells_of_itself() {
     let guest = Guest::new();
     let id = guest.process.id;
@@ -214,6 +228,7 @@ fn process_tells_of_itself() {
     assert_eq!(descriptors[..3], ["0", "1", "2"]);
     assert_eq!(guest.list("/proc/self/task").unwrap(), [".", "..", &id.to_string()]);
     assert_eq!(guest.stat("/proc/4711").err(), Some(Errno::ENOENT));
+    assert_eq!(guest.write(guest.open("/proc/self/stat", general::O_WRONLY).unwrap(), b"1"), Err(Errno::EINVAL));
     assert_eq!(guest.open("/proc/self/nonsense", 0), Err(Errno::ENOENT));
     assert_eq!(guest.stat("/proc/self/fd/99").err(), Some(Errno::ENOENT));
     for file in ["status", "statm", "limits", "maps", "mountinfo", "mounts", "cgroup", "oom_score_adj", "auxv"] {

@@ -283,6 +283,16 @@ fn ignored_signals_are_dropped() {
     f.call("kill", &[0, usize::from(SIGCHLD)]).unwrap();
     assert!(f.thread.pending_signals().is_empty());
     assert_eq!(f.call("kill", &[0, 0]), Ok(0));
+    assert_eq!(f.call("kill", &[usize::MAX, 0]), Err(Errno::ESRCH), "there is nobody but the caller");
+    let second = Process::new(&f.process.kernel, Mm::new().unwrap(), Program::default()).unwrap();
+    let third = Process::new(&f.process.kernel, Mm::new().unwrap(), Program::default()).unwrap();
+    let thread = Thread::new(second.id, second.clone(), SignalSet::default()).unwrap();
+    assert_eq!(f.call("kill", &[usize::MAX, usize::from(SIGTERM)]), Ok(0));
+    assert!(second.pending_signals().contains(SIGTERM) && third.pending_signals().contains(SIGTERM));
+    assert!(!f.process.pending_signals().contains(SIGTERM));
+    assert_eq!(call_as(&thread, "kill", &[usize::MAX, usize::from(SIGUSR1)]), Ok(0));
+    assert!(third.pending_signals().contains(SIGUSR1) && !second.pending_signals().contains(SIGUSR1));
+    assert!(!f.process.pending_signals().contains(SIGUSR1), "the first process is spared");
     assert_eq!(f.call("kill", &[4000, 0]), Err(Errno::ESRCH));
     assert_eq!(f.call("kill", &[0, 65]), Err(Errno::EINVAL));
     assert_eq!(f.call("tgkill", &[f.process.id as usize, 4000, 0]), Err(Errno::ESRCH));

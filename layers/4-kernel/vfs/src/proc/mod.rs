@@ -2,6 +2,7 @@
 
 mod kernel_files;
 mod process_files;
+mod setting;
 
 pub use kernel_files::register;
 
@@ -19,6 +20,7 @@ use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{OutOfMemory, try_arc, try_format, try_to_vec};
 use rumpkin_kernel::{Kernel, file::File, process::Process, thread::Thread};
 use rumpuser::clock;
+use setting::Setting;
 
 /// The top directory of `/proc`: generated files, and a directory for each process.
 pub struct ProcessDirectories {
@@ -152,11 +154,17 @@ impl What {
         match self {
             What::Directory | What::Tasks => general::S_IFDIR | 0o555,
             What::Descriptors => general::S_IFDIR | 0o500,
+            What::File(index) if writable_file(index) => general::S_IFREG | 0o644,
             What::File(_) => general::S_IFREG | 0o444,
             What::Descriptor(_) => general::S_IFLNK | 0o700,
             _ => general::S_IFLNK | 0o777,
         }
     }
+}
+
+/// Whether a file of this index can be written.
+fn writable_file(index: usize) -> bool {
+    process_files::FILES.get(index).is_some_and(|file| file.store.is_some())
 }
 
 /// An inode below a process's directory.
@@ -339,6 +347,9 @@ impl Inode for ProcessNode {
                 _ => process.thread(process.id),
             };
             let file = process_files::FILES.get(index).ok_or(Errno::ENOENT)?;
+            if let Some(store) = file.store {
+                return Ok(try_arc(Setting { process, content: file.content, store })?);
+            }
             return Ok(try_arc(Snapshot((file.content)(&process, thread.as_deref())?))?);
         }
         Ok(try_arc(self.listing(kernel)?)?)

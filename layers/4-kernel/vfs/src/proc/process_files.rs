@@ -1,49 +1,74 @@
 //! The files of a process's directory in `/proc` (proc(5)).
 
+use crate::state::State;
 use alloc::vec::Vec;
-use core::fmt;
-use rumpkin_collections::{OutOfMemory, TryVec, TryWrite, try_to_vec};
+use core::{fmt, sync::atomic::Ordering};
+use rumpkin_abi::Errno;
+use rumpkin_collections::{OutOfMemory, TryVec, TryWrite, try_format, try_to_vec};
 use rumpkin_kernel::{process::Process, thread::Thread};
 use rumpuser::memory::{PAGE_SIZE, Protection};
 
 /// What a file is made to hold.
-type Content = Result<Vec<u8>, OutOfMemory>;
+type Made = Result<Vec<u8>, OutOfMemory>;
+
+/// Makes a file's content, for a process or one of its threads.
+pub type Content = fn(&Process, Option<&Thread>) -> Made;
+
+/// Takes what is written to a file.
+pub type Store = fn(&Process, &[u8]) -> Result<(), Errno>;
 
 /// A file that is made for a process, or for one of its threads.
 pub struct ProcessFile {
     /// The name.
     pub name: &'static str,
     /// Makes the content.
-    pub content: fn(&Process, Option<&Thread>) -> Content,
+    pub content: Content,
+    /// Takes what is written, for a file that can be.
+    pub store: Option<Store>,
+}
+
+impl ProcessFile {
+    const fn read_only(name: &'static str, content: Content) -> Self {
+        ProcessFile { name, content, store: None }
+    }
 }
 
 /// All of them.
 pub const FILES: [ProcessFile; 14] = [
-    ProcessFile { name: "auxv", content: |process, _| try_to_vec(process.auxiliary()) },
-    ProcessFile { name: "cgroup", content: |_, _| try_to_vec(b"0::/\n") },
-    ProcessFile { name: "cmdline", content: |process, _| try_to_vec(process.program.arguments.bytes()) },
+    ProcessFile::read_only("auxv", |process, _| try_to_vec(process.auxiliary())),
+    ProcessFile::read_only("cgroup", |_, _| try_to_vec(b"0::/\n")),
+    ProcessFile::read_only("cmdline", |process, _| try_to_vec(process.program.arguments.bytes())),
+    ProcessFile::read_only("comm", |process, thread| {
+        made(|text| {
+            text.try_extend_from_slice(named(&comm(process, thread)))?;
+            text.try_push(b'\n')
+        })
+    }),
+    ProcessFile::read_only("environ", |process, _| try_to_vec(process.program.environment.bytes())),
+    ProcessFile::read_only("limits", |process, _| limits(process)),
+    ProcessFile::read_only("maps", |process, _| maps(process)),
+    ProcessFile::read_only("mountinfo", |process, _| super::kernel_files::mount_information(&process.kernel)),
+    ProcessFile::read_only("mounts", |process, _| super::kernel_files::mounts(&process.kernel)),
+    ProcessFile::read_only("oom_score", |_, _| try_to_vec(b"0\n")),
     ProcessFile {
-        name: "comm",
-        content: |process, thread| {
-            made(|text| {
-                text.try_extend_from_slice(named(&comm(process, thread)))?;
-                text.try_push(b'\n')
-            })
+        name: "oom_score_adj",
+        content: |process, _| {
+            let preference = State::of(process).map_or(0, |state| state.kill_preference().load(Ordering::Relaxed));
+            Ok(try_format(format_args!("{preference}\n"))?.into_bytes())
         },
+        store: Some(|process, text| {
+            let preference = core::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
+            let preference = preference.filter(|value| (-1000..=1000).contains(value)).ok_or(Errno::EINVAL)?;
+            State::of(process)?.kill_preference().store(preference, Ordering::Relaxed);
+            Ok(())
+        }),
     },
-    ProcessFile { name: "environ", content: |process, _| try_to_vec(process.program.environment.bytes()) },
-    ProcessFile { name: "limits", content: |process, _| limits(process) },
-    ProcessFile { name: "maps", content: |process, _| maps(process) },
-    ProcessFile { name: "mountinfo", content: |process, _| super::kernel_files::mount_information(&process.kernel) },
-    ProcessFile { name: "mounts", content: |process, _| super::kernel_files::mounts(&process.kernel) },
-    ProcessFile { name: "oom_score", content: |_, _| try_to_vec(b"0\n") },
-    ProcessFile { name: "oom_score_adj", content: |_, _| try_to_vec(b"0\n") },
-    ProcessFile { name: "stat", content: |process, thread| stat(process, thread) },
-    ProcessFile { name: "statm", content: |process, _| statm(process) },
-    ProcessFile { name: "status", content: |process, thread| status(process, thread) },
+    ProcessFile::read_only("stat", stat),
+    ProcessFile::read_only("statm", |process, _| statm(process)),
+    ProcessFile::read_only("status", status),
 ];
 
-fn made(write: impl FnOnce(&mut Vec<u8>) -> Result<(), OutOfMemory>) -> Content {
+fn made(write: impl FnOnce(&mut Vec<u8>) -> Result<(), OutOfMemory>) -> Made {
     let mut text = Vec::new();
     write(&mut text)?;
     Ok(text)
@@ -65,7 +90,7 @@ fn named(name: &[u8; 16]) -> &[u8] {
     name.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-fn maps(process: &Process) -> Content {
+fn maps(process: &Process) -> Made {
     let mut text = Vec::new();
     for region in process.memory.regions()? {
         let flag = |flag: Protection, letter: char| if region.protection.contains(flag) { letter } else { '-' };
@@ -90,7 +115,7 @@ fn maps(process: &Process) -> Content {
     Ok(text)
 }
 
-fn stat(process: &Process, thread: Option<&Thread>) -> Content {
+fn stat(process: &Process, thread: Option<&Thread>) -> Made {
     let id = thread.map_or(process.id, |thread| thread.id);
     // The first thread's file is the process's.
     let other = thread.filter(|thread| thread.id != process.id);
@@ -118,13 +143,13 @@ fn stat(process: &Process, thread: Option<&Thread>) -> Content {
     Ok(text)
 }
 
-fn statm(process: &Process) -> Content {
+fn statm(process: &Process) -> Made {
     let pages = process.memory.virtual_size() / PAGE_SIZE;
     let resident = process.memory.resident_pages();
     made(|text| text.try_write(format_args!("{pages} {resident} 0 0 0 {resident} 0\n")))
 }
 
-fn status(process: &Process, thread: Option<&Thread>) -> Content {
+fn status(process: &Process, thread: Option<&Thread>) -> Made {
     let kibibytes = |bytes: usize| bytes / 1024;
     let id = thread.map_or(process.id, |thread| thread.id);
     let resident = kibibytes(process.memory.resident_pages().saturating_mul(PAGE_SIZE));
@@ -140,7 +165,7 @@ fn status(process: &Process, thread: Option<&Thread>) -> Content {
          Threads:\t{threads}\nSigBlk:\t{blocked:016x}\nSeccomp:\t0\n\
          Cpus_allowed_list:\t0-{last}\nMems_allowed_list:\t0\n\
          voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n",
-        umask = crate::state::State::of(process).map_or(0, |state| state.mask()),
+        umask = State::of(process).map_or(0, |state| state.mask()),
         group = process.id,
         descriptors = process.descriptors.count(),
         threads = process.thread_count(),
@@ -149,7 +174,7 @@ fn status(process: &Process, thread: Option<&Thread>) -> Content {
     Ok(text)
 }
 
-fn limits(process: &Process) -> Content {
+fn limits(process: &Process) -> Made {
     const NAMES: [(&str, &str); 16] = [
         ("Max cpu time", "seconds"),
         ("Max file size", "bytes"),
