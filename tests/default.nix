@@ -235,6 +235,7 @@ in
         name = "tcp-seeds";
         command = "RUMPKIN_SEEDS=200..10000 cargo test --offline -p rumpkin-net two_kernels";
       };
-    };
+    }
+    // (if world ? other then { one-kernel = import ./worlds.nix { inherit world layers; }; } else { });
   }
 ]

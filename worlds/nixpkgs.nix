@@ -186,6 +186,8 @@ in
       '';
     };
   nixpkgsLib = inputs.nixpkgs + "/lib";
+  # Its parts are in the store where `./x seed` has been run.
+  other = import ./debian { };
 
   linked = {
     glibc = [

@@ -16,6 +16,8 @@ let
     for library in usr/lib/x86_64-linux-gnu/*.a; do
       case $library in *_nonshared.a) ;; *) mv $library static/ ;; esac
     done
+    # What has become part of libc, by its old names.
+    for name in dl:2 pthread:0 rt:1 util:1; do ln -s lib''${name%:*}.so.''${name#*:} usr/lib/x86_64-linux-gnu/lib''${name%:*}.so; done
     # A text that names the others.
     sed -i 's,/usr/lib/x86_64-linux-gnu,/static,g' static/libm.a
     # As musl makes it.

@@ -42,6 +42,14 @@ let
     ];
   };
 
+  # A folder that is named in the environment, or null.
+  named =
+    variable:
+    let
+      path = builtins.getEnv variable;
+    in
+    if path == "" then null else /. + path;
+
   context = {
     inherit run seeds unpack;
   };
@@ -136,9 +144,18 @@ in
   };
 
   # There is no nixpkgs here. Somebody who has its library can name it, for impure evaluation.
-  nixpkgsLib =
-    let
-      path = builtins.getEnv "NIXPKGS_LIB";
-    in
-    if path == "" then null else /. + path;
+  nixpkgsLib = named "NIXPKGS_LIB";
 }
+# Likewise the trees that the nixpkgs world is made of.
+// (
+  if builtins.all (name: named name != null) [ "NIXPKGS" "CRANE" "RUST_OVERLAY" ] then
+    {
+      other = import ../nixpkgs.nix {
+        nixpkgs = named "NIXPKGS";
+        crane.mkLib = pkgs: import (named "CRANE") { inherit pkgs; };
+        rust-overlay.overlays.default = import (named "RUST_OVERLAY");
+      };
+    }
+  else
+    { }
+)
