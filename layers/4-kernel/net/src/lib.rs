@@ -34,7 +34,7 @@ mod tcp;
 mod tests;
 mod udp;
 
-pub use net::{Net, Usage};
+pub use net::{Dropped, Net, Usage};
 
 use alloc::sync::Arc;
 use rumpkin_collections::OutOfMemory;

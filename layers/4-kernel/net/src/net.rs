@@ -45,14 +45,47 @@ pub struct Net {
 }
 
 /// What the network keeps at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Sockets of TCP, of programs or not.
     pub sockets: usize,
     /// Deadlines that are waited for.
     pub timers: usize,
-    /// Bytes that TCP's buffers may take.
-    pub buffer_bytes: usize,
+    /// Bytes that connections take, with their buffers.
+    pub connection_bytes: usize,
+    /// Bytes that datagrams take which wait to be received.
+    pub datagram_bytes: usize,
+    /// Bytes that messages take which wait in local sockets.
+    pub local_bytes: usize,
+    /// Bytes that packets take which wait on their way, and fragments.
+    pub packet_bytes: usize,
+}
+
+/// What was dropped since the start, by reason.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// Datagrams whose socket had enough (Linux's `RcvbufErrors`).
+    pub datagrams_over_buffer: u64,
+    /// Datagrams when all sockets together had enough, or there was no memory (`MemErrors`).
+    pub datagrams_over_memory: u64,
+    /// Attempts to connect whose listener had enough (`ListenOverflows`).
+    pub connections_over_backlog: u64,
+    /// Attempts to connect when all connections together had enough, or there was no memory (`ListenDrops`).
+    pub connections_over_memory: u64,
+    /// Connections that ended without TIME-WAIT (`TCPTimeWaitOverflow`).
+    pub time_waits: u64,
+    /// Fragmented datagrams that could not be put together (`ReasmFails`).
+    pub fragmented: u64,
+    /// Packets that found no room or no memory on their way out (`OutDiscards`).
+    pub outgoing: u64,
+}
+
+impl Dropped {
+    /// Those that memory was short for.
+    pub fn for_memory(&self) -> u64 {
+        let datagrams = self.datagrams_over_memory.wrapping_add(self.outgoing);
+        datagrams.wrapping_add(self.connections_over_memory).wrapping_add(self.time_waits)
+    }
 }
 
 /// What a piece of work leaves to do.
@@ -194,7 +227,19 @@ impl Net {
     /// What is kept at this moment.
     pub fn usage(&self) -> Usage {
         let stack = self.stack.lock();
-        Usage { sockets: stack.tcp.count(), timers: stack.deadlines(), buffer_bytes: stack.tcp.buffer_bytes() }
+        Usage {
+            sockets: stack.tcp.count(),
+            timers: stack.deadlines(),
+            connection_bytes: stack.tcp.memory(),
+            datagram_bytes: stack.udp.memory(),
+            local_bytes: self.local_account.used(),
+            packet_bytes: stack.packet_memory(),
+        }
+    }
+
+    /// What was dropped since the start.
+    pub fn dropped(&self) -> Dropped {
+        self.stack.lock().dropped()
     }
 
     /// The content of `/etc/resolv.conf`.

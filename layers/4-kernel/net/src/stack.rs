@@ -8,6 +8,7 @@ use crate::{
         reassembly::Reassembly,
         wire::*,
     },
+    net::Dropped,
     shared::Notices,
     tcp::Tcp,
     udp::{self, Udp},
@@ -20,6 +21,8 @@ use zerocopy::IntoBytes;
 
 /// Frames that are taken from the link at once.
 const BATCH: usize = 128;
+/// Nanoseconds from one message on what was dropped to the next.
+const QUIET: u64 = 30_000_000_000;
 /// Rounds of packets to ourselves before others have their turn.
 const MAX_LOCAL_ROUNDS: usize = 64;
 
@@ -44,6 +47,9 @@ pub struct Stack {
     fixed_nameservers: bool,
     reassembly: Reassembly,
     errors: ErrorBudget,
+    /// How much was dropped when that was last told, and when it may be told again.
+    told: u64,
+    tell_again: u64,
 }
 
 impl Stack {
@@ -72,6 +78,8 @@ impl Stack {
             fixed_nameservers: !network.nameservers.is_empty(),
             reassembly: Reassembly::new(memory),
             errors: ErrorBudget::default(),
+            told: 0,
+            tell_again: 0,
             ip,
         };
         match network.address {
@@ -125,7 +133,38 @@ impl Stack {
             again = true;
         }
         self.ip.flush();
+        if self.ip.now >= self.tell_again {
+            self.tell_dropped();
+        }
         again || self.ip.room_again
+    }
+
+    /// Says what was dropped for want of memory, but not often.
+    fn tell_dropped(&mut self) {
+        let dropped = self.dropped().for_memory();
+        if dropped != self.told {
+            log::warn!("net: {dropped} packets and connections dropped so far for want of memory or room");
+            self.told = dropped;
+            self.tell_again = self.ip.now.saturating_add(QUIET);
+        }
+    }
+
+    /// What was dropped since the start.
+    pub fn dropped(&self) -> Dropped {
+        Dropped {
+            datagrams_over_buffer: self.udp.dropped.buffer,
+            datagrams_over_memory: self.udp.dropped.memory,
+            connections_over_backlog: self.tcp.dropped.listener,
+            connections_over_memory: self.tcp.dropped.memory,
+            time_waits: self.tcp.time_wait.overflowed,
+            fragmented: self.reassembly.failed,
+            outgoing: self.ip.discarded,
+        }
+    }
+
+    /// Bytes that packets take which wait, and fragments.
+    pub fn packet_memory(&self) -> usize {
+        self.ip.account.used().saturating_add(self.reassembly.memory())
     }
 
     /// The next deadline of anything.

@@ -321,6 +321,11 @@ impl Udp {
         result.map(Some)
     }
 
+    /// Bytes that datagrams take which wait.
+    pub fn memory(&self) -> usize {
+        self.account.used()
+    }
+
     /// Bytes of the next datagram (FIONREAD).
     pub fn queued(&self, key: Key) -> usize {
         self.sockets.get(key).and_then(|socket| socket.queue.front()).map_or(0, |datagram| datagram.data.len())

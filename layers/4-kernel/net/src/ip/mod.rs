@@ -127,6 +127,8 @@ pub struct Ip {
     device: Option<Box<dyn Link>>,
     neighbors: Neighbors,
     backlog: Packets,
+    /// What is charged for packets that wait.
+    pub account: Arc<Account>,
     unflushed: bool,
     train: Train,
     mtu: usize,
@@ -152,7 +154,8 @@ impl Ip {
             info,
             device,
             backlog: Packets::new(&account),
-            neighbors: Neighbors::new(account),
+            neighbors: Neighbors::new(account.clone()),
+            account,
             unflushed: false,
             train: Train::new(mtu),
             mtu,

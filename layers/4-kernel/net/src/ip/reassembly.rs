@@ -105,6 +105,11 @@ impl Reassembly {
         }
     }
 
+    /// Bytes that fragments take.
+    pub fn memory(&self) -> usize {
+        self.account.used()
+    }
+
     /// When the oldest datagram is given up.
     pub fn deadline(&self) -> Option<u64> {
         self.datagrams.front().map(|datagram| datagram.deadline)

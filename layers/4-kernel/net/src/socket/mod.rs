@@ -8,7 +8,7 @@ mod messages;
 mod options;
 mod tcp;
 mod udp;
-mod unix;
+pub mod unix;
 
 pub use tcp::destination;
 

@@ -122,7 +122,8 @@ pub struct Tcp {
     tuples: Tuples,
     /// Sockets that are bound, by port.
     ports: Ports,
-    time_wait: TimeWait,
+    /// What is left of those that have ended.
+    pub time_wait: TimeWait,
     /// When connections are to be looked at.
     deadlines: Deadlines,
     /// Connections to look at.
@@ -632,7 +633,7 @@ impl Tcp {
     }
 
     /// Bytes that connections take.
-    pub fn buffer_bytes(&self) -> usize {
+    pub fn memory(&self) -> usize {
         self.budget.used()
     }
 

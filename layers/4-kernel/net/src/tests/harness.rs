@@ -13,7 +13,7 @@ use std::sync::{
 pub const ONE: Address = Address::new(10, 0, 0, 1);
 pub const OTHER: Address = Address::new(10, 0, 0, 2);
 pub const SECOND: u64 = 1_000_000_000;
-const MEMORY: usize = 64 << 20;
+pub const MEMORY: usize = 64 << 20;
 
 type Queue = Arc<Mutex<VecDeque<(Vec<u8>, Checksum)>>>;
 

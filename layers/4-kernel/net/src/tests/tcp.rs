@@ -428,7 +428,7 @@ fn a_dissolved_connection_resets_its_peer_and_leaves_a_new_socket() {
     world.close(1, listener);
     world.run_for(100 * SECOND);
     for stack in &world.stacks {
-        assert_eq!((stack.tcp.count(), stack.tcp.buffer_bytes(), stack.deadlines()), (0, 0, 0));
+        assert_eq!((stack.tcp.count(), stack.tcp.memory(), stack.deadlines()), (0, 0, 0));
     }
 }
 

@@ -102,7 +102,7 @@ fn converse(seed: u64) {
     }
     assert!(frames.len() < 20, "{} frames long after the end", frames.len());
     for node in &nodes {
-        assert_eq!(node.net.usage(), Usage { sockets: 0, timers: 0, buffer_bytes: 0 });
+        assert_eq!(node.net.usage(), Usage::default());
     }
 }
 
