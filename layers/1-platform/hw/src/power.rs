@@ -186,6 +186,10 @@ fn listen_fixed(acpi: &Acpi) -> Result<(), rumpkin_core::interface::PlatformErro
             log::warn!("ACPI: the firmware does not hand over");
         }
     }
+    // Who pressed it while the machine was starting has asked, too.
+    if read16(status) & POWER_BUTTON != 0 {
+        stop::request();
+    }
     write16(status, u16::MAX);
     let mut line = acpi.isa_line(interrupt);
     // The system control interrupt is level-triggered, whatever the tables omit (§5.2.9).
@@ -212,11 +216,14 @@ fn listen_generic(acpi: &Acpi) -> Result<(), rumpkin_core::interface::PlatformEr
     }
     let selector = mmio::map(address, 4)
         .map_err(|_| rumpkin_core::interface::PlatformError(alloc::string::String::from("no memory to map it")))?;
-    interrupts::register(number, Trigger::Edge, Polarity::High, move || {
+    let look = move || {
         if selector.read_u32(0) & GENERIC_POWER_DOWN != 0 {
             stop::request();
         }
-    })?;
+    };
+    interrupts::register(number, Trigger::Edge, Polarity::High, look)?;
+    // What happened while the machine was starting gave no edge that anybody saw.
+    look();
     log::info!("ACPI: generic events on line {number}");
     Ok(())
 }
