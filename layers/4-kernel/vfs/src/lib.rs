@@ -35,6 +35,7 @@ mod root;
 mod state;
 mod tmpfs;
 mod tree;
+mod variable;
 mod walk;
 
 pub use node_file::NodeFile;

@@ -11,6 +11,7 @@ use crate::{
     proc::ProcessDirectories,
     root::Root,
     tmpfs::{Limit, Tmpfs, TmpfsNode},
+    variable::{self, Found},
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -136,7 +137,17 @@ impl Tree {
                 None
             }
         });
-        let generated = Generated::new(kernel, &["/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run"]);
+        let mut folders = Vec::new();
+        folders.try_extend_from_slice(&["/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run"])?;
+        let mut variable = Vec::new();
+        for path in variable::FOLDERS.into_iter().chain(["/var/run"]) {
+            let found = variable::find(lower.as_ref(), path);
+            if !matches!(found, Found::Other) {
+                folders.try_push(path)?;
+                variable.try_push((path, found))?;
+            }
+        }
+        let generated = Generated::new(kernel, &folders);
         let (root, names) = Root::new(lower, generated.clone(), 1)?;
         let info = MountInfo { kind: "erofs", path: "/", magic: 0xe0f5_e1e2, read_only: true, device: 1 };
         let root = Location::top(try_arc(Mount { info, root, on: None, covered: AtomicU64::new(0), limit: None })?);
@@ -161,7 +172,43 @@ impl Tree {
                 Ok(top)
             })?;
         }
+        tree.mount_variable(kernel, limit, &variable)?;
         Ok(tree)
+    }
+
+    /// Makes the folders of `/var` writable that the image leaves empty.
+    fn mount_variable(
+        &mut self,
+        kernel: &Kernel,
+        limit: &Arc<Limit>,
+        folders: &[(&'static str, Found)],
+    ) -> Result<(), Errno> {
+        let run = self.find(kernel, "/run")?;
+        for (path, found) in folders {
+            let device = self.next_device();
+            let top: Arc<dyn Inode> = match (*path, found) {
+                ("/var/run", Found::Nothing) => run.inode.clone(),
+                ("/var/lock", _) => Tmpfs::new(device, limit.clone(), 0o1777)?,
+                _ => Tmpfs::new(device, limit.clone(), 0o755)?,
+            };
+            if let Found::Folder(folder) = found {
+                match variable::copy(folder, &*top) {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(error) => {
+                        log::error!("{path} stays as the image has it, read-only: {error:?}");
+                        continue;
+                    }
+                }
+            }
+            self.mount_at(kernel, "tmpfs", path, 0x0102_1994, Some(limit.clone()), |_| Ok(top))?;
+        }
+        Ok(())
+    }
+
+    /// The device number of the next file system.
+    fn next_device(&self) -> u64 {
+        self.mounts.len().saturating_add(1) as u64
     }
 
     fn mount_at(
@@ -173,7 +220,7 @@ impl Tree {
         limit: Option<Arc<Limit>>,
         root: impl FnOnce(u64) -> Result<Arc<dyn Inode>, OutOfMemory>,
     ) -> Result<(), OutOfMemory> {
-        let device = self.mounts.len().saturating_add(1) as u64;
+        let device = self.next_device();
         let Ok(on) = self.find(kernel, path) else {
             log::error!("{path}: cannot be mounted on");
             return Ok(());

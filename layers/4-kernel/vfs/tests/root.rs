@@ -192,6 +192,19 @@ fn image_is_mapped_in_place_and_its_tail_is_copied() {
 }
 
 #[test]
+fn image_without_var_gets_one_that_can_be_written() {
+    let guest = Guest::new();
+    for folder in ["cache", "lib", "lock", "log", "run", "spool", "tmp"] {
+        guest.create(&format!("/var/{folder}/a file"), b"content");
+    }
+    assert_eq!(guest.content("/run/a file"), Ok(b"content".to_vec()), "/var/run is /run");
+    guest.call("chdir", &[guest.text("/var/run")]).unwrap();
+    assert_eq!(guest.cwd().unwrap(), "/var/run");
+    let names = [".", "..", "cache", "lib", "lock", "log", "run", "spool", "tmp"];
+    assert_eq!(guest.list("/var").unwrap(), names);
+}
+
+#[test]
 fn sendfile_reads_the_image_in_place() {
     let guest = Guest::new();
     let (from, to) = (guest.open("/usr/lib/big", 0).unwrap(), guest.create("/tmp/copy", b""));
