@@ -240,7 +240,7 @@ impl<'a> Game<'a> {
             let frames = self.station.peer.take();
             assert!(frames.is_empty(), "the kernel still talks: {:02x?}", frames[0]);
         }
-        assert_eq!(self.station.net.usage(), Usage { sockets: 0, timers: 0, buffer_bytes: 0 });
+        assert_eq!(self.station.net.usage(), Usage::default());
     }
 }
 
