@@ -3,7 +3,8 @@ use crate::file;
 use crate::options::InspectOptions;
 use rumpkin_format::{Image, MEMORY_LIMIT};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// Reads the file at `path`, which may be an image.
 ///
@@ -13,21 +14,42 @@ pub fn read(path: &Path) -> Result<Vec<u8>, file::Error> {
     file::read(path, MEMORY_LIMIT)
 }
 
+/// The file of this path is not the image that it should be.
+#[derive(Debug)]
+pub struct Error {
+    path: PathBuf,
+    error: rumpkin_format::Error,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for String {
+    fn from(error: Error) -> String {
+        error.to_string()
+    }
+}
+
 /// Takes `file`, the bytes of `path`, apart.
 ///
 /// # Errors
 /// It is no image.
-pub fn parse<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, String> {
-    Image::read(file).map_err(|error| format!("{}: {error}", path.display()))
+pub fn parse<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, Error> {
+    Image::read(file).map_err(|error| Error { path: path.into(), error })
 }
 
 /// The same, of an image that is as it was baked.
 ///
 /// # Errors
 /// It is no image, or damaged.
-pub fn parse_whole<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, String> {
+pub fn parse_whole<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, Error> {
     let image = parse(path, file)?;
-    image.verify(file).map_err(|error| format!("{}: {error}", path.display()))?;
+    image.verify(file).map_err(|error| Error { path: path.into(), error })?;
     Ok(image)
 }
 

@@ -25,6 +25,8 @@ pub const CONTROL: &str = "control";
 /// What QEMU gives up by its seccomp filters: outdated calls, more privileges, new processes, changes of its own limits.
 const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
+/// How long to wait before a guest that is starting is looked at again.
+const LISTEN_AGAIN: Duration = Duration::from_millis(50);
 /// A guest that KVM cannot run by then has run a while, and is not started again.
 const FIRST_STEPS: Duration = Duration::from_secs(5);
 
@@ -137,7 +139,20 @@ impl Monitor for Qemu {
     }
 
     fn stop(&self) -> Result<(), String> {
-        qmp::press_power_button(&self.files.control).map_err(|error| error.to_string())
+        let control = self.files.control.clone();
+        let heard = self.machine == Machine::Microvm
+            || qmp::is_power_button_heard(&control).map_err(|error| error.to_string())?;
+        if heard {
+            return qmp::press_power_button(&control).map_err(|error| error.to_string());
+        }
+        thread::spawn(move || {
+            // It comes to an end when the guest does.
+            while qmp::is_power_button_heard(&control).is_ok_and(|heard| !heard) {
+                thread::sleep(LISTEN_AGAIN);
+            }
+            let _ = qmp::press_power_button(&control);
+        });
+        Ok(())
     }
 
     fn kill(&mut self, process: &mut Child) {

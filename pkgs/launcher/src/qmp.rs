@@ -9,12 +9,28 @@ use std::time::{Duration, Instant};
 /// How long QEMU may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The register by which a guest enables events of fixed hardware, on QEMU's pc and q35, and the power button's bit in it.
+const ENABLE_PORT: u16 = 0x602;
+const POWER_BUTTON: u16 = 1 << 8;
+
 /// Presses the guest's power button through the control socket at `path`.
 ///
 /// # Errors
 /// QEMU is not there, does not answer in time, or refuses.
 pub fn press_power_button(path: &Path) -> io::Result<()> {
     execute(path, json!({ "execute": "system_powerdown" })).map(drop)
+}
+
+/// Whether the guest listens to a power button of fixed hardware (ACPI 6.5, §4.8.4.1.1): QEMU forgets a press before that.
+///
+/// # Errors
+/// As above.
+pub fn is_power_button_heard(path: &Path) -> io::Result<bool> {
+    let arguments = json!({ "command-line": format!("i /h {ENABLE_PORT:#x}") });
+    let answer = execute(path, json!({ "execute": "human-monitor-command", "arguments": arguments }))?;
+    let value = answer.as_str().and_then(|text| u16::from_str_radix(text.rsplit_once("= 0x")?.1.trim(), 16).ok());
+    // Where there is no such register all bits are set.
+    Ok(value.is_some_and(|value| value != u16::MAX && value & POWER_BUTTON != 0))
 }
 
 /// The connections of the guest's user network, as a table for people; QEMU has no other form of it.
@@ -151,6 +167,19 @@ mod tests {
         let (result, seen) = press(&[r#"{"return":{}}"#, "{\"event\":\"POWERDOWN\"}\n{\"return\":{}}"]);
         result.unwrap();
         assert_eq!(seen, [r#"{"execute":"qmp_capabilities"}"#, r#"{"execute":"system_powerdown"}"#]);
+    }
+
+    #[test]
+    fn who_listens_to_the_power_button_has_enabled_it() {
+        for (answer, heard) in [
+            (r#"{"return":"portw[0x0602] = 0x0100\r\n"}"#, true),
+            (r#"{"return":"portw[0x0602] = 0x0000\r\n"}"#, false),
+            (r#"{"return":"portw[0x0602] = 0xffff\r\n"}"#, false),
+            (r#"{"return":""}"#, false),
+        ] {
+            let answers = Box::leak(Box::new([r#"{"return":{}}"#, answer]));
+            assert_eq!(converse(answers, is_power_button_heard).0.unwrap(), heard, "{answer}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! A systemd unit for a unikernel, with as few rights as its hypervisor needs (systemd.service(5), systemd.exec(5)).
 use crate::configuration;
+use crate::file;
 use crate::guest::{Accelerator, Disk, hash};
 use crate::options::{Hypervisor, RunOptions};
 use crate::spec::Spec;
 use serde_json::Value;
 use std::env;
 use std::fmt;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// The rights that are taken away, by hypervisor.
@@ -19,6 +19,8 @@ const PRIVILEGED_PORTS: [(&str, &str); 3] = [
     ("CapabilityBoundingSet", "CAP_NET_BIND_SERVICE"),
     ("PrivateUsers", "no"),
 ];
+/// No specification is longer.
+const LIMIT: u64 = 1 << 20;
 /// Where state folders are (systemd.exec(5), "%S").
 const STATE: &str = "/var/lib";
 /// Seconds that the launcher has for its own end.
@@ -58,7 +60,8 @@ impl std::error::Error for Error {}
 /// # Errors
 /// The document is bad; the message names the key.
 pub fn print(path: &Path) -> Result<(), String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = file::read(path, LIMIT)?;
+    let text = String::from_utf8(text).map_err(|_| format!("{}: not UTF-8", path.display()))?;
     let launcher = env::current_exe().map_err(|error| format!("the launcher's own path: {error}"))?;
     let unit = Spec::parse(&text, launcher).map_err(Error::Spec).and_then(unit);
     print!("{}", unit.map_err(|error| format!("{}: {error}", path.display()))?);
@@ -142,7 +145,7 @@ fn unit(mut spec: Spec) -> Result<String, Error> {
         // A domain outlives a launcher that is killed; the next one finds word of it there.
         text.set("RuntimeDirectoryPreserve", "yes")?;
     }
-    text.set("StateDirectory", file(&spec.state_directory))?;
+    text.set("StateDirectory", listed(&spec.state_directory))?;
     text.set("StateDirectoryMode", "0700")?;
     text.set("WorkingDirectory", format!("%S/{}", setting(&spec.state_directory)))?;
     for (name, path) in &spec.credentials {
@@ -186,8 +189,8 @@ fn place(state: &Path, path: &Path) -> PathBuf {
 /// The devices and files of the host that QEMU opens. What is in the folder `state` is open to it anyway.
 fn devices(text: &mut Text, options: &RunOptions, state: &Path) -> Result<(), Error> {
     let mut allow = |path: &str, rights: &str, optional: &str| {
-        text.set("DeviceAllow", format!("{} {rights}", file(path)))?;
-        text.set("BindPaths", file(&format!("{optional}{path}")))
+        text.set("DeviceAllow", format!("{} {rights}", listed(path)))?;
+        text.set("BindPaths", listed(&format!("{optional}{path}")))
     };
     if options.accel != Accelerator::Tcg {
         allow("/dev/kvm", "rw", if options.accel == Accelerator::Auto { "-" } else { "" })?;
@@ -208,7 +211,7 @@ fn devices(text: &mut Text, options: &RunOptions, state: &Path) -> Result<(), Er
     for disk in &options.disk {
         let path = place(state, &disk.path);
         if !disk.read_only && !path.starts_with("/dev") && !path.starts_with(state) {
-            text.set("ReadWritePaths", file(&path.to_string_lossy()))?;
+            text.set("ReadWritePaths", listed(&path.to_string_lossy()))?;
         }
     }
     // Emulation writes the code that it runs.
@@ -247,7 +250,7 @@ fn setting(text: &str) -> String {
 }
 
 /// A path in a setting that is a list of words, or of pairs of paths with a colon between them.
-fn file(path: &str) -> String {
+fn listed(path: &str) -> String {
     let text = setting(path);
     if text.contains(|c: char| c.is_whitespace() || "\"'\\:".contains(c)) {
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
@@ -381,7 +384,7 @@ mod tests {
         assert_eq!(word("plain-1.0/x"), "plain-1.0/x");
         assert_eq!(word(""), "\"\"");
         assert_eq!(word("a \"b\" $c %d \\"), r#""a \"b\" $$c %%d \\""#);
-        assert_eq!(file("/dev/disk/by-path/pci-0:1 %\\"), r#""/dev/disk/by-path/pci-0:1 %%\\""#);
+        assert_eq!(listed("/dev/disk/by-path/pci-0:1 %\\"), r#""/dev/disk/by-path/pci-0:1 %%\\""#);
     }
 
     /// Each text of a document, once with each character that would make a line of its own of what follows.
