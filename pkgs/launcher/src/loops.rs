@@ -1,6 +1,8 @@
 //! Loop devices: Xen's block backend takes block devices, and disks are often files.
 use crate::file::{self, Store};
+use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -55,8 +57,16 @@ impl Drop for Device {
     }
 }
 
-/// Has a loop device let go of its file.
-pub fn detach(device: &Path) {
+/// Has a loop device let go of `file`, unless it has done so, and may be somebody else's by now (loop(4)).
+pub fn detach_from(device: &Path, file: &Path) {
+    let name = device.file_name().unwrap_or_default();
+    let backing = fs::read(Path::new("/sys/block").join(name).join("loop/backing_file"));
+    if backing.is_ok_and(|backing| backing.trim_ascii_end() == file.as_os_str().as_bytes()) {
+        detach(device);
+    }
+}
+
+fn detach(device: &Path) {
     // If the backend still holds the device, Linux lets go of the file as soon as it has been released.
     if let Err(message) = losetup(Command::new("losetup").arg("-d").arg(device)) {
         eprintln!("rumpkin: {message}");

@@ -103,9 +103,14 @@ impl Xen {
         })
     }
 
-    /// The loop devices that its disks are on.
-    fn loops(&self) -> Vec<&Path> {
-        self.devices.iter().filter(|device| device.is_loop()).map(Device::path).collect()
+    /// The loop devices that its disks are on, each with its file.
+    fn loops(&self) -> Vec<(&Path, String)> {
+        let disks = self.devices.iter().zip(&self.guest.disks).filter(|(device, _)| device.is_loop());
+        disks
+            .filter_map(|(device, disk)| {
+                Some((device.path(), disk.path.canonicalize().ok()?.to_string_lossy().into_owned()))
+            })
+            .collect()
     }
 
     /// The domain's configuration, with its disks on `disks`.
@@ -242,8 +247,11 @@ pub fn release(folder: &Path, xl: &Path) -> bool {
     let Some(uuid) = held["domain"].as_str() else { return true };
     match Xl::new(xl).destroy_by_uuid(uuid) {
         Ok(()) => {
-            let loops = held["loops"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            loops.map(Path::new).for_each(loops::detach);
+            for pair in held["loops"].as_array().into_iter().flatten() {
+                if let (Some(device), Some(file)) = (pair[0].as_str(), pair[1].as_str()) {
+                    loops::detach_from(Path::new(device), Path::new(file));
+                }
+            }
             true
         }
         Err(message) => {
