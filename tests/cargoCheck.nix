@@ -16,8 +16,7 @@ world.cargo {
     only = workspace.members;
     extra = [
       "docs"
-      "layers/4-kernel/clippy.toml"
-      "layers/5-base/clippy.toml"
+      "layers/clippy.toml"
       "rustfmt.toml"
     ];
   };
