@@ -63,9 +63,10 @@ pub fn enter_user_code(registers: &mut Registers) -> Event {
     }
 }
 
-/// A clock page of zeroes, and no code.
+/// A clock page of zeroes, and a page of zeroes for its code, which nothing runs here.
 pub fn vdso() -> Result<Vdso, OutOfMemory> {
-    Ok(Vdso { clock: Frame::allocate().ok_or(OutOfMemory)?, code: Vec::new() })
+    let page = || Frame::allocate().ok_or(OutOfMemory);
+    Ok(Vdso { clock: page()?, code: vec![page()?] })
 }
 
 /// The process's standard output; nothing can be read.

@@ -4,24 +4,25 @@ use rumpuser::memory::OutOfMemory;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Requests for memory of one machine: for the heap, for frames, for page tables, for threads. Counted from 1.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Requests {
     made: AtomicU64,
     refused: AtomicU64,
-    refuse_first: u64,
-    refuse_last: u64,
-}
-
-impl Default for Requests {
-    fn default() -> Self {
-        Requests::refusing(0, 0)
-    }
+    first: AtomicU64,
+    last: AtomicU64,
 }
 
 impl Requests {
     /// Refuses those from the first to the last number, both included; 0 for none.
     pub fn refusing(first: u64, last: u64) -> Self {
-        Requests { made: AtomicU64::new(0), refused: AtomicU64::new(0), refuse_first: first, refuse_last: last }
+        Requests { first: first.into(), last: last.into(), ..Requests::default() }
+    }
+
+    /// From now on refuses the `number`-th request that is made, and no other; 0 for none.
+    pub fn refuse(&self, number: u64) {
+        let number = if number == 0 { 0 } else { self.made() + number };
+        self.first.store(number, Ordering::Relaxed);
+        self.last.store(number, Ordering::Relaxed);
     }
 
     /// How many there were.
@@ -36,7 +37,7 @@ impl Requests {
 
     pub(crate) fn make(&self) -> Result<(), OutOfMemory> {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        if (self.refuse_first..=self.refuse_last).contains(&number) {
+        if (self.first.load(Ordering::Relaxed)..=self.last.load(Ordering::Relaxed)).contains(&number) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(OutOfMemory);
         }

@@ -176,6 +176,7 @@ impl Futexes {
                 }
             }
         }
+        free_if_idle(bucket);
         Ok((woken, moved))
     }
 
@@ -187,6 +188,7 @@ impl Futexes {
             let Ok(mut bucket) = self.lock(index) else { return false };
             if thread.wait_slot.load(Ordering::SeqCst) == slot {
                 bucket.retain(|waiter| !Arc::ptr_eq(&waiter.thread, thread));
+                free_if_idle(&mut bucket);
                 thread.wait_slot.store(0, Ordering::SeqCst);
                 return true;
             }
@@ -213,7 +215,15 @@ fn wake_in(bucket: &mut Bucket, key: Key, count: usize, bits: u32) -> usize {
             woken = woken.saturating_add(1);
         }
     }
+    free_if_idle(bucket);
     woken
+}
+
+/// A bucket in which nobody waits holds no memory, however many there were once.
+fn free_if_idle(bucket: &mut Bucket) {
+    if bucket.is_empty() {
+        *bucket = Bucket::new();
+    }
 }
 
 /// The bucket of a key: Fibonacci hashing.
