@@ -24,6 +24,7 @@ BEGIN {
   rule("apps/sensor", "layers/4-kernel/ layers/3-rumpuser/interface")
   rule("tests/guest/", "")
   rule("tests/bench/", "")
+  rule("tests/exhaustion", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/ layers/5-base")
   rule("tests/fuzz", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/ layers/5-base")
   rule("tests/rumpuser", "layers/3-rumpuser/c layers/3-rumpuser/hosted layers/3-rumpuser/interface")
   rule("tests/boot", "pkgs/format pkgs/bake pkgs/launcher")
