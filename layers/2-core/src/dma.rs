@@ -1,7 +1,7 @@
 //! Memory that devices read and write.
 
 use crate::{
-    layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_BASE, PAGE_SIZE},
+    layout::{self, DIRECT_MAP_SIZE, PAGE_SIZE},
     memory::{OutOfMemory, frames},
 };
 use core::ptr::NonNull;
@@ -57,8 +57,9 @@ impl Drop for Buffer {
 pub fn physical_address(start: *const u8, length: usize) -> Option<u64> {
     let start = start as usize;
     let end = start.checked_add(length)?;
-    if start >= KERNEL_BASE {
-        return Some((start - KERNEL_BASE) as u64);
+    if let Some(physical) = start.checked_sub(layout::image()) {
+        return Some(physical as u64);
     }
-    (start >= DIRECT_MAP && end <= DIRECT_MAP + DIRECT_MAP_SIZE).then(|| (start - DIRECT_MAP) as u64)
+    let offset = start.checked_sub(layout::direct_map())?;
+    (end - layout::direct_map() <= DIRECT_MAP_SIZE).then_some(offset as u64)
 }

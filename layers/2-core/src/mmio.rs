@@ -2,7 +2,7 @@
 
 use crate::{
     boot::PhysicalRange,
-    layout::{MMIO, MMIO_SIZE, PAGE_SIZE},
+    layout::{MMIO_SIZE, PAGE_SIZE, mmio},
     memory::{OutOfMemory, kernel},
 };
 use core::{
@@ -14,7 +14,8 @@ use x86_64::structures::paging::PageTableFlags;
 /// Page tables have no room for more address bits (Intel SDM vol. 3, §4.5).
 const PHYSICAL_END: u64 = 1 << 52;
 
-static NEXT: AtomicUsize = AtomicUsize::new(MMIO);
+/// Bytes of the window that are taken.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// A piece of physical memory, mapped for good.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +49,11 @@ fn map_with(physical: u64, length: usize, flags: PageTableFlags) -> Result<Regio
     let offset = (physical - first) as usize;
     let bytes = (offset + length).next_multiple_of(PAGE_SIZE);
     // One page stays free between regions.
-    let start = NEXT.fetch_add(bytes + PAGE_SIZE, Ordering::Relaxed);
-    if start + bytes > MMIO + MMIO_SIZE {
+    let taken = TAKEN.fetch_add(bytes + PAGE_SIZE, Ordering::Relaxed);
+    if taken + bytes > MMIO_SIZE {
         return Err(OutOfMemory);
     }
+    let start = mmio() + taken;
     let range = PhysicalRange { start: first, length: bytes as u64 };
     kernel::map(start, range, flags)?;
     NonNull::new((start + offset) as *mut u8).map(|start| Region { start, length }).ok_or(OutOfMemory)

@@ -1,6 +1,12 @@
 //! The end of a kernel that cannot go on: message, registers, return addresses, power off.
 
-use crate::{console, cpu::traps::TrapFrame, interface::Ending, layout::KERNEL_BASE, memory, power, thread};
+use crate::{
+    console,
+    cpu::traps::TrapFrame,
+    interface::Ending,
+    layout::{self, LINK_BASE},
+    memory, power, thread,
+};
 use core::{
     arch::asm,
     fmt::{self, Write},
@@ -36,7 +42,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
         let _ = writeln!(Report, "\n{ram} KiB of memory are not enough: {why}; give the machine more");
         power::end(Ending::Exit(NOT_STARTED))
     }
-    end(stack, |report| {
+    end(None, stack, |report| {
         // The report cannot fail.
         let _ = writeln!(report, "\nkernel panic: {info}");
     })
@@ -44,7 +50,7 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
 
 /// An exception that the kernel did not expect; `address` is the page fault's.
 pub(crate) fn exception(frame: &TrapFrame, address: u64) -> ! {
-    end(frame.rsp as usize, |report| {
+    end(Some(frame.rip as usize), frame.rsp as usize, |report| {
         let _ = if frame.vector == 14 && thread::above_guard(address as usize).is_some() {
             writeln!(report, "\nkernel panic: a thread's kernel stack is full")
         } else {
@@ -79,32 +85,41 @@ pub(crate) fn exception(frame: &TrapFrame, address: u64) -> ! {
     })
 }
 
-fn end(stack: usize, report: impl FnOnce(&mut Report)) -> ! {
+fn end(code: Option<usize>, stack: usize, report: impl FnOnce(&mut Report)) -> ! {
     interrupts::disable();
     // A panic while reporting one ends without a word.
     if !PANICKING.swap(true, Ordering::SeqCst) {
         report(&mut Report);
-        backtrace(stack);
+        backtrace(code, stack);
     }
     power::end(Ending::Panic)
 }
 
-/// Prints what on the stack looks like return addresses into the kernel's code: there are no frame pointers to follow.
-fn backtrace(stack: usize) {
+/// Prints where in the kernel's code it was and what on the stack looks like return addresses into it, since there are no frame
+/// pointers to follow; all as the file with the symbols has them.
+fn backtrace(code: Option<usize>, stack: usize) {
     let text = power::kernel_text();
+    let as_linked = |address: usize| {
+        let physical = address.checked_sub(layout::image())?;
+        text.contains(&physical).then_some(LINK_BASE + physical)
+    };
     let aligned = thread::above_guard(stack).unwrap_or(stack).next_multiple_of(8);
-    let _ = write!(Report, "return addresses:");
+    let _ = write!(Report, "as linked, {:#x} lower:", layout::image().saturating_sub(LINK_BASE));
+    if let Some(code) = code.and_then(as_linked) {
+        let _ = write!(Report, " at {code:#x},");
+    }
+    let _ = write!(Report, " return addresses");
     let mut shown = 0;
     // Not beyond the page: what lies above it need not be mapped.
     let end = (aligned | 0xfff) + 1;
     for address in (aligned..end).step_by(8) {
-        if aligned < crate::layout::DIRECT_MAP || shown == 16 {
+        if aligned < layout::direct_map() || shown == 16 {
             break;
         }
         // SAFETY: in the page of the stack that was in use.
         let word = unsafe { (address as *const usize).read_volatile() };
-        if word >= KERNEL_BASE && text.contains(&(word - KERNEL_BASE)) {
-            let _ = write!(Report, " {word:#x}");
+        if let Some(linked) = as_linked(word) {
+            let _ = write!(Report, " {linked:#x}");
             shown += 1;
         }
     }

@@ -111,7 +111,7 @@ pub(crate) fn seed(sources: &[Arc<dyn Entropy>]) {
 }
 
 /// A word from RDSEED or RDRAND, whichever there is.
-fn from_processor() -> Option<u64> {
+pub fn from_processor() -> Option<u64> {
     const RDRAND: u32 = 1 << 30;
     const RDSEED: u32 = 1 << 18;
     let seed = cpuid(7, 0).ebx & RDSEED != 0;

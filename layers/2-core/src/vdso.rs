@@ -6,7 +6,7 @@
 use crate::sync::Once;
 use crate::{
     clock,
-    layout::{KERNEL_BASE, PAGE_SIZE},
+    layout::{self, PAGE_SIZE},
     memory::{
         OutOfMemory,
         frames::{self, FrameNumber},
@@ -52,7 +52,7 @@ pub fn vdso() -> Result<Vdso, OutOfMemory> {
     frames::retain(clock);
     let begin = &raw const rumpkin_vdso_begin as usize;
     let end = &raw const rumpkin_vdso_end as usize;
-    let code = ((begin - KERNEL_BASE) / PAGE_SIZE) as FrameNumber;
+    let code = ((begin - layout::image()) / PAGE_SIZE) as FrameNumber;
     let code_frames = (end - begin) / PAGE_SIZE;
     (code..code + code_frames as u64).for_each(frames::make_permanent);
     Ok(Vdso { clock, code, code_frames })

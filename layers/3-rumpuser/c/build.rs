@@ -21,14 +21,13 @@ fn main() {
 }
 
 /// Flags for C in a kernel.
-const KERNEL: [&str; 11] = [
-    "-fno-pic",
+const KERNEL: [&str; 10] = [
+    "-fpie",
     "-mno-sse",
     "-mno-sse2",
     "-mno-mmx",
     "-mno-80387",
     "-mno-red-zone",
-    "-mcmodel=kernel",
     "-fno-stack-protector",
     "-fcf-protection=none",
     "-fno-asynchronous-unwind-tables",

@@ -11,6 +11,9 @@ pub const SEGMENT_SIZE: usize = 56;
 const SEGMENT_LIMIT: u16 = 64;
 const IDENT_64_LITTLE_ENDIAN: [u8; 3] = [2, 1, 1];
 const TYPE_EXEC: u16 = 2;
+/// A kernel that finds a place for itself is linked like a shared object.
+const TYPE_DYN: u16 = 3;
+const OFFSET_TYPE: usize = 16;
 const MACHINE_X86_64: u16 = 62;
 const OFFSET_PHOFF: usize = 32;
 const OFFSET_PHNUM: usize = 56;
@@ -85,7 +88,7 @@ impl Header {
         let header: [u8; HEADER_SIZE] = array(file, 0).ok_or(Error::Truncated)?;
         let field16 = |offset| u16_at(&header, offset).ok_or(Error::Truncated);
         let right = array(&header, 4) == Some(IDENT_64_LITTLE_ENDIAN)
-            && field16(16)? == TYPE_EXEC
+            && matches!(field16(OFFSET_TYPE)?, TYPE_EXEC | TYPE_DYN)
             && field16(18)? == MACHINE_X86_64;
         if !right {
             return Err(Error::NotX86_64Executable);
@@ -106,11 +109,13 @@ impl Header {
         Ok(Header { segments_offset, segments_count })
     }
 
-    /// Writes these fields into the file header at the beginning of `file`, whose other fields stay.
+    /// Writes these fields into the file header at the beginning of `file`, whose other fields stay but its type: the segments are to be
+    /// loaded where they say.
     ///
     /// # Errors
     /// [`Error::Truncated`]: `file` has no room for a header.
     pub fn patch(&self, file: &mut [u8]) -> Result<(), Error> {
+        put(file, OFFSET_TYPE, &TYPE_EXEC.to_le_bytes())?;
         put(file, OFFSET_PHOFF, &self.segments_offset.to_le_bytes())?;
         put(file, OFFSET_PHNUM, &self.segments_count.to_le_bytes())
     }

@@ -48,7 +48,7 @@ pub enum Error {
     NotElf,
     /// The root file system does not begin like EROFS.
     NotErofs,
-    /// The ELF file is not 64-bit, little endian, x86-64 and of type EXEC.
+    /// The ELF file is not 64-bit, little endian, x86-64 and of type EXEC or DYN.
     NotX86_64Executable,
     /// Two segments share physical memory. The numbers are their positions in the program header table.
     OverlappingSegments(usize, usize),
@@ -101,7 +101,7 @@ impl fmt::Display for Error {
             Error::NotBaked => f.write_str("a kernel, not an image; bake it (rumpkin-bake)"),
             Error::NotElf => f.write_str("not an ELF file"),
             Error::NotErofs => f.write_str("root file system is not EROFS"),
-            Error::NotX86_64Executable => f.write_str("not a 64-bit x86-64 executable of type EXEC"),
+            Error::NotX86_64Executable => f.write_str("not a 64-bit x86-64 executable"),
             Error::OverlappingSegments(a, b) => write!(f, "segments {a} and {b} overlap in memory"),
             Error::ProgramHeaders => f.write_str("bad program header table"),
             Error::SegmentOutsideFile(index) => {

@@ -108,9 +108,16 @@ fn other_files_are_named() {
     assert_eq!(Image::read(b""), Err(Error::NotElf));
     assert_eq!(Image::read(b"#!/bin/sh\n"), Err(Error::NotElf));
     assert_eq!(Image::read(b"\x7fELF\x02\x01\x01"), Err(Error::Truncated));
-    let mut dynamic = good();
-    dynamic[16] = 3;
-    assert_eq!(Image::read(&dynamic), Err(Error::NotX86_64Executable));
+    let mut object = good();
+    object[16] = 1;
+    assert_eq!(Image::read(&object), Err(Error::NotX86_64Executable));
+}
+
+#[test]
+fn a_kernel_linked_like_a_shared_object_is_one() {
+    let mut kernel = good();
+    kernel[16] = 3;
+    assert_eq!(Image::read(&kernel), Image::read(&good()));
 }
 
 #[test]

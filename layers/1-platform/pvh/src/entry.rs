@@ -1,14 +1,15 @@
 //! From the first instruction to the image's main function.
 
 use crate::{
-    checksum, memory_map, note,
+    checksum, memory_map, note, place,
     start_info::{Physical, StartInfo},
 };
 use core::{arch::global_asm, ops::Range, slice};
 use rumpkin_core::sync::Once;
 use rumpkin_core::{
     boot::{BootInfo, ImageLayout, PhysicalRange},
-    layout::{KERNEL_BASE, direct},
+    layout::{self, LINK_BASE, Places, direct},
+    random,
 };
 
 global_asm!(include_str!("entry.s"), options(att_syntax));
@@ -21,6 +22,8 @@ unsafe extern "C" {
     static __rodata_end: u8;
     static __data_start: u8;
     static __data_end: u8;
+    static __relocations_start: u64;
+    static __relocations_end: u64;
 }
 
 // SAFETY: in the entry code; never comes back.
@@ -56,16 +59,40 @@ impl checksum::Memory for BootMap {
 
 static COPY: Once<StartInfo> = Once::new();
 
-/// Where the entry code arrives, in long mode and with a stack.
+/// Where the entry code arrives in long mode, with the image where it is linked: looks whether that is whole, and gives the kernel's
+/// half its place. By so much the image has moved then.
+///
+/// # Safety
+/// The tables, at their physical address, are the entry's and in force; it is the first time.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rumpkin_pvh_place(tables: *mut place::Tables, entered_at: u64) -> usize {
+    let image = layout();
+    let end = image.data.end();
+    if let Some(sums) = note::checksums()
+        && !checksum::is_whole(&BootMap, &sums, &(image.text.start..end), (sums.words as usize - LINK_BASE) as u64)
+    {
+        rumpkin_pvh_damaged();
+    }
+    let places = Places::choose(random::from_processor().unwrap_or(entered_at), end as usize);
+    // SAFETY: nobody else refers to them; what is added maps what was not mapped.
+    place::map(unsafe { &mut *tables }, &places, end as usize);
+    let (relocations, end) = (address!(__relocations_start) as *const u64, address!(__relocations_end) as *const u64);
+    // SAFETY: the linker script's bounds.
+    let relocations = unsafe { slice::from_raw_parts(relocations, end.offset_from_unsigned(relocations)) };
+    let slide = places.image - LINK_BASE;
+    place::relocate(relocations, |linked| {
+        let word = linked as *mut usize;
+        // SAFETY: a word of the image, which holds an address as it was linked, and leads to the same from now on.
+        unsafe { *word = (*word).wrapping_add(slide) }
+    });
+    places.establish();
+    slide
+}
+
+/// Where the entry code arrives in the kernel's half.
 #[unsafe(no_mangle)]
 extern "C" fn rumpkin_pvh_main(start_info: u64, entered_at: u64) -> ! {
     let image = layout();
-    if let Some(sums) = note::checksums() {
-        let kernel = image.text.start..image.data.end();
-        if !checksum::is_whole(&BootMap, &sums, &kernel, (sums.words as usize - KERNEL_BASE) as u64) {
-            rumpkin_pvh_damaged();
-        }
-    }
     // What the loader left is copied, since its memory will be used for other things. Without it there is no console to
     // complain to; core ends the machine for lack of memory.
     let info = COPY.call_once(|| {
@@ -88,13 +115,13 @@ extern "C" fn rumpkin_pvh_main(start_info: u64, entered_at: u64) -> ! {
 }
 
 fn layout() -> ImageLayout {
-    let range = |start: *const u8, end: *const u8| PhysicalRange {
-        start: (start as usize - KERNEL_BASE) as u64,
-        length: (end as usize - start as usize) as u64,
+    let range = |start: usize, end: usize| PhysicalRange {
+        start: (start - layout::image()) as u64,
+        length: (end - start) as u64,
     };
     ImageLayout {
-        text: range(&raw const __text_start, &raw const __text_end),
-        rodata: range(&raw const __rodata_start, &raw const __rodata_end),
-        data: range(&raw const __data_start, &raw const __data_end),
+        text: range(address!(__text_start), address!(__text_end)),
+        rodata: range(address!(__rodata_start), address!(__rodata_end)),
+        data: range(address!(__data_start), address!(__data_end)),
     }
 }

@@ -1,6 +1,8 @@
 /* The first instructions: 32-bit protected mode without paging, EBX pointing to hvm_start_info (Xen, docs/misc/pvh.pandoc).
-   They map the first 4 GiB, at 0 and in the direct map, and the first GiB at the kernel's base, and go to long mode. The
-   final tables are core's work. */
+   They map the first 4 GiB where they are, the image where it is linked, and go to long mode. There the kernel's half gets its
+   place, and the image goes on in it. The final tables are core's work.
+
+   No address here is absolute, since the linker would have it change with the image. EBP holds this entry's physical one. */
 
 .set KERNEL_BASE, 0xffffffff80000000
 .set PRESENT_WRITABLE, 3
@@ -11,7 +13,11 @@
 .p2align 2
 .long 4, 8, 18
 .asciz "Xen"
-.quad rumpkin_pvh_entry - KERNEL_BASE
+.quad rumpkin_pvh_entry_physical
+
+.macro address symbol, register
+    leal (\symbol - rumpkin_pvh_entry)(%ebp), %\register
+.endm
 
 .section .text.rumpkin_pvh_entry, "ax", @progbits
 .code32
@@ -21,24 +27,24 @@ rumpkin_pvh_entry:
     cld
     rdtsc
     movl %eax, %esi
-    movl %edx, %ebp
+    movl $rumpkin_pvh_entry_physical, %ebp
 
     /* What a loader leaves out of a file need not be zero, if another part of a damaged one got there. */
-    movl $(__bss_start - KERNEL_BASE), %edi
-    movl $(__data_end - KERNEL_BASE), %ecx
+    address __bss_start, edi
+    address __data_end, ecx
     subl %edi, %ecx
     shrl $2, %ecx
     xorl %eax, %eax
     rep stosl
 
-    movl $(boot_stack_top - KERNEL_BASE), %esp
-    pushl %ebp
+    address boot_stack_top, esp
+    pushl %edx
     pushl %esi
     pushl $0
     pushl %ebx
 
     /* Four directories of 2 MiB pages. */
-    movl $(boot_directories - KERNEL_BASE), %edi
+    address boot_directories, edi
     xorl %ecx, %ecx
 1:  movl %ecx, %eax
     shll $21, %eax
@@ -49,49 +55,72 @@ rumpkin_pvh_entry:
     cmpl $2048, %ecx
     jne 1b
 
-    movl $(boot_pointers - KERNEL_BASE), %edi
-    movl $(boot_directories - KERNEL_BASE + PRESENT_WRITABLE), %eax
+    leal PRESENT_WRITABLE(%edi), %eax
+    address boot_pointers, edi
     xorl %ecx, %ecx
 2:  movl %eax, (%edi, %ecx, 8)
     addl $0x1000, %eax
     incl %ecx
     cmpl $4, %ecx
     jne 2b
-    movl $(boot_directories - KERNEL_BASE + PRESENT_WRITABLE), (boot_kernel_pointers - KERNEL_BASE + 510 * 8)
-    movl $(boot_pointers - KERNEL_BASE + PRESENT_WRITABLE), (boot_top - KERNEL_BASE)
-    movl $(boot_pointers - KERNEL_BASE + PRESENT_WRITABLE), (boot_top - KERNEL_BASE + 256 * 8)
-    movl $(boot_kernel_pointers - KERNEL_BASE + PRESENT_WRITABLE), (boot_top - KERNEL_BASE + 511 * 8)
+    leal PRESENT_WRITABLE(%edi), %eax
+    address boot_top, edi
+    movl %eax, (%edi)
+    address boot_image, ecx
+    leal PRESENT_WRITABLE(%ecx), %eax
+    movl %eax, 511 * 8(%edi)
+    addl $0x1000, %eax
+    movl %eax, 510 * 8(%ecx)
+    movl $(PRESENT_WRITABLE | LARGE), 0x1000(%ecx)
+    movl $(0x200000 + (PRESENT_WRITABLE | LARGE)), 0x1008(%ecx)
 
     movl %cr4, %eax
     orl $0x20, %eax                     /* PAE */
     movl %eax, %cr4
-    movl $(boot_top - KERNEL_BASE), %eax
-    movl %eax, %cr3
+    movl %edi, %cr3
     movl $0xc0000080, %ecx              /* EFER: LME, NXE */
     rdmsr
     orl $0x900, %eax
     wrmsr
     movl $0x80010031, %eax              /* PG, WP, NE, ET, PE */
     movl %eax, %cr0
-    lgdt (boot_gdt_pointer - KERNEL_BASE)
-    ljmp $8, $(3f - KERNEL_BASE)
+    address boot_gdt, eax
+    pushl %eax
+    pushw $23
+    lgdt (%esp)
+    addl $6, %esp
+    pushl $8
+    address 3f, eax
+    pushl %eax
+    lretl
 .code64
-3:  movabsq $4f, %rax
-    jmpq *%rax
-4:  movw $16, %ax
+3:  movw $16, %ax
     movw %ax, %ds
     movw %ax, %es
     movw %ax, %ss
     xorl %eax, %eax
     movw %ax, %fs
     movw %ax, %gs
-    popq %rdi                           /* hvm_start_info */
-    popq %rsi                           /* time-stamp counter */
-    movabsq $boot_stack_top, %rsp
+    movl %esp, %esp
+    popq %rbx                           /* hvm_start_info */
+    popq %r12                           /* time-stamp counter */
     xorl %ebp, %ebp
+    leaq boot_top(%rip), %rdi
+    leaq 4f(%rip), %rax
+    addq $KERNEL_BASE, %rax
+    jmpq *%rax
+4:  leaq boot_stack_top(%rip), %rsp
     movabsq $0x6c6165735f6b7072, %rax   /* the end of the code, by the linker script */
     cmpq %rax, __text_seal(%rip)
     jne rumpkin_pvh_damaged
+    movq %r12, %rsi
+    call rumpkin_pvh_place
+    leaq 5f(%rip), %rcx
+    addq %rax, %rcx                     /* by so much the image has moved */
+    jmpq *%rcx
+5:  leaq boot_stack_top(%rip), %rsp
+    movq %rbx, %rdi
+    movq %r12, %rsi
     call rumpkin_pvh_main
     ud2
 
@@ -127,16 +156,14 @@ boot_gdt:
     .quad 0
     .quad 0x00af9b000000ffff
     .quad 0x00cf93000000ffff
-boot_gdt_pointer:
-    .word 23
-    .long boot_gdt - KERNEL_BASE
 
+/* In the order of `place::Tables`. */
 .section .bss.rumpkin_pvh, "aw", @nobits
 .p2align 12
 boot_top: .skip 4096
 boot_pointers: .skip 4096
-boot_kernel_pointers: .skip 4096
 boot_directories: .skip 4 * 4096
+boot_image: .skip 5 * 4096
 boot_stack: .skip 32768
 boot_stack_top:
 .text

@@ -6,6 +6,20 @@
 
 #[cfg_attr(test, allow(dead_code))]
 mod checksum;
+/// The address of a symbol, worked out from that of the code: the compiler could take it from a word of the image, which may be damaged.
+macro_rules! address {
+    ($symbol:ident) => {{
+        let address: usize;
+        // SAFETY: works out an address.
+        unsafe {
+            core::arch::asm!(
+                "lea {}, [rip + {}]", out(reg) address, sym $symbol, options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        address
+    }};
+}
+
 // A host's test program has no such entry, nor the linker script that its symbols come from.
 #[cfg(not(test))]
 mod entry;
@@ -13,6 +27,8 @@ mod entry;
 mod memory_map;
 #[cfg_attr(test, allow(dead_code))]
 mod note;
+#[cfg_attr(test, allow(dead_code))]
+mod place;
 #[cfg_attr(test, allow(dead_code))]
 mod start_info;
 

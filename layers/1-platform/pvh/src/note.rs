@@ -1,6 +1,6 @@
 //! The ELF notes that whoever bakes an image fills in, after linking: where the payload is, and the checksums (docs/image.md).
 
-use core::ptr;
+use core::{mem::offset_of, ptr};
 use rumpkin_core::boot::{MemoryKind, MemoryRegion, Payload, PhysicalRange};
 use rumpkin_core::layout::PAGE_SIZE;
 
@@ -21,9 +21,11 @@ impl<const WORDS: usize> Note<WORDS> {
         Note { name_size: 8, descriptor_size, kind, name: *b"Rumpkin\0", words: [[0; 8]; WORDS] }
     }
 
-    fn read(&'static self) -> [u64; WORDS] {
+    /// Reads the words of one of the statics below.
+    fn read(address: usize) -> [u64; WORDS] {
+        let words = (address + offset_of!(Self, words)) as *const [[u8; 8]; WORDS];
         // SAFETY: a static of ours; volatile because it was changed behind the compiler's back.
-        unsafe { ptr::read_volatile(&raw const self.words) }.map(u64::from_le_bytes)
+        unsafe { ptr::read_volatile(words) }.map(u64::from_le_bytes)
     }
 }
 
@@ -54,14 +56,14 @@ pub(crate) const CHECKSUMS_SIZE: usize = 64;
 
 /// What the notes say for the check; `None` if the kernel has not been baked.
 pub(crate) fn checksums() -> Option<Checksums> {
-    let words = CHECKSUMS.read();
+    let words = Note::<8>::read(address!(CHECKSUMS));
     let [_, kernel, text, text_size, rodata, rodata_size, data, data_size] = words;
-    let [_, _, configuration, configuration_size] = PAYLOAD.read();
+    let [_, _, configuration, configuration_size] = Note::<4>::read(address!(PAYLOAD));
     let extents = [(text, text_size), (rodata, rodata_size), (data, data_size)];
     (words != [0; 8]).then(|| Checksums {
         kernel,
         extents: extents.map(|(start, length)| PhysicalRange { start, length }),
-        words: (&raw const CHECKSUMS.words).cast(),
+        words: (address!(CHECKSUMS) + offset_of!(Note<8>, words)) as *const u8,
         configuration: PhysicalRange { start: configuration, length: configuration_size },
     })
 }
@@ -69,7 +71,7 @@ pub(crate) fn checksums() -> Option<Checksums> {
 /// What was baked in. A part that does not lie on a page in `memory` behind the kernel, which ends at `kernel_end`, cannot have
 /// been loaded, whatever the note says, and is left out.
 pub(crate) fn payload(memory: &[MemoryRegion], kernel_end: u64) -> Payload {
-    let [rootfs, rootfs_size, configuration, configuration_size] = PAYLOAD.read();
+    let [rootfs, rootfs_size, configuration, configuration_size] = Note::<4>::read(address!(PAYLOAD));
     let loaded = |start: u64, length: u64| match start.checked_add(length) {
         Some(end) if is_loaded(start, end, memory, kernel_end) => PhysicalRange { start, length },
         _ => PhysicalRange::default(),

@@ -8,7 +8,7 @@ use super::{
 use crate::sync::Once;
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
-    layout::{DIRECT_MAP, PAGE_SIZE, direct},
+    layout::{PAGE_SIZE, direct, direct_map},
 };
 use core::{
     slice,
@@ -134,7 +134,7 @@ pub(crate) fn initialize(boot: &BootInfo) {
     };
     let states = STATES.call_once(|| States::new(words));
     // SAFETY: the direct map holds all frames that are added: here those mapped by the boot entry, later the others.
-    let mut buddy = unsafe { Buddy::new(DIRECT_MAP, states) };
+    let mut buddy = unsafe { Buddy::new(direct_map(), states) };
     add_pieces(&mut buddy, boot, place, 0..BOOT_MAPPED_END);
     for kept in boot.modules.iter().chain([&boot.payload.root_file_system, &boot.payload.configuration]) {
         let pages = kept.start / PAGE_SIZE as u64..kept.end().div_ceil(PAGE_SIZE as u64);

@@ -3,7 +3,7 @@
 use super::{OutOfMemory, frames};
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
-    layout::{DIRECT_MAP_SIZE, KERNEL_BASE, MMIO, PAGE_SIZE, STACKS, direct},
+    layout::{self, DIRECT_MAP_SIZE, PAGE_SIZE, direct},
 };
 use core::arch::x86_64::__cpuid;
 use spin::Mutex;
@@ -130,11 +130,11 @@ fn build(boot: &BootInfo) -> Result<(), OutOfMemory> {
     root.map(direct(constant.start), constant, READ_ONLY, largest)?;
 
     for (section, flags) in [(image.text, Flags::PRESENT), (image.rodata, READ_ONLY), (image.data, WRITABLE)] {
-        let start = KERNEL_BASE + section.start as usize;
+        let start = layout::image() + section.start as usize;
         root.map(start, section, flags, PAGE_SIZE as u64)?;
     }
     // These windows fill later; their top entries must be there before any address space copies them.
-    for window in [MMIO, STACKS] {
+    for window in [layout::mmio(), layout::stacks()] {
         root.entry(window, 2)?;
     }
     // SAFETY: the new tables map code, data and stack of the caller where they are now.

@@ -2,7 +2,7 @@
 
 use crate::{
     boot::PhysicalRange,
-    layout::{PAGE_SIZE, STACKS, STACKS_SIZE},
+    layout::{PAGE_SIZE, STACKS_SIZE, stacks},
     memory::{OutOfMemory, frames, kernel, reserve},
 };
 use alloc::vec::Vec;
@@ -41,7 +41,7 @@ impl Pool {
         }
         reserve(&mut self.unmapped, self.made + 1)?;
         self.made += 1;
-        Ok(STACKS + (self.made - 1) * SLOT)
+        Ok(stacks() + (self.made - 1) * SLOT)
     }
 }
 
@@ -121,9 +121,6 @@ pub(crate) fn give_back_stacks() {
 
 /// If the address is in the gap below some thread's stack: where that stack begins.
 pub(crate) fn above_guard(address: usize) -> Option<usize> {
-    if !(STACKS..STACKS + STACKS_SIZE).contains(&address) {
-        return None;
-    }
-    let offset = (address - STACKS) % SLOT;
+    let offset = address.checked_sub(stacks()).filter(|&offset| offset < STACKS_SIZE)? % SLOT;
     (offset < SLOT - SIZE).then(|| address - offset + SLOT - SIZE)
 }

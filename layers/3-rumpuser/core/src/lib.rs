@@ -171,7 +171,7 @@ impl Backend for OnCore {
 
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {
         let address = page.as_ptr() as usize;
-        let offset = address.checked_sub(layout::DIRECT_MAP)?;
+        let offset = address.checked_sub(layout::direct_map())?;
         let frame = (offset / layout::PAGE_SIZE) as FrameNumber;
         let whole = offset.is_multiple_of(layout::PAGE_SIZE) && page.len() <= layout::PAGE_SIZE;
         (whole && frames::is_permanent(frame)).then_some(frame)
