@@ -1,9 +1,12 @@
 /* Signals: handlers, masks, queues, interrupted calls, faults (signal(7)). `signals NAME` dies of TERM, SEGV or ABRT. */
 #define _GNU_SOURCE
 #include "tap.h"
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -283,6 +286,43 @@ static void faults(void)
 	OK(last_info.si_signo == SIGILL, "so is an instruction that is none");
 }
 
+/* O_ASYNC: a signal tells that a file has become ready. */
+static void readiness(void)
+{
+	struct sigaction action = { .sa_sigaction = inform, .sa_flags = SA_SIGINFO };
+	struct f_owner_ex owner = { F_OWNER_TID, gettid() }, found = { 0 };
+	int pair[2], file = open("/dev/null", O_RDONLY), on = 1;
+
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+	sigaction(SIGIO, &action, NULL);
+	sigaction(SIGRTMIN, &action, NULL);
+	FAILS(fcntl(pair[0], F_SETOWN, 0x7ffffff0), ESRCH, "only who is there is told of readiness");
+	OK(fcntl(pair[0], F_SETOWN, getpid()) == 0 && fcntl(pair[0], F_GETOWN) == getpid(), "a file has an owner");
+	calls = 0;
+	MUST(write(pair[1], "a", 1));
+	OK(calls == 0, "who is not told before it is asked for");
+	OK(fcntl(pair[0], F_SETFL, O_NONBLOCK | O_ASYNC) == 0 && fcntl(pair[0], F_GETFL) & O_ASYNC, "it can be asked for");
+	MUST(write(pair[1], "a", 1));
+	OK(calls > 0 && last_signal == SIGIO, "then SIGIO tells of what there is to read");
+	OK(fcntl(pair[0], F_SETSIG, SIGRTMIN) == 0 && fcntl(pair[0], F_GETSIG) == SIGRTMIN, "or another signal does");
+	MUST(write(pair[1], "a", 1));
+	OK(last_info.si_signo == SIGRTMIN && last_info.si_code == POLL_IN && last_info.si_fd == pair[0] && last_info.si_band & POLLIN,
+	   "and says of what");
+	OK(fcntl(pair[0], F_SETOWN_EX, &owner) == 0 && fcntl(pair[0], F_GETOWN_EX, &found) == 0 && found.type == F_OWNER_TID &&
+		   found.pid == owner.pid,
+	   "a thread can be the owner");
+	FAILS(fcntl(pair[0], F_SETSIG, 65), EINVAL, "there is no signal 65");
+	FAILS(ioctl(file, FIOASYNC, &on), ENOTTY, "what is always ready has nothing to tell");
+	on = 0;
+	OK(ioctl(pair[0], FIOASYNC, &on) == 0 && !(fcntl(pair[0], F_GETFL) & O_ASYNC), "it can be left again");
+	calls = 0;
+	MUST(write(pair[1], "a", 1));
+	OK(calls == 0, "and is");
+	close(pair[0]);
+	close(pair[1]);
+	close(file);
+}
+
 static int die(const char *name)
 {
 	if (!strcmp(name, "TERM"))
@@ -305,5 +345,6 @@ int main(int arguments_count, char **arguments)
 	registers();
 	broken_pipes();
 	faults();
+	readiness();
 	return tap_done();
 }

@@ -326,6 +326,40 @@ fn write_to_a_counter_waits_for_room() {
 }
 
 #[test]
+fn signal_tells_of_readiness() {
+    const SIGIO: u8 = 29;
+    let guest = guest();
+    let (reader, writer) = guest.pipe();
+    let control = |command: u32, argument: usize| guest.call("fcntl", &[reader, command as usize, argument]);
+    let taken = |number: u8| guest.process.take_signal(SignalSet::of(number)).map(|info| info.0);
+    let (own, status) = (guest.process.id as usize, control(general::F_GETFL, 0).unwrap());
+    assert_eq!(control(general::F_SETOWN, 4000), Err(Errno::ESRCH));
+    assert_eq!((control(general::F_SETOWN, own), control(general::F_GETOWN, 0)), (Ok(0), Ok(own)));
+    guest.write(writer, b"a").unwrap();
+    assert!(taken(SIGIO).is_none(), "it has to be asked for");
+    control(general::F_SETFL, status | general::FASYNC as usize).unwrap();
+    assert_eq!(control(general::F_GETFL, 0), Ok(status | general::FASYNC as usize));
+    guest.write(writer, b"a").unwrap();
+    assert_eq!(taken(SIGIO).unwrap().code, 0x80);
+    assert_eq!(control(general::F_SETSIG, 65), Err(Errno::EINVAL));
+    assert_eq!((control(general::F_SETSIG, 34), control(general::F_GETSIG, 0)), (Ok(0), Ok(34)));
+    guest.write(writer, b"a").unwrap();
+    let info = taken(34).unwrap();
+    assert_eq!((info.code, info.fields[0] & 1, info.fields[1]), (1, 1, reader as u64), "POLL_IN");
+    guest.call("ioctl", &[reader, 0x5452, guest.bytes(&0i32.to_le_bytes())]).unwrap();
+    guest.write(writer, b"a").unwrap();
+    assert!(taken(34).is_none(), "FIOASYNC ends it");
+    let thread = guest.bytes(&[general::F_OWNER_TID, guest.thread.id].map(u32::to_le_bytes).concat());
+    control(general::F_SETOWN_EX, thread).unwrap();
+    control(general::F_SETFL, status | general::FASYNC as usize).unwrap();
+    guest.call("close", &[writer]).unwrap();
+    let info = guest.thread.take_signal(SignalSet::of(34)).unwrap().0;
+    assert_eq!((info.code, info.fields[0] & 0x10), (6, 0x10), "POLL_HUP");
+    let null = guest.open("/dev/null", general::O_RDONLY).unwrap();
+    assert_eq!(guest.call("ioctl", &[null, 0x5452, guest.bytes(&1i32.to_le_bytes())]), Err(Errno::ENOTTY));
+}
+
+#[test]
 fn timerfd_expires() {
     let guest = guest();
     let timer = guest.call("timerfd_create", &[1, general::O_NONBLOCK as usize]).unwrap();
@@ -343,9 +377,13 @@ fn timerfd_expires() {
     assert_eq!(guest.read(timer, 8), Ok(1u64.to_le_bytes().to_vec()));
     assert_eq!(guest.wait(set, 0), []);
     guest.call("timerfd_settime", &[timer, 0, timing(5 * MILLISECOND, 5 * MILLISECOND)]).unwrap();
-    threads::park(Some(clock::monotonic() + 32 * MILLISECOND));
-    let count = guest.read(timer, 8).unwrap();
-    assert!(u64::from_le_bytes(count.try_into().unwrap()) >= 5);
+    let (started, mut count) = (clock::monotonic(), 0);
+    while count < 5 {
+        threads::park(Some(clock::monotonic() + 8 * MILLISECOND));
+        count += guest.read(timer, 8).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
+        assert!(clock::monotonic() - started < 10_000 * MILLISECOND, "{count} in 10 seconds");
+    }
+    assert!(clock::monotonic() - started >= 20 * MILLISECOND, "{count} too early");
     guest.call("timerfd_settime", &[timer, 0, timing(0, 0)]).unwrap();
     assert_eq!(guest.read(timer, 8), Err(Errno::EAGAIN));
     assert_eq!(guest.call("timerfd_create", &[77, 0]), Err(Errno::EINVAL));

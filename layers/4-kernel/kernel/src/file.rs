@@ -2,10 +2,11 @@
 
 use crate::{
     io::{Sink, Source},
+    notice::Notice,
     signal,
     table::Call,
     thread::Thread,
-    wait::{Events, WaitQueue, block_on},
+    wait::{Events, Observer, WaitQueue, block_on},
 };
 use alloc::sync::Arc;
 use core::{
@@ -16,6 +17,7 @@ use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::try_arc;
 use rumpkin_mm::Mappable;
 use rumpuser::{clock, sync::Mutex};
+use spin::Once;
 
 /// One entry of a directory (getdents64(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,10 +115,16 @@ pub struct OpenFile {
     flags: AtomicU32,
     position: Mutex<u64>,
     closed: WaitQueue,
+    /// Tells of readiness by a signal.
+    pub(crate) notice: Once<Arc<Notice>>,
 }
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        if let (Some(notice), Some(queue)) = (self.notice.get(), self.file.wait_queue()) {
+            let observer: Arc<dyn Observer> = notice.clone();
+            queue.remove(&observer);
+        }
         self.closed.notify(Events::INVALID);
     }
 }
@@ -133,6 +141,7 @@ impl OpenFile {
             flags: AtomicU32::new(flags & !forgotten),
             position: Mutex::new(0),
             closed: WaitQueue::new(),
+            notice: Once::new(),
         };
         try_arc(open).map_err(|_| Errno::ENFILE)
     }
@@ -162,6 +171,15 @@ impl OpenFile {
     pub fn set_flags(&self, flags: u32) {
         let kept = self.flags() & !CHANGEABLE_FLAGS;
         self.flags.store(kept | flags & CHANGEABLE_FLAGS, Ordering::Relaxed);
+    }
+
+    /// Sets or clears `O_ASYNC`; whether it was set comes back.
+    pub(crate) fn set_asynchronous(&self, on: bool) -> bool {
+        let before = match on {
+            true => self.flags.fetch_or(general::FASYNC, Ordering::Relaxed),
+            false => self.flags.fetch_and(!general::FASYNC, Ordering::Relaxed),
+        };
+        before & general::FASYNC != 0
     }
 
     /// Whether calls return `EAGAIN` where they would wait.

@@ -6,14 +6,14 @@ use rumpkin_abi::{
     Errno,
     linux::{general, ioctl as requests},
 };
-use rumpkin_kernel::{Call, SystemCall, file::OpenFile, io, system_calls};
+use rumpkin_kernel::{Call, SystemCall, file::OpenFile, io, notice::Owner, system_calls};
 
 pub const CALLS: &[SystemCall] = system_calls! {
     dup => dup;
     dup2 => dup2;
     dup3 => dup3;
-    fcntl => fcntl, "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW (deadlocks are not looked for), F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_GETOWN, F_GETPIPE_SZ, F_SETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS";
-    ioctl => ioctl, "FIONBIO, FIOCLEX, FIONCLEX, FIONREAD; terminals: TCGETS, TCSETS*, TIOCGWINSZ, TIOCSWINSZ; disks: BLK*";
+    fcntl => fcntl, "F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW (deadlocks are not looked for), F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_SETOWN, F_GETOWN, F_SETOWN_EX, F_GETOWN_EX, F_SETSIG, F_GETSIG, F_GETPIPE_SZ, F_SETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS";
+    ioctl => ioctl, "FIONBIO, FIOASYNC, FIOCLEX, FIONCLEX, FIONREAD; terminals: TCGETS, TCSETS*, TIOCGWINSZ, TIOCSWINSZ; disks: BLK*";
 };
 
 fn dup(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -70,6 +70,14 @@ fn fcntl(call: &mut Call<'_>) -> Result<usize, Errno> {
         }
         general::F_GETFL => Ok(open.flags() as usize),
         general::F_SETFL => {
+            let tell = argument as u32 & general::FASYNC != 0;
+            if (open.flags() & general::FASYNC != 0) != tell {
+                // For a file that is always ready there is nothing to tell, and that is no error (fcntl(2)).
+                match open.tell_of_readiness(call.kernel(), descriptor, tell) {
+                    Ok(()) | Err(Errno::ENOTTY) => {}
+                    Err(error) => return Err(error),
+                }
+            }
             open.set_flags(argument as u32);
             Ok(0)
         }
@@ -81,8 +89,42 @@ fn fcntl(call: &mut Call<'_>) -> Result<usize, Errno> {
         | general::F_OFD_SETLKW => record_locks::control(call, &open, command, argument),
         // Whatever the file says to them, and for ever: whoever may only read must not bind whoever may write.
         general::F_ADD_SEALS if !open.writable() => Err(Errno::EPERM),
-        // Nobody is told by SIGIO.
-        general::F_GETOWN => Ok(0),
+        general::F_SETOWN => {
+            let owner = match argument as i32 {
+                0 => Owner::Nobody,
+                id @ 1.. => Owner::Process(id.unsigned_abs()),
+                i32::MIN => return Err(Errno::EINVAL),
+                group => Owner::Group(group.unsigned_abs()),
+            };
+            open.set_owner(call.kernel(), owner).map(|()| 0)
+        }
+        general::F_GETOWN => Ok(match open.owner() {
+            Owner::Nobody => 0,
+            Owner::Process(id) | Owner::Thread(id) => id as usize,
+            Owner::Group(id) => (id as usize).wrapping_neg(),
+        }),
+        general::F_SETOWN_EX => {
+            let [kind, id]: [u32; 2] = io::read_value(argument)?;
+            let owner = match kind {
+                general::F_OWNER_TID..=general::F_OWNER_PGRP if id == 0 => Owner::Nobody,
+                general::F_OWNER_TID => Owner::Thread(id),
+                general::F_OWNER_PID => Owner::Process(id),
+                general::F_OWNER_PGRP => Owner::Group(id),
+                _ => return Err(Errno::EINVAL),
+            };
+            open.set_owner(call.kernel(), owner).map(|()| 0)
+        }
+        general::F_GETOWN_EX => {
+            let owner = match open.owner() {
+                Owner::Nobody => [general::F_OWNER_PID, 0],
+                Owner::Thread(id) => [general::F_OWNER_TID, id],
+                Owner::Process(id) => [general::F_OWNER_PID, id],
+                Owner::Group(id) => [general::F_OWNER_PGRP, id],
+            };
+            io::write_value(argument, &owner).map(|()| 0)
+        }
+        general::F_SETSIG => open.set_owner_signal(call.kernel(), argument).map(|()| 0),
+        general::F_GETSIG => Ok(open.owner_signal().into()),
         _ => open.file().control(command, argument),
     }
 }
@@ -101,6 +143,10 @@ fn ioctl(call: &mut Call<'_>) -> Result<usize, Errno> {
             let on = io::read_value::<i32>(argument)? != 0;
             let flags = open.flags() & !general::O_NONBLOCK;
             open.set_flags(if on { flags | general::O_NONBLOCK } else { flags });
+        }
+        requests::FIOASYNC => {
+            let tell = io::read_value::<i32>(argument)? != 0;
+            open.tell_of_readiness(call.kernel(), descriptor, tell)?;
         }
         requests::FIONREAD if open.file().stat()?.mode & general::S_IFMT == general::S_IFREG => {
             let left = (open.file().stat()?.size as u64).saturating_sub(*open.position().lock());
