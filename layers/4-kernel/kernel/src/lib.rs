@@ -26,6 +26,7 @@ pub mod fd;
 pub mod file;
 pub mod io;
 pub mod kernel;
+pub mod names;
 pub mod notice;
 pub mod parts;
 pub mod process;

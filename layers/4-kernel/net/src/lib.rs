@@ -23,6 +23,7 @@ pub mod direct;
 mod hash;
 mod ip;
 mod list;
+mod local;
 mod net;
 mod ports;
 mod shared;

@@ -4,7 +4,7 @@
 //! thread takes it when frames arrive or a deadline comes. Nothing is announced, and nobody is woken, under the lock. User
 //! memory is copied under it: the pager takes no lock of ours.
 
-use crate::{ip::wire::Address, stack::Stack};
+use crate::{ip::wire::Address, local::Locals, stack::Stack};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{
     fmt,
@@ -39,8 +39,8 @@ pub struct Net {
     sleeps_until: AtomicU64,
     /// Announces `READ` when the address is known.
     configured: WaitQueue,
-    /// What is charged for messages that wait in local sockets.
-    pub local_account: Arc<Account>,
+    /// Sockets between programs of this machine.
+    locals: Mutex<Locals>,
     give_up_waiting: u64,
 }
 
@@ -111,7 +111,7 @@ impl Net {
             driver: Once::new(),
             sleeps_until: AtomicU64::new(0),
             configured: WaitQueue::new(),
-            local_account: Arc::new(Account::new(bytes / LOCAL_SHARE)),
+            locals: Mutex::new(Locals::new(Arc::new(Account::new(bytes / LOCAL_SHARE)))),
             give_up_waiting: now.saturating_add(PATIENCE),
         })
     }
@@ -123,6 +123,17 @@ impl Net {
         if thread::spawn("net", move || net.drive()).is_err() {
             log::error!("net: no memory for the net thread: nothing will be received");
         }
+    }
+
+    /// Works on local sockets.
+    pub fn local<R>(&self, work: impl FnOnce(&mut Locals) -> R) -> R {
+        let mut locals = self.locals.lock();
+        let result = work(&mut locals);
+        let (notices, trash) = locals.leave();
+        drop(locals);
+        notices.announce();
+        drop(trash);
+        result
     }
 
     /// Works on the stack.
@@ -232,7 +243,7 @@ impl Net {
             timers: stack.deadlines(),
             connection_bytes: stack.tcp.memory(),
             datagram_bytes: stack.udp.memory(),
-            local_bytes: self.local_account.used(),
+            local_bytes: self.locals.lock().memory(),
             packet_bytes: stack.packet_memory(),
         }
     }

@@ -22,6 +22,8 @@ pub enum New {
     Directory(u32),
     /// A symbolic link with this text.
     Symlink(Vec<u8>),
+    /// The name of a socket, with these permissions.
+    Socket(u32),
 }
 
 /// Attributes that are to change; `None` stays. Times are nanoseconds since 1970.

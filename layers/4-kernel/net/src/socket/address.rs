@@ -1,12 +1,17 @@
 //! Socket addresses as they cross the user boundary (ip(7), unix(7)).
 
-use crate::{ip::wire::Address, tcp::Endpoint};
+use crate::{ip::wire::Address, local::Place, tcp::Endpoint};
 use alloc::vec::Vec;
 use rumpkin_collections::{TryVec, try_to_vec};
 use rumpkin_kernel::{
     Errno,
-    abi::{SocketAddressV4, linux::net},
+    abi::{
+        SocketAddressV4,
+        linux::{general, net},
+    },
     io::{read_value, write_value},
+    names::SocketNames,
+    process::Process,
 };
 use rumpuser::user;
 use zerocopy::IntoBytes;
@@ -20,6 +25,8 @@ pub const INET: u16 = net::AF_INET as u16;
 
 /// Size of `struct sockaddr_storage`, the longest address.
 const LONGEST: usize = 128;
+/// Size of `struct sockaddr_un`.
+const LONGEST_LOCAL: usize = 110;
 /// Where the path of `struct sockaddr_un` begins.
 const PATH: usize = 2;
 
@@ -32,6 +39,8 @@ pub enum SocketAddress {
     V4(Endpoint),
     /// `AF_UNIX`: empty for unnamed, a path, or an abstract name that begins with zero.
     Unix(Vec<u8>),
+    /// Where such a name leads.
+    Place(Place),
 }
 
 impl SocketAddress {
@@ -54,6 +63,7 @@ impl SocketAddress {
                 }
                 Ok(SocketAddress::V4((Address::from(*address), u16::from_be_bytes(*port))))
             }
+            UNIX if length > LONGEST_LOCAL => Err(Errno::EINVAL),
             UNIX => {
                 let mut path = try_to_vec(rest)?;
                 if path.first() != Some(&0) {
@@ -67,7 +77,7 @@ impl SocketAddress {
 
     fn to_bytes(&self) -> Result<Vec<u8>, Errno> {
         match self {
-            SocketAddress::Unspecified => Ok(Vec::new()),
+            SocketAddress::Unspecified | SocketAddress::Place(_) => Ok(Vec::new()),
             SocketAddress::V4((address, port)) => {
                 let address =
                     SocketAddressV4 { family: INET, port: port.to_be_bytes(), address: address.octets(), zero: [0; 8] };
@@ -80,6 +90,23 @@ impl SocketAddress {
                     bytes.try_push(0)?;
                 }
                 Ok(bytes)
+            }
+        }
+    }
+
+    /// Looks up whom a name leads a local socket of this kind to. `ECONNREFUSED` for what is no socket.
+    pub fn resolve(self, process: &Process, kind: u32) -> Result<SocketAddress, Errno> {
+        let SocketAddress::Unix(name) = self else { return Ok(self) };
+        match name.first() {
+            None => Err(Errno::EINVAL),
+            Some(0) => Ok(SocketAddress::Place(Place::Abstract(kind, name))),
+            Some(_) => {
+                let names = process.kernel.parts.get::<SocketNames>().ok_or(Errno::ENOENT)?;
+                let stat = (names.find)(process, &name)?.stat()?;
+                if stat.mode & general::S_IFMT != general::S_IFSOCK {
+                    return Err(Errno::ECONNREFUSED);
+                }
+                Ok(SocketAddress::Place(Place::Inode(stat.device, stat.inode)))
             }
         }
     }

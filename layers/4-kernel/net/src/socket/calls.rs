@@ -6,9 +6,9 @@ use super::{
     messages, options,
     tcp::TcpSocket,
     udp::UdpSocket,
-    unix,
+    unix::UnixSocket,
 };
-use crate::{net::Net, no_buffers};
+use crate::{local::Credentials, net::Net, no_buffers};
 use alloc::{boxed::Box, sync::Arc};
 use rumpkin_collections::try_box;
 use rumpkin_kernel::{
@@ -16,6 +16,7 @@ use rumpkin_kernel::{
     abi::linux::{general, net},
     file::OpenFile,
     io::write_value,
+    names::SocketNames,
     system_calls,
     thread::Thread,
     wait::Events,
@@ -30,22 +31,22 @@ const MAX_BACKLOG: i32 = 4096;
 
 /// The calls of this component.
 pub const CALLS: &[SystemCall] = system_calls! {
-    socket => open_socket, "AF_INET: SOCK_STREAM, SOCK_DGRAM; AF_UNIX: unnamed; SOCK_NONBLOCK, SOCK_CLOEXEC";
+    socket => open_socket, "AF_INET: SOCK_STREAM, SOCK_DGRAM; AF_UNIX: SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET; SOCK_NONBLOCK, SOCK_CLOEXEC";
     socketpair => socketpair, "AF_UNIX: SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET";
-    bind => bind, "AF_INET";
+    bind => bind, "AF_INET; AF_UNIX: paths, abstract names";
     listen => listen;
     accept => accept;
     accept4 => accept4, "SOCK_NONBLOCK, SOCK_CLOEXEC";
-    connect => connect, "AF_INET";
+    connect => connect, "AF_INET, AF_UNIX, AF_UNSPEC";
     shutdown => shutdown;
     getsockname => getsockname;
     getpeername => getpeername;
     getsockopt => options::getsockopt, "SO_TYPE, DOMAIN, PROTOCOL, ERROR, ACCEPTCONN, PEERCRED, SNDLOWAT, and what setsockopt takes; TCP_INFO, ULP; IP_MTU";
-    setsockopt => options::setsockopt, "SO_REUSEADDR, REUSEPORT, KEEPALIVE, BROADCAST, OOBINLINE, LINGER, SNDBUF, RCVBUF, SNDBUFFORCE, RCVBUFFORCE, RCVLOWAT, RCVTIMEO, SNDTIMEO, INCOMING_CPU, TIMESTAMP, TIMESTAMPNS; TCP_NODELAY, CORK, MAXSEG, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, LINGER2, DEFER_ACCEPT, QUICKACK, USER_TIMEOUT, NOTSENT_LOWAT, FASTOPEN, FASTOPEN_CONNECT, CONGESTION (reno); IP_TTL, TOS, MTU_DISCOVER, RECVERR, PKTINFO, RECVTTL, RECVTOS, FREEBIND, TRANSPARENT, BIND_ADDRESS_NO_PORT, MULTICAST_TTL, MULTICAST_LOOP, MULTICAST_ALL";
+    setsockopt => options::setsockopt, "SO_REUSEADDR, REUSEPORT, KEEPALIVE, BROADCAST, OOBINLINE, LINGER, SNDBUF, RCVBUF, SNDBUFFORCE, RCVBUFFORCE, RCVLOWAT, RCVTIMEO, SNDTIMEO, INCOMING_CPU, PASSCRED, TIMESTAMP, TIMESTAMPNS; TCP_NODELAY, CORK, MAXSEG, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, LINGER2, DEFER_ACCEPT, QUICKACK, USER_TIMEOUT, NOTSENT_LOWAT, FASTOPEN, FASTOPEN_CONNECT, CONGESTION (reno); IP_TTL, TOS, MTU_DISCOVER, RECVERR, PKTINFO, RECVTTL, RECVTOS, FREEBIND, TRANSPARENT, BIND_ADDRESS_NO_PORT, MULTICAST_TTL, MULTICAST_LOOP, MULTICAST_ALL";
     sendto => messages::sendto, "MSG_DONTWAIT, NOSIGNAL, MORE, FASTOPEN";
     recvfrom => messages::recvfrom, "MSG_DONTWAIT, PEEK, TRUNC, WAITALL";
-    sendmsg => messages::sendmsg, "as sendto; IP_PKTINFO, IP_TTL, IP_TOS along with datagrams";
-    recvmsg => messages::recvmsg, "as recvfrom; what IP_PKTINFO, RECVTTL, RECVTOS, SO_TIMESTAMP, TIMESTAMPNS ask for";
+    sendmsg => messages::sendmsg, "as sendto; IP_PKTINFO, IP_TTL, IP_TOS along with datagrams; SCM_RIGHTS, SCM_CREDENTIALS along with local messages";
+    recvmsg => messages::recvmsg, "as recvfrom; what IP_PKTINFO, RECVTTL, RECVTOS, SO_TIMESTAMP, TIMESTAMPNS, PASSCRED ask for; SCM_RIGHTS; MSG_CMSG_CLOEXEC";
     sendmmsg => messages::sendmmsg, "as sendmsg";
     recvmmsg => messages::recvmmsg, "as recvmsg; MSG_WAITFORONE";
 };
@@ -80,6 +81,11 @@ fn description(file: Arc<Socket>, flags: u32) -> Result<Arc<OpenFile>, Errno> {
     OpenFile::new(file, general::O_RDWR | flags & general::O_NONBLOCK)
 }
 
+/// Whom a socket that is made now belongs to: everything in this machine is of user 0.
+fn credentials(call: &Call<'_>) -> Credentials {
+    [call.process().id, 0, 0]
+}
+
 fn install(call: &Call<'_>, file: Arc<Socket>, flags: u32) -> Result<i32, Errno> {
     call.process().descriptors.insert(description(file, flags)?, flags & general::O_CLOEXEC != 0, 0)
 }
@@ -101,7 +107,7 @@ fn open_socket(call: &mut Call<'_>) -> Result<usize, Errno> {
         },
         net::AF_UNIX => match (kind, protocol) {
             (net::SOCK_STREAM | net::SOCK_DGRAM | net::SOCK_SEQPACKET, 0 | net::AF_UNIX) => {
-                (UNIX, 0, boxed(unix::Unconnected::new()?)?)
+                (UNIX, 0, boxed(UnixSocket::open(&network, kind, credentials(call))?)?)
             }
             (net::SOCK_STREAM | net::SOCK_DGRAM | net::SOCK_SEQPACKET, _) => return Err(Errno::EPROTONOSUPPORT),
             _ => return Err(Errno::ESOCKTNOSUPPORT),
@@ -125,7 +131,7 @@ fn socketpair(call: &mut Call<'_>) -> Result<usize, Errno> {
         _ => return Err(Errno::EAFNOSUPPORT),
     }
     let network = network(call)?;
-    let (one, other) = unix::pair(kind, &network.local_account)?;
+    let [one, other] = UnixSocket::pair(&network, kind, credentials(call))?;
     let file = |end| Socket::new(&network, UNIX, kind, 0, boxed(end)?);
     let first = install(call, file(one)?, flags)?;
     let second = match file(other).and_then(|other| install(call, other, flags)) {
@@ -146,7 +152,21 @@ fn socketpair(call: &mut Call<'_>) -> Result<usize, Errno> {
 fn bind(call: &mut Call<'_>) -> Result<usize, Errno> {
     let open = socket(call, 0)?;
     let address = SocketAddress::read(call.argument(1), call.uint(2) as usize)?;
-    operations(&open)?.bind(&address)?;
+    let operations = operations(&open)?;
+    match &address {
+        SocketAddress::Unix(path) if path.first().is_some_and(|first| *first != 0) => {
+            if !matches!(operations.local(), SocketAddress::Unix(name) if name.is_empty()) {
+                return Err(Errno::EINVAL);
+            }
+            let names = call.kernel().parts.get::<SocketNames>().ok_or(Errno::EOPNOTSUPP)?;
+            let inode = match (names.make)(call.process(), path) {
+                Err(Errno::EEXIST) => return Err(Errno::EADDRINUSE),
+                inode => inode?,
+            };
+            operations.bind_inode(path, inode)?;
+        }
+        address => operations.bind(address)?,
+    }
     Ok(0)
 }
 
@@ -188,7 +208,8 @@ fn accept_with(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
 
 fn connect(call: &mut Call<'_>) -> Result<usize, Errno> {
     let open = socket(call, 0)?;
-    let address = SocketAddress::read(call.argument(1), call.uint(2) as usize)?;
+    let kind = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?.kind;
+    let address = SocketAddress::read(call.argument(1), call.uint(2) as usize)?.resolve(call.process(), kind)?;
     connect_to(call.thread, &open, &address, false)?;
     Ok(0)
 }
@@ -198,6 +219,8 @@ pub fn connect_to(thread: &Thread, open: &OpenFile, address: &SocketAddress, don
     let operations = operations(open)?;
     operations.prepare(thread, address)?;
     match operations.connect(address) {
+        // The queue of a local listener is full.
+        Err(Errno::EAGAIN) => return open.wait_for(thread, Events::WRITE, dont_wait, || operations.connect(address)),
         Err(Errno::EINPROGRESS | Errno::EALREADY) if !open.nonblocking() && !dont_wait => {}
         result => return result,
     }

@@ -1,17 +1,22 @@
 //! Ancillary data: what goes along with a message besides its bytes (cmsg(3), ip(7), socket(7)).
 
 use super::{
-    Socket,
+    Received, Socket,
     address::INET,
     options::{Common, IP, integer},
 };
-use crate::ip::{self, wire::Address};
-use alloc::vec::Vec;
+use crate::{
+    ip::{self, wire::Address},
+    local::Credentials,
+};
+use alloc::{sync::Arc, vec::Vec};
 use core::net::Ipv4Addr;
 use rumpkin_collections::TryVec;
 use rumpkin_kernel::{
     Errno,
     abi::{Timespec, Timeval, linux::net},
+    file::OpenFile,
+    process::Process,
 };
 use rumpuser::{clock, user};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -19,6 +24,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// The longest ancillary data that is taken (Linux's `optmem_max`).
 const LONGEST: usize = 128 * 1024;
 const ALIGNMENT: usize = 8;
+/// Most open files that go along with one message (Linux's `SCM_MAX_FD`).
+const MOST_RIGHTS: usize = 253;
 
 /// `struct cmsghdr`.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -39,18 +46,22 @@ struct PacketInfo {
 }
 
 /// What goes along with a message that is sent.
-#[derive(Debug, Default, Clone)]
+#[derive(Default)]
 pub struct Outgoing {
     /// The address that it is sent from.
     pub source: Option<Address>,
     pub time_to_live: Option<u8>,
     /// The type-of-service byte.
     pub service: Option<u8>,
+    /// Open files.
+    pub rights: Vec<Arc<OpenFile>>,
+    /// Whom the sender says to be.
+    pub credentials: Option<Credentials>,
 }
 
 impl Outgoing {
     /// Reads what a program wants to go along with a message on a socket.
-    pub fn read(socket: &Socket, pointer: usize, length: usize) -> Result<Outgoing, Errno> {
+    pub fn read(process: &Process, socket: &Socket, pointer: usize, length: usize) -> Result<Outgoing, Errno> {
         let mut outgoing = Outgoing::default();
         if length > LONGEST {
             return Err(Errno::ENOBUFS);
@@ -62,16 +73,29 @@ impl Outgoing {
         while let Ok((header, _)) = Header::read_from_prefix(rest) {
             let length = usize::try_from(header.length).map_err(|_| Errno::EINVAL)?;
             let data = rest.get(size_of::<Header>()..length).ok_or(Errno::EINVAL)?;
-            outgoing.take(socket, header, data)?;
+            outgoing.take(process, socket, header, data)?;
             rest = rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
         }
         Ok(outgoing)
     }
 
-    fn take(&mut self, socket: &Socket, header: Header, data: &[u8]) -> Result<(), Errno> {
+    fn take(&mut self, process: &Process, socket: &Socket, header: Header, data: &[u8]) -> Result<(), Errno> {
         match (header.level, header.kind) {
             // What is for local sockets alone means nothing to the others.
             (net::SOL_SOCKET, net::SCM_RIGHTS | net::SCM_CREDENTIALS) if socket.family == INET => {}
+            (net::SOL_SOCKET, net::SCM_RIGHTS) => {
+                for descriptor in data.chunks_exact(size_of::<i32>()) {
+                    if self.rights.len() >= MOST_RIGHTS {
+                        return Err(Errno::EINVAL);
+                    }
+                    let file = process.descriptors.get(integer(descriptor)?)?;
+                    self.rights.try_push(file)?;
+                }
+            }
+            (net::SOL_SOCKET, net::SCM_CREDENTIALS) => {
+                let credentials = Credentials::read_from_bytes(data).map_err(|_| Errno::EINVAL)?;
+                self.credentials = Some(credentials);
+            }
             (net::SOL_SOCKET, _) => return Err(Errno::EINVAL),
             (IP, kind) if socket.family == INET && !socket.is_stream() => self.take_ip(kind, data)?,
             _ => {}
@@ -148,6 +172,41 @@ impl Writer {
         self.next = self.next.saturating_add(space);
         self.room = self.room.saturating_sub(space);
         self.used = self.used.saturating_add(space);
+        Ok(())
+    }
+
+    /// Adds what came along with a local message: who sent it, if that is asked for, and descriptors of the open files.
+    pub fn put_local(
+        &mut self,
+        process: &Process,
+        common: &Common,
+        received: &mut Received,
+        close_on_exec: bool,
+    ) -> Result<(), Errno> {
+        if let Some(sender) = received.sender.filter(|_| common.has(net::SO_PASSCRED)) {
+            self.put(net::SOL_SOCKET, net::SCM_CREDENTIALS, sender.as_bytes())?;
+        }
+        if received.rights.is_empty() {
+            return Ok(());
+        }
+        const SIZE: usize = size_of::<i32>();
+        let room = self.room.saturating_sub(size_of::<Header>()) / SIZE;
+        let mut descriptors = [0i32; MOST_RIGHTS];
+        // As in Linux, those that have no room are closed.
+        self.cut |= received.rights.len() > room;
+        let mut count = 0usize;
+        for (place, file) in descriptors.iter_mut().take(room).zip(received.rights.drain(..)) {
+            let Ok(descriptor) = process.descriptors.insert(file, close_on_exec, 0) else {
+                self.cut = true;
+                break;
+            };
+            *place = descriptor;
+            count = count.saturating_add(1);
+        }
+        if count > 0 {
+            let descriptors = descriptors.get(..count).unwrap_or_default();
+            self.put(net::SOL_SOCKET, net::SCM_RIGHTS, descriptors.as_bytes())?;
+        }
         Ok(())
     }
 

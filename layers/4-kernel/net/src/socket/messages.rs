@@ -155,6 +155,7 @@ fn receive(
                 if part.stored == 0 {
                     break;
                 }
+                // Open files that come later are received later.
                 total.stored = total.stored.saturating_add(part.stored);
                 total.length = total.stored;
             }
@@ -180,7 +181,10 @@ pub fn sendto(call: &mut Call<'_>) -> Result<usize, Errno> {
     let mut buffers = UserBuffers::new(call.argument(1), call.argument(2))?;
     let to = match call.argument(4) {
         0 => None,
-        pointer => Some(SocketAddress::read(pointer, call.uint(5) as usize)?),
+        pointer => {
+            let kind = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?.kind;
+            Some(SocketAddress::read(pointer, call.uint(5) as usize)?.resolve(call.process(), kind)?)
+        }
     };
     send(call.thread, &open, &mut buffers, to, &Outgoing::default(), call.uint(3))
 }
@@ -201,12 +205,15 @@ pub fn recvfrom(call: &mut Call<'_>) -> Result<usize, Errno> {
 }
 
 fn send_message(thread: &Thread, open: &OpenFile, header: &MessageHeader, flags: u32) -> Result<usize, Errno> {
+    let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
     let to = match header.name {
         0 => None,
-        pointer => Some(SocketAddress::read(pointer as usize, header.name_length as usize)?),
+        pointer => {
+            let address = SocketAddress::read(pointer as usize, header.name_length as usize)?;
+            Some(address.resolve(&thread.process, socket.kind)?)
+        }
     };
-    let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
-    let along = Outgoing::read(socket, header.control as usize, header.control_length as usize)?;
+    let along = Outgoing::read(&thread.process, socket, header.control as usize, header.control_length as usize)?;
     let mut buffers = vectors(header)?;
     send(thread, open, &mut buffers, to, &along, flags)
 }
@@ -228,7 +235,7 @@ fn receive_message(
     let socket = open.downcast::<Socket>().ok_or(Errno::ENOTSOCK)?;
     let mut header: MessageHeader = read_value(pointer)?;
     let mut buffers = vectors(&header)?;
-    let received = receive(thread, open, &mut buffers, flags, dont_wait)?;
+    let mut received = receive(thread, open, &mut buffers, flags, dont_wait)?;
     if header.name != 0 {
         header.name_length = match &received.source {
             Some(source) => source.write(header.name as usize, header.name_length as usize)? as u32,
@@ -239,8 +246,10 @@ fn receive_message(
     if let Some((arrival, wanted)) = &received.arrival {
         control.put_arrival(&socket.common, wanted, arrival)?;
     }
+    let close_on_exec = has(flags, net::MSG_CMSG_CLOEXEC);
+    control.put_local(&thread.process, &socket.common, &mut received, close_on_exec)?;
     header.control_length = control.used as u64;
-    header.flags = 0;
+    header.flags = flags & net::MSG_CMSG_CLOEXEC;
     if received.length > received.stored {
         header.flags |= net::MSG_TRUNC;
     }

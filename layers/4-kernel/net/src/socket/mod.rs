@@ -12,9 +12,9 @@ pub mod unix;
 
 pub use tcp::destination;
 
-use crate::{ip, net::Net, no_buffers, shared::Shared};
+use crate::{ip, local::Credentials, net::Net, no_buffers, shared::Shared};
 use address::SocketAddress;
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use control::{Arrival, Outgoing};
 use core::sync::atomic::Ordering;
 use options::{Common, Value};
@@ -22,7 +22,7 @@ use rumpkin_collections::try_arc;
 use rumpkin_kernel::{
     Call, Errno,
     abi::{Stat, linux::net},
-    file::File,
+    file::{File, OpenFile},
     io::{Sink, Source},
     thread::Thread,
     wait::{Events, WaitQueue},
@@ -32,7 +32,6 @@ use rumpkin_kernel::{
 const MODE: u32 = 0o140_777;
 
 /// A received message.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// Bytes that were stored.
     pub stored: usize,
@@ -42,12 +41,16 @@ pub struct Received {
     pub source: Option<SocketAddress>,
     /// How it came, if it is a datagram of the network, and what the socket wants to know of that.
     pub arrival: Option<(Arrival, ip::options::Options)>,
+    /// Open files that came along.
+    pub rights: Vec<Arc<OpenFile>>,
+    /// Who sent it, if it is local.
+    pub sender: Option<Credentials>,
 }
 
 impl Received {
     /// Some bytes of a stream, or a message of a known peer.
     pub fn bytes(stored: usize, length: usize) -> Received {
-        Received { stored, length, source: None, arrival: None }
+        Received { stored, length, source: None, arrival: None, rights: Vec::new(), sender: None }
     }
 }
 
@@ -77,6 +80,11 @@ pub trait Operations: Send + Sync {
 
     /// bind(2).
     fn bind(&self, address: &SocketAddress) -> Result<(), Errno>;
+
+    /// bind(2) to a path, for which an inode has been made.
+    fn bind_inode(&self, _name: &[u8], _inode: Arc<dyn File>) -> Result<(), Errno> {
+        Err(Errno::EAFNOSUPPORT)
+    }
 
     /// listen(2).
     fn listen(&self, _backlog: usize) -> Result<(), Errno> {

@@ -5,6 +5,7 @@ use super::{
     address::{INET, UNIX},
     calls::socket,
 };
+use crate::local::Credentials;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use rumpkin_kernel::{
     Call, Errno,
@@ -18,6 +19,9 @@ use zerocopy::{FromBytes, IntoBytes};
 pub const TCP: u32 = 6;
 /// `SOL_IP`.
 pub const IP: u32 = 0;
+
+/// Who is nobody's peer (`struct ucred`).
+pub const NOBODY: Credentials = [0, u32::MAX, u32::MAX];
 
 /// Longest value that an option has or takes.
 const LONGEST: usize = 256;
@@ -143,8 +147,7 @@ pub fn getsockopt(call: &mut Call<'_>) -> Result<usize, Errno> {
     let (pointer, length) = (call.argument(3), call.argument(4));
     let room: i32 = read_value(length)?;
     let room = usize::try_from(room).map_err(|_| Errno::EINVAL)?;
-    let value =
-        if level == net::SOL_SOCKET { get(call, socket, name)? } else { socket.operations.option(level, name)? };
+    let value = if level == net::SOL_SOCKET { get(socket, name)? } else { socket.operations.option(level, name)? };
     let whole = value.bytes();
     let cut = match *whole {
         // As in Linux: a byte for who has no room for an int.
@@ -156,7 +159,7 @@ pub fn getsockopt(call: &mut Call<'_>) -> Result<usize, Errno> {
     Ok(0)
 }
 
-fn get(call: &Call<'_>, socket: &Socket, name: u32) -> Result<Value, Errno> {
+fn get(socket: &Socket, name: u32) -> Result<Value, Errno> {
     let common = &socket.common;
     if let Some(timeout) = common.timeout(name) {
         let time = Timeval::from_nanoseconds(timeout.load(Ordering::Relaxed));
@@ -177,11 +180,7 @@ fn get(call: &Call<'_>, socket: &Socket, name: u32) -> Result<Value, Errno> {
         net::SO_SNDLOWAT => 1.into(),
         // There is one processor.
         net::SO_INCOMING_CPU => (common.incoming_cpu.load(Ordering::Relaxed) as i32).into(),
-        // struct ucred: everything in this machine is the one process of user 0. Who has no peer of that kind sees nobody.
-        net::SO_PEERCRED if socket.family == UNIX && socket.operations.remote().is_ok() => {
-            Value::new([call.process().id, 0, 0].as_bytes())
-        }
-        net::SO_PEERCRED => Value::new([0, -1, -1].as_bytes()),
+        net::SO_PEERCRED if socket.family != UNIX => Value::new(NOBODY.as_bytes()),
         _ => return socket.operations.option(net::SOL_SOCKET, name),
     })
 }

@@ -84,12 +84,8 @@ impl Operations for UdpSocket {
                 let cut = datagram.data.get(..datagram.data.len().min(sink.room())).unwrap_or_default();
                 let stored = if cut.is_empty() { 0 } else { sink.put(cut)? };
                 let source = Some(SocketAddress::V4(datagram.source));
-                Ok(Received {
-                    stored,
-                    length: datagram.data.len(),
-                    source,
-                    arrival: Some((datagram.arrival, options.ip.clone())),
-                })
+                let arrival = Some((datagram.arrival, options.ip.clone()));
+                Ok(Received { source, arrival, ..Received::bytes(stored, datagram.data.len()) })
             })
         })?;
         Ok(received.unwrap_or(Received::bytes(0, 0)))

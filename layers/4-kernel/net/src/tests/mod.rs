@@ -5,6 +5,7 @@ mod dhcp;
 mod direct;
 mod families;
 mod harness;
+mod local;
 mod scarcity;
 mod script;
 mod suite;

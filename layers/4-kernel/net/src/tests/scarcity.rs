@@ -3,10 +3,11 @@
 use super::harness::*;
 use crate::{
     ip::wire::*,
+    local::{Along, Locals, Place},
     net::Dropped,
     shared::Shared,
     slab::Key,
-    socket::{Operations, control::Outgoing, unix},
+    socket::control::Outgoing,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use rumpkin_collections::Account;
@@ -174,17 +175,14 @@ fn datagrams_are_lost_but_nothing_else_when_memory_is_refused() {
     assert!(refused > 20, "{refused}");
 }
 
-fn send(end: &unix::End, mut data: &[u8]) -> Option<usize> {
-    match end.send(&mut data, None, &Outgoing::default()) {
-        Err(Errno::EAGAIN) => None,
-        result => allowed(result),
-    }
+fn send(locals: &mut Locals, key: Key, mut data: &[u8]) -> Result<usize, Errno> {
+    locals.send(key, &mut data, None, &Along { rights: &[], credentials: None })
 }
 
-fn receive(end: &unix::End) -> Option<usize> {
+fn receive(locals: &mut Locals, key: Key) -> Option<usize> {
     let mut buffer = vec![0; 300_000];
-    match end.receive(&mut &mut buffer[..], false) {
-        Ok(received) => Some(received.stored),
+    match locals.receive(key, &mut &mut buffer[..], false) {
+        Ok(taken) => Some(taken.stored),
         Err(error) => {
             assert_eq!(error, Errno::EAGAIN);
             None
@@ -192,17 +190,29 @@ fn receive(end: &unix::End) -> Option<usize> {
     }
 }
 
+fn close(locals: &mut Locals, key: Key) {
+    assert!(locals.close(key).is_empty());
+    drop(locals.leave());
+}
+
 #[test]
 fn local_sockets_outlive_every_refusal() {
     for kind in [net::SOCK_STREAM, net::SOCK_DGRAM, net::SOCK_SEQPACKET] {
         let account = Arc::new(Account::new(1 << 20));
         let exchange = || {
-            let (one, other) = allowed(unix::pair(kind, &account))?;
-            let sent: usize = [1, 1000, 40_000].iter().filter_map(|length| send(&one, &vec![1; *length])).sum();
-            let received: usize = core::iter::from_fn(|| receive(&other)).sum();
+            let mut locals = Locals::new(account.clone());
+            let [(one, _), (other, _)] = allowed(locals.pair(kind, [0; 3]))?;
+            let mut sent = 0;
+            for length in [1, 1000, 40_000] {
+                sent += match send(&mut locals, one, &vec![1; length]) {
+                    Err(Errno::EAGAIN) => 0,
+                    result => allowed(result).unwrap_or(0),
+                };
+            }
+            let received: usize = core::iter::from_fn(|| receive(&mut locals, other)).sum();
             assert_eq!((sent, account.used()), (received, 0));
-            send(&other, b"unread");
-            drop(one);
+            let _ = allowed(send(&mut locals, other, b"unread"));
+            close(&mut locals, one);
             assert_eq!(account.used(), 0);
             Some(sent)
         };
@@ -212,13 +222,33 @@ fn local_sockets_outlive_every_refusal() {
 }
 
 #[test]
+fn local_names_outlive_every_refusal() {
+    let kind = net::SOCK_STREAM;
+    let meet = || {
+        let mut locals = Locals::new(Arc::new(Account::new(1 << 20)));
+        let (listener, _) = allowed(locals.open(kind, [0; 3]))?;
+        allowed(locals.bind(listener, b"\0name", None))?;
+        allowed(locals.listen(listener, 1))?;
+        let (client, _) = allowed(locals.open(kind, [0; 3]))?;
+        let place = Place::Abstract(kind, b"\0name".to_vec());
+        allowed(locals.connect(client, Some(&place)))?;
+        let (accepted, ..) = allowed(locals.accept(listener))?;
+        allowed(send(&mut locals, client, b"hello"))?;
+        receive(&mut locals, accepted)
+    };
+    let refused = refuse_each(meet, |_| assert_eq!(meet(), Some(5)));
+    assert!(refused > 10, "{refused}");
+}
+
+#[test]
 fn local_sockets_take_no_more_than_their_share() {
     let account = Arc::new(Account::new(1 << 20));
-    let pairs: Vec<_> = (0..20).map(|_| unix::pair(net::SOCK_DGRAM, &account).unwrap()).collect();
+    let mut locals = Locals::new(account.clone());
+    let pairs: Vec<_> = (0..20).map(|_| locals.pair(net::SOCK_DGRAM, [0; 3]).unwrap()).collect();
     let mut last = Ok(0);
-    for (one, _) in &pairs {
+    for [(one, _), _] in &pairs {
         while last.is_ok() {
-            last = one.send(&mut &[0; 1][..], None, &Outgoing::default());
+            last = send(&mut locals, *one, &[0; 1]);
         }
         if last == Err(Errno::EAGAIN) {
             last = Ok(0);
@@ -226,7 +256,9 @@ fn local_sockets_take_no_more_than_their_share() {
     }
     assert_eq!(last, Err(Errno::ENOBUFS));
     assert!(account.used() <= account.limit());
-    drop(pairs);
+    for (key, _) in pairs.into_iter().flatten() {
+        close(&mut locals, key);
+    }
     assert_eq!(account.used(), 0);
 }
 

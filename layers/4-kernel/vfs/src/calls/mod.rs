@@ -25,6 +25,7 @@ use rumpkin_abi::{Errno, linux::general};
 use rumpkin_kernel::{Call, Kernel, file::OpenFile, io, process::Process};
 
 /// Adds the calls to a kernel.
+#[expect(clippy::disallowed_methods, reason = "once, at boot")]
 pub fn register(kernel: &mut Kernel) {
     for family in [
         attributes::CALLS,
@@ -38,6 +39,7 @@ pub fn register(kernel: &mut Kernel) {
     ] {
         kernel.table.add(family);
     }
+    kernel.parts.insert(Arc::new(names::SOCKETS));
 }
 
 /// The place that relative paths begin at: the working directory, or an open directory.

@@ -1,6 +1,6 @@
 //! Making, removing and moving names: mkdir(2), unlink(2), rename(2), link(2), symlink(2), readlink(2).
 
-use super::{Target, walker};
+use super::{Target, walk, walker};
 use crate::{
     inode::{Link, New},
     state::State,
@@ -8,7 +8,7 @@ use crate::{
 };
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::{Call, SystemCall, io, system_calls};
+use rumpkin_kernel::{Call, SystemCall, file::File, io, names::SocketNames, process::Process, system_calls};
 
 pub const CALLS: &[SystemCall] = system_calls! {
     mkdir => mkdir;
@@ -43,6 +43,22 @@ fn entry(call: &Call<'_>, descriptor: i32, path: usize) -> Result<Found, Errno> 
 fn vacancy(call: &Call<'_>, descriptor: i32, path: usize) -> Result<Found, Errno> {
     let found = entry(call, descriptor, path)?;
     if found.target.is_some() { Err(Errno::EEXIST) } else { Ok(found) }
+}
+
+/// What the file system does for sockets.
+pub const SOCKETS: SocketNames = SocketNames { make: make_socket, find: find_socket };
+
+fn make_socket(process: &Process, path: &[u8]) -> Result<Arc<dyn File>, Errno> {
+    let found = walker(process, CWD, path)?.entry(path)?;
+    if found.target.is_some() {
+        return Err(Errno::EEXIST);
+    }
+    let permissions = 0o777 & !State::of(process)?.mask();
+    Ok(found.directory.inode.create(&found.name, New::Socket(permissions))?)
+}
+
+fn find_socket(process: &Process, path: &[u8]) -> Result<Arc<dyn File>, Errno> {
+    Ok(walk(process, CWD, path, true)?.existing()?.inode)
 }
 
 fn make_directory(call: &Call<'_>, descriptor: i32, path: usize, mode: u32) -> Result<usize, Errno> {

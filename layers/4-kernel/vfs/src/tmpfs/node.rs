@@ -48,6 +48,8 @@ pub(super) enum Kind {
     File(Arc<Pages>),
     Directory(Mutex<Directory>),
     Symlink(Vec<u8>),
+    /// The name of a socket.
+    Socket,
     /// A device: what it does, its number, and `S_IFCHR` or `S_IFBLK`.
     Device(Arc<dyn File>, u64, u32),
 }
@@ -169,6 +171,7 @@ impl TmpfsNode {
                 (Kind::Directory(Mutex::new(Directory::new(self.this.clone()))), permissions)
             }
             New::Symlink(text) => (Kind::Symlink(text), 0o777),
+            New::Socket(permissions) => (Kind::Socket, permissions),
         };
         TmpfsNode::new(&self.file_system, kind, permissions)
     }
@@ -209,6 +212,7 @@ impl File for TmpfsNode {
             Kind::File(pages) => (pages.length(), pages.frames(), 0),
             Kind::Directory(directory) => (directory.lock().len().saturating_mul(20) as u64, 0, 0),
             Kind::Symlink(text) => (text.len() as u64, 0, 0),
+            Kind::Socket => (0, 0, 0),
             Kind::Device(_, number, _) => (0, 0, *number),
         };
         Ok(Stat {
@@ -300,6 +304,7 @@ impl Inode for TmpfsNode {
             Kind::File(_) => general::S_IFREG,
             Kind::Directory(_) => general::S_IFDIR,
             Kind::Symlink(_) => general::S_IFLNK,
+            Kind::Socket => general::S_IFSOCK,
             Kind::Device(_, _, kind) => *kind,
         }
     }
@@ -333,6 +338,8 @@ impl Inode for TmpfsNode {
         match &self.kind {
             Kind::Device(device, ..) => Ok(device.clone()),
             Kind::Symlink(_) => Err(Errno::ELOOP),
+            // It is connected to, not opened.
+            Kind::Socket => Err(Errno::ENXIO),
             _ => Ok(self),
         }
     }
