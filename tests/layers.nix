@@ -42,7 +42,7 @@ in
   # What stands above the platforms does not know of them, by whatever name.
   no-platform-above = world.run { name = "no-platform-above"; } ''
     words='xen|virtio|qemu|kvm|microvm|pvh|pvclock|ioapic|rumpkin[-_]hw'
-    ! grep -rniE "$words" ${../layers/3-rumpuser} ${../layers/4-kernel} ${../layers/5-base} ${../apps}
+    ! grep -rniE "$words" ${../layers/3-rumpuser} ${../layers/4-kernel} ${../layers/5-base} ${../apps} || exit 1
     # The words are right if they are found where they belong.
     grep -rqiE "$words" ${../layers/1-platform}
     touch $out
@@ -55,7 +55,7 @@ in
       grep -e '^rump' -e '^sensor ' $list || { echo "$list names no crate of ours"; exit 1; }
     done > lists
     sort lists | uniq -d > twice
-    ! grep . twice
+    ! grep . twice || exit 1
     sort lists > $out
   '';
 }

@@ -77,7 +77,7 @@ let
     "no platform" = [ { platforms = [ ]; } "`platforms` is empty" ];
     "a component that there is not" = [ { components = [ "vfs" "process" "tcp" ]; } "`components[2]` is \"tcp\"" ];
     "components that are too few" = [ { components = [ "net" ]; } "`components` must have \"vfs\" and \"process\"" ];
-    "a description of two lines" = [ { description = "a\nb"; } "`description` is \"a\\nb\"; it must be null or one line of text" ];
+    "a description of two lines" = [ { description = "a\nb"; } "`description` is \"a\\nb\"; it must be one line of text" ];
     "a port alone" = [ { forward = [ "80" ]; } "`forward[0]` is \"80\"; it must be [tcp:|udp:]" ];
     "a port beyond 65535" = [ { forward = [ "80:65536" ]; } "`forward[0]` is \"80:65536\"" ];
   };

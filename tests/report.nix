@@ -11,6 +11,6 @@ world.run
   }
   ''
     cat $reportPath
-    ! grep '^not ok' $reportPath
+    ! grep '^not ok' $reportPath || exit 1
     grep -c '^ok' $reportPath > $out
   ''

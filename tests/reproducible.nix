@@ -64,7 +64,7 @@ world.cargo {
     }
     cmp again.image ${image}
     # Where it was built is not to be read in it.
-    ! strings -n 8 ${image} | grep -E '/nix/store/|/build/|/tmp/nix'
+    ! strings -n 8 ${image} | grep -E '/nix/store/|/build/|/tmp/nix' || exit 1
     sha256sum < again.image | tee $out
   '';
 }

@@ -27,8 +27,8 @@ in
         for kernel in ${image} ${everywhere}; do
           nm -C $kernel/boot/kernel.debug > symbols
           grep -q rumpkin_net symbols
-          ! grep -E "$words" symbols
-          ! grep -E '^(elf|rumpkin-base) ' $kernel/compiled
+          ! grep -E "$words" symbols || exit 1
+          ! grep -E '^(elf|rumpkin-base) ' $kernel/compiled || exit 1
           # To choose an app compiles the composition root alone.
           echo 'rumpkin-image 0.1.0' | cmp - $kernel/compiled-here
           strings $kernel/boot/kernel | grep -F '"components":["net"]'

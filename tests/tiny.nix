@@ -19,8 +19,8 @@ world.run
     # The words are right if they are found where they belong.
     for crate in base kernel mm net vfs; do grep -qE "rumpkin_$crate([^_]|$)" ours || { echo "no $crate in our image"; exit 1; }; done
     grep -q ' tiny_init$' symbols
-    ! grep -E "$words" symbols
-    ! grep -E '^(rumpkin-(abi|base|collections|configuration|event|mm|net|process|time|vfs|kernel)|smoltcp) ' ${tiny}/compiled
+    ! grep -E "$words" symbols || exit 1
+    ! grep -E '^(rumpkin-(abi|base|collections|configuration|event|mm|net|process|time|vfs|kernel)|smoltcp) ' ${tiny}/compiled || exit 1
 
     # These are the kernels that are examined here.
     [ ${apps.tiny.kernel} = ${tiny}/boot/kernel ]

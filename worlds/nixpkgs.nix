@@ -39,6 +39,7 @@ let
     pkgs.runCommand "xen-tools"
       {
         nativeBuildInputs = [
+          pkgs.glibc.bin
           pkgs.patchelf
           pkgs.nukeReferences
         ];
@@ -85,6 +86,7 @@ let
     script:
     pkgs.runCommand name (env // { nativeBuildInputs = tools; }) ''
       set -e -o pipefail
+      export HOME=$TMPDIR
       ${script}
     '';
 
@@ -105,8 +107,7 @@ let
         pname = name;
         version = "0";
         src = source.files;
-        # Before nixpkgs' own compiler, as the linker of static programs.
-        nativeBuildInputs = [ gcc ] ++ tools;
+        nativeBuildInputs = tools;
         CARGO_INCREMENTAL = "0";
 
         cargoVendorDir = null;
@@ -130,6 +131,8 @@ let
           ${builtins.concatStringsSep "\n" (
             map (lower: "inheritCargoArtifacts ${lower} target") (if below == [ ] then [ ] else builtins.tail below)
           )}
+          # Rust links static programs by it, too. It comes first: rust-overlay's Rust brings nixpkgs' own compiler along.
+          export PATH=${gcc}/bin:$PATH HOME=$TMPDIR
           export CARGO_HOME=$TMPDIR/cargo CARGO_NET_OFFLINE=true
           mkdir -p $CARGO_HOME
           cat > $CARGO_HOME/config.toml <<EOF
@@ -216,6 +219,8 @@ in
       pkgs.erofs-utils
       pkgs.shellcheck
     ];
+    # Before the compiler that Rust brings along.
+    shellHook = "export PATH=${gcc}/bin:$PATH";
   };
 
   # Builders without KVM may run a test, too: the driver's QEMU emulates there.

@@ -121,7 +121,7 @@ let
     unit=$(echo ${toString evaluated.config.systemd.packages} | tr ' ' '\n' | grep -- '-unikernel-${name}-unit$')/lib/systemd/system/unikernel-${name}.service
     cat $unit
     ${lib.concatMapStrings (line: "grep -qxF -- ${lib.escapeShellArg line} $unit || { echo ${lib.escapeShellArg "missing: ${line}"}; exit 1; }\n") lines}
-    ! grep -E -- ${lib.escapeShellArg forbidden.${name}} $unit
+    ! grep -E -- ${lib.escapeShellArg forbidden.${name}} $unit || exit 1
   '';
 in
 world.run { name = "module-units"; } ''

@@ -107,7 +107,7 @@ let
       ''
         timeout 900 ${qemu} </dev/null | tee console
         tr -d '\r' < console > lines
-        ! grep '^not ok' lines
+        ! grep '^not ok' lines || exit 1
         plan=$(sed -n 's/^1\.\.//p' lines)
         [ -n "$plan" ] && [ "$plan" = "$(grep -c '^ok' lines)" ]
         grep '^ok\|^# ' lines > $out

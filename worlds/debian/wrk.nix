@@ -7,6 +7,6 @@ unpack {
     mkdir bin
     ln -s ../usr/bin/wrk bin/
     rm -rf usr/lib/x86_64-linux-gnu/gconv usr/share
-    ! lib64/ld-linux-x86-64.so.2 --list bin/wrk | grep 'not found'
+    ! lib64/ld-linux-x86-64.so.2 --list bin/wrk | grep 'not found' || exit 1
   '';
 }
