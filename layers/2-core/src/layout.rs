@@ -58,6 +58,8 @@ impl Places {
     pub const fn choose(random: u64, image_end: usize) -> Places {
         let image_places = (GIB - LEAST_SLIDE - image_end) / PAGE_SIZE;
         let entries = (MMIO - UPPER_HALF - DIRECT_MAP_SIZE) / TOP_ENTRY - 2;
+        // A time-stamp counter's lowest bits may always be the same.
+        let random = mix(random);
         let image = random as usize % image_places;
         let random = mix(random);
         let (entry, gib) = (1 + (random >> 32) as usize % entries, 4 + random as u32 as usize % 505);
