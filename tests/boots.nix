@@ -162,6 +162,13 @@ let
       script = builtins.concatStringsSep "\n" (map run sizes);
     };
 
+  # Connections in bursts of 1,500, so many times. Both their ends are in the guest, which lets TCP have half of its memory.
+  burst = name: bursts: {
+    inherit name;
+    machines = [ "microvm" ];
+    script = "rumpkin-boottest tap --machine $machine --memory 160 ${area "burst-musl"} -- ${toString bursts}";
+  };
+
   # Bad input of every kind, so many random changes of each.
   hostile = name: rounds: {
     inherit name;
@@ -177,6 +184,7 @@ in
   guest = merge [
     (onQemu areas)
     (bootTest diskFull)
+    (bootTest (burst "burst" 6))
     (bootTest (
       exhaust
         [ "microvm" ]
@@ -267,5 +275,9 @@ in
   ];
 
   # More of the same, for `./x check --long`.
-  long = bootTest (hostile "long-hostile" 100 // { limit = 3600; });
+  long = merge [
+    (bootTest (hostile "long-hostile" 100 // { limit = 3600; }))
+    # 100,500 connections.
+    (bootTest (burst "long-burst" 67 // { limit = 3600; }))
+  ];
 }

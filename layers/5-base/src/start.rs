@@ -54,8 +54,19 @@ impl StartError {
     }
 }
 
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl StartError {
+    /// Whether a machine with more memory would mend it.
+    fn wants_memory(&self) -> bool {
+        match self {
+            StartError::Load(_, LoadError::System(error) | LoadError::Interpreter(_, error))
+            | StartError::Open(_, error)
+            | StartError::WorkingDirectory(_, error)
+            | StartError::System(_, error) => *error == Errno::ENOMEM,
+            StartError::Load(..) => false,
+        }
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Open(path, Errno::ENOENT) => {
                 write!(f, "{}: there is no such program in the image", path.escape_ascii())
@@ -67,6 +78,17 @@ impl fmt::Display for StartError {
             StartError::Load(path, error) => write!(f, "{}: {error}", path.escape_ascii()),
             StartError::System(what, error) => write!(f, "cannot start the program: {what}: {error:?}"),
         }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
+        if self.wants_memory() {
+            let memory = memory::total_frames().saturating_mul(PAGE_SIZE) / 1024;
+            write!(f, "; {memory} KiB beside the image are too few: give the machine more")?;
+        }
+        Ok(())
     }
 }
 

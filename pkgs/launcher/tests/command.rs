@@ -73,7 +73,7 @@ fn failures_before_the_guest_have_a_status_of_their_own() {
         (&["run", "absent"][..], "rumpkin: absent: No such file"),
         (&["run", "text"], "rumpkin: text: not an ELF file"),
         (&["inspect", "text"], "rumpkin: text: not an ELF file"),
-        (&["run", "image", "--memory", "1"], "give --memory 6 or more"),
+        (&["run", "image", "--memory", "1"], "give --memory 3 or more"),
         (&["run", "image", "--config", "text"], "rumpkin: text: is not valid JSON"),
         (&["run", "image", "--address", "127.0.0.1/8"], "configuration: network.address: `127.0.0.1/8` is"),
         (&["run", "pipe"], "rumpkin: pipe: is a named pipe; a regular file is needed"),

@@ -56,7 +56,10 @@ use rumpkin_kernel::{
     signal::{SIGKILL, SignalSet},
     thread::Thread,
 };
-use rumpuser::{context::Registers, memory::OutOfMemory};
+use rumpuser::{
+    context::Registers,
+    memory::{OutOfMemory, PAGE_SIZE, total_frames},
+};
 
 /// What this component keeps of each process.
 #[derive(Default)]
@@ -125,7 +128,11 @@ fn kill_when_exhausted(process: &Arc<Process>) {
     process.memory.on_exhaustion(move || {
         let Some(process) = weak.upgrade() else { return };
         if !process.exiting() {
-            log::error!("{}: out of memory: killed", process.name());
+            let memory = total_frames().saturating_mul(PAGE_SIZE) / 1024;
+            log::error!(
+                "{}: out of memory: killed; {memory} KiB beside the image are too few for it: give the machine more",
+                process.name()
+            );
             process.exit(128u8.saturating_add(SIGKILL));
         }
     });
