@@ -20,7 +20,7 @@ in
   memory ? 1024,
   dom0Memory ? 512,
   # Seconds that one test may take; the first that takes longer is the last.
-  limit ? 480,
+  limit ? 720,
 }:
 let
   programs = builtins.concatMap (test: test.programs or [ ]) tests;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How long anything may take: guests are emulated, and many may share a processor.
 pub const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How long a guest may take whose program should not even start.
+/// How long a guest runs whose program may never end, before it is asked to.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Lines that tell where a program stood.
@@ -125,7 +125,7 @@ impl Rig {
         let file = tempfile::NamedTempFile::new().map_err(|error| format!("temporary file: {error}"))?;
         fs::write(file.path(), configuration).map_err(|error| format!("{}: {error}", file.path().display()))?;
         let options = ["--unchecked".to_owned(), "--config".into(), file.path().display().to_string()];
-        self.start(image, &options, &[])?.finish_within(LIMIT)
+        self.start(image, &options, &[])?.finish()
     }
 
     /// The same. The guest must end with a status of its own accord, whatever it is.
@@ -184,8 +184,19 @@ impl Watched {
     }
 
     /// Waits for the end.
-    pub fn finish(self) -> Result<Outcome, String> {
-        self.finish_within(PATIENCE)
+    pub fn finish(mut self) -> Result<Outcome, String> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut text = self.console.text.lock().unwrap_or_else(PoisonError::into_inner);
+        while !text.1 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(format!("no end after {} s:\n{}", PATIENCE.as_secs(), text.0));
+            }
+            text = self.console.grown.wait_timeout(text, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(text);
+        let status = self.child.wait().map_err(|error| format!("waiting: {error}"))?;
+        Ok(Outcome { status, console: self.text() })
     }
 
     /// Waits for the end for a while, and then asks for it.
@@ -202,21 +213,6 @@ impl Watched {
 
     fn has_ended(&self) -> bool {
         self.console.text.lock().unwrap_or_else(PoisonError::into_inner).1
-    }
-
-    fn finish_within(mut self, limit: Duration) -> Result<Outcome, String> {
-        let deadline = Instant::now() + limit;
-        let mut text = self.console.text.lock().unwrap_or_else(PoisonError::into_inner);
-        while !text.1 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(format!("no end after {} s:\n{}", limit.as_secs(), text.0));
-            }
-            text = self.console.grown.wait_timeout(text, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        drop(text);
-        let status = self.child.wait().map_err(|error| format!("waiting: {error}"))?;
-        Ok(Outcome { status, console: self.text() })
     }
 
     /// The last lines that have been written so far.

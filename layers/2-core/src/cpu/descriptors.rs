@@ -1,6 +1,6 @@
 //! Segment, task-state and interrupt descriptors (Intel SDM vol. 3, chapters 3, 6 and 7).
 
-use super::{local::Cpu, traps};
+use super::{interrupt_stack::InterruptStack, local::Cpu, traps};
 use crate::layout::PAGE_SIZE;
 use alloc::{alloc::alloc, boxed::Box};
 use core::{alloc::Layout, arch::asm};
@@ -68,9 +68,10 @@ impl Gate {
 
 /// Gives the calling CPU its tables and stacks. At the top of each stack it finds its own data.
 pub(crate) fn initialize(cpu: &'static Cpu) {
-    let mut task = Box::new(TaskStateSegment::new());
+    let mut task = TaskStateSegment::new();
     let mut stacks = [VirtAddr::zero(); 7];
-    for slot in stacks.iter_mut().take(5) {
+    // The first is the interrupts'.
+    for slot in stacks.iter_mut().take(5).skip(1) {
         // SAFETY: the size is not 0.
         let stack = unsafe { alloc(Layout::from_size_align(STACK_SIZE, PAGE_SIZE).unwrap()) };
         assert!(!stack.is_null(), "no memory for interrupt stacks");
@@ -84,7 +85,9 @@ pub(crate) fn initialize(cpu: &'static Cpu) {
     let mut table = Box::new(GlobalDescriptorTable::<8>::empty());
     table.append(Descriptor::kernel_code_segment());
     table.append(Descriptor::kernel_data_segment());
-    let task_selector = table.append(Descriptor::tss_segment(Box::leak(task)));
+    let task = InterruptStack::create(cpu, task);
+    // SAFETY: it lives for ever, and the processor alone reads it.
+    let task_selector = table.append(unsafe { Descriptor::tss_segment_unchecked(task) });
     let gates: &[Gate; 256] =
         Box::leak(Box::new(core::array::from_fn(|vector| Gate::new(traps::stub(vector), stack_of(vector)))));
     Box::leak(table).load();

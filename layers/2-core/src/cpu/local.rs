@@ -4,6 +4,7 @@
 //! code finds this data elsewhere, at the top of the vector's stack, and puts the base right. The system call entry has no such
 //! stack; with the base at 0 its first instruction faults, since nothing is ever mapped there, and so becomes such an exception.
 
+use super::interrupt_stack;
 use crate::{thread::Thread, user::context::Registers};
 use alloc::{boxed::Box, sync::Arc};
 use core::{
@@ -50,6 +51,8 @@ pub(crate) struct Cpu {
     pub fs_base: Cell<u64>,
     /// The last exception in user code.
     pub exception: Cell<Exception>,
+    /// The stack of its interrupts.
+    pub interrupt_stack: interrupt_stack::Handle,
 }
 
 /// An exception in user code, as the trap handler found it.
@@ -84,6 +87,7 @@ pub(crate) fn create(index: usize, page_table: u64) -> &'static Cpu {
         page_table: Cell::new(page_table),
         fs_base: Cell::new(0),
         exception: Cell::new(Exception::default()),
+        interrupt_stack: interrupt_stack::Handle::none(),
     }));
     cpu.this = cpu;
     cpu

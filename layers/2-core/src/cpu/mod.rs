@@ -5,6 +5,7 @@ pub(crate) mod debug;
 pub(crate) mod descriptors;
 pub mod fpu;
 pub(crate) mod halt;
+mod interrupt_stack;
 pub(crate) mod local;
 pub(crate) mod traps;
 

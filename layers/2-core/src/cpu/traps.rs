@@ -1,7 +1,7 @@
 //! Exceptions and interrupts: the entry stubs, and what becomes of each.
 
 use super::{
-    apic, debug, descriptors, halt,
+    apic, debug, descriptors, halt, interrupt_stack,
     local::{self, Cpu, Exception, KERNEL_STACK},
 };
 use crate::{
@@ -64,8 +64,19 @@ global_asm!(
     ".rept 256",
     ".p2align 3",
     "push vector - 128",
+    ".if vector < {first_interrupt}",
     "jmp 2f",
+    ".else",
+    "jmp rumpkin_interrupt_entry",
+    ".endif",
     ".set vector, vector + 1",
+    ".endr",
+    // What the processor has pushed lies on its task state (`interrupt_stack`): the frame is made below.
+    "rumpkin_interrupt_entry:",
+    "push [rsp + {cpu}]",
+    "push [rsp]",
+    ".rept 6",
+    "push [rsp + 56]",
     ".endr",
     "2:",
     "sub qword ptr [rsp], -128",
@@ -114,6 +125,9 @@ global_asm!(
     "4:",
     "mov rsp, gs:[{kernel_stack}]",
     "jmp {leave}",
+    first_interrupt = const FIRST_INTERRUPT,
+    // From behind the vector and what the processor has pushed.
+    cpu = const 6 * size_of::<u64>() + interrupt_stack::CPU,
     no_code = const NO_CODE as i64,
     handler = sym handle,
     leave = sym user::context::rumpkin_user_leave,
@@ -146,6 +160,10 @@ const GO_ON: u64 = 0;
 extern "C" fn handle(frame: &mut TrapFrame) -> u64 {
     // SAFETY: `descriptors::initialize` has put it at the top of each stack.
     let cpu = unsafe { &*frame.cpu };
+    // The handler that it came upon has lost nothing.
+    if frame.vector == PAGE_FAULT && cpu.interrupt_stack.is_second_delivery(Cr2::read_raw(), frame.rflags) {
+        return GO_ON;
+    }
     // As long as this runs, it is the kernel that does.
     let registers = cpu.registers.replace(ptr::null_mut());
     let answer = if registers.is_null() {
@@ -160,6 +178,9 @@ extern "C" fn handle(frame: &mut TrapFrame) -> u64 {
     };
     if answer == GO_ON {
         cpu.registers.set(registers);
+    }
+    if frame.vector >= FIRST_INTERRUPT {
+        cpu.interrupt_stack.renew();
     }
     answer
 }
