@@ -26,7 +26,7 @@ mod thread;
 
 pub use machine::{request_stop, set_boot_data, set_devices};
 pub use random::Random;
-pub use requests::Requests;
+pub use requests::{Requests, spend};
 pub use simulation::{Machine, UserCode, for_each_seed, simulate};
 pub use terminal::Terminal;
 
@@ -127,8 +127,10 @@ impl Backend for Hosted {
     }
 
     /// The process's heap has no end that a test could come near to; a simulated machine refuses what it is told to.
-    fn rumpuser_heap_ensure(_bytes: usize) -> bool {
-        simulation::memory_request().is_ok()
+    fn rumpuser_heap_ensure(bytes: usize) -> bool {
+        let granted = simulation::memory_request().is_ok();
+        requests::promise(if granted { bytes } else { 0 });
+        granted
     }
 
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {

@@ -1,7 +1,26 @@
 //! What a simulated machine refuses: the n-th request for memory, so that a test can try them all.
 
 use rumpuser::memory::OutOfMemory;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+thread_local! {
+    /// What the heap has promised the calling thread and not given yet, in bytes.
+    static PROMISED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The heap promises the calling thread so much and no more.
+pub(crate) fn promise(bytes: usize) {
+    PROMISED.set(bytes);
+}
+
+/// For a test's allocator: the calling thread takes so many bytes of the heap. Whether it has been promised them.
+pub fn spend(bytes: usize) -> bool {
+    let left = PROMISED.get().checked_sub(bytes);
+    left.inspect(|left| PROMISED.set(*left)).is_some()
+}
 
 /// Requests for memory of one machine: for the heap, for frames, for page tables, for threads. Counted from 1.
 #[derive(Debug, Default)]

@@ -89,11 +89,11 @@ pub struct Areas {
 impl Areas {
     /// No areas. `random` decides where the window ends; with little memory there may be fewer areas, since each takes
     /// some of the kernel's own.
-    pub fn new(random: u64, total_frames: usize) -> Areas {
+    pub fn new(random: u64, total_frames: usize) -> Result<Areas, OutOfMemory> {
         let pages = random as usize & ((1usize << RANDOM_BITS) - 1);
         let high = WINDOW_END.saturating_sub(pages.saturating_mul(PAGE_SIZE));
         let most = total_frames.saturating_mul(4).min(MOST_AREAS);
-        Areas { by_start: OrderedMap::new(), gaps: Gaps::new(WINDOW_START, high), most }
+        Ok(Areas { by_start: OrderedMap::new(), gaps: Gaps::new(WINDOW_START, high)?, most })
     }
 
     /// Asks for what one operation adds: an area, two more where it cuts others, and the gaps between. Refuses if there would

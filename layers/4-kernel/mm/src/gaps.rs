@@ -1,6 +1,7 @@
 //! Free room between areas, in the window where mappings without a wish go, by size.
 
-use rumpkin_collections::OrderedMap;
+use rumpkin_collections::{OrderedMap, OutOfMemory};
+use rumpuser::memory::ensure;
 
 /// Free ranges of a window of addresses; the smallest that is large enough is found in O(log n).
 pub struct Gaps {
@@ -12,10 +13,11 @@ pub struct Gaps {
 
 impl Gaps {
     /// All of the window is free.
-    pub fn new(low: usize, high: usize) -> Gaps {
+    pub fn new(low: usize, high: usize) -> Result<Gaps, OutOfMemory> {
         let mut gaps = Gaps { low, high, by_size: OrderedMap::new() };
+        ensure(gaps.growth())?;
         gaps.add(low, high);
-        gaps
+        Ok(gaps)
     }
 
     /// A range between two areas became free; what lies outside the window does not matter.

@@ -151,7 +151,7 @@ impl Mm {
         let mm = try_arc(Mm {
             space,
             state: Mutex::new(State {
-                areas: Areas::new(random::next_u64(), memory::total_frames()),
+                areas: Areas::new(random::next_u64(), memory::total_frames())?,
                 break_start: 0,
                 break_end: 0,
             }),

@@ -285,7 +285,7 @@ proptest::proptest! {
     #[test]
     fn areas_agree_with_a_model(steps in proptest::collection::vec((0u8..3, 0usize..40, 1usize..12, 0u8..3), 1..60)) {
         const BASE: usize = 0x7000_0000_0000;
-        let mut areas = Areas::new(0, 65536);
+        let mut areas = Areas::new(0, 65536).unwrap();
         let mut model = [None; 52];
         for (operation, first, count, kind) in steps {
             let (start, end) = (BASE + first * PAGE_SIZE, BASE + (first + count) * PAGE_SIZE);

@@ -34,8 +34,12 @@ impl<K: Hash + Eq, V: Copy> HashMap<K, V> {
     fn reserve(table: &mut hashbrown::HashMap<K, V, Seed>, more: usize) -> Result<(), OutOfMemory> {
         /// What the table has at most for each entry that there is room for, with its mark: it is no less than 7/16 full.
         const SPARSE: usize = 3;
-        let entries = table.len().saturating_add(more);
-        ensure(entries.saturating_mul(size_of::<(K, V)>().saturating_add(1)).saturating_mul(SPARSE))?;
+        /// The smallest table has four places, and each some marks more than it has places.
+        const FEWEST: usize = 2;
+        const MARKS: usize = 64;
+        let entries = table.len().saturating_add(more).max(FEWEST);
+        let places = entries.saturating_mul(size_of::<(K, V)>().saturating_add(1)).saturating_mul(SPARSE);
+        ensure(places.saturating_add(MARKS))?;
         table.try_reserve(more).map_err(|_| OutOfMemory)
     }
 
