@@ -31,7 +31,14 @@ let
       ;
   };
 
-  sensor = import ./sensor.nix { inherit world layers tools; };
+  sensor = import ./sensor.nix {
+    inherit
+      world
+      layers
+      tools
+      imageTools
+      ;
+  };
 
   userFlake = import ./userFlake.nix {
     rumpkin = {

@@ -4,6 +4,7 @@
   world,
   layers,
   tools,
+  imageTools,
 }:
 let
   image = layers.image.for {
@@ -49,16 +50,18 @@ in
         tools = [
           world.qemu
           tools
+          imageTools
         ];
       }
       ''
+        rumpkin-bake --kernel ${image}/boot/kernel -o image
         run=$TMPDIR/run
         mkdir $run
         cat > $run/configuration.json <<'END'
         {"network":{"address":"10.0.2.15/24"},"sensor":{"collector":"10.0.2.2:9000"}}
         END
         for machine in microvm q35 pc; do
-          command=$(rumpkin run --machine $machine --accel tcg --memory 4 --config $run/configuration.json --print-command ${image}/boot/kernel)
+          command=$(rumpkin run --machine $machine --accel tcg --memory 4 --config $run/configuration.json --print-command $PWD/image)
           rm -f $run/control
           : > $machine.log
           eval "exec $(echo "$command" | sed "s|\\\$RUN|$run|g") -icount shift=0,sleep=off" < /dev/null > $machine.log 2>&1 &
