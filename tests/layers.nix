@@ -29,12 +29,12 @@ in
     };
     env.RUSTFLAGS = flags.kernel;
     script = ''
-      echo 'rumpkin-kernel.workspace = true' >> layers/2-core/Cargo.toml
+      echo 'rumpkin-spine.workspace = true' >> layers/2-core/Cargo.toml
       if cargo build --offline --target ${flags.target} > log 2>&1; then
         echo 'core was built on the kernel, which is above it'
         exit 1
       fi
-      grep 'layers/4-kernel/kernel/Cargo.toml' log
+      grep 'layers/4-kernel/spine/Cargo.toml' log
       cp log $out
     '';
   };

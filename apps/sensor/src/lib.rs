@@ -23,8 +23,8 @@ use alloc::{format, sync::Arc};
 use core::sync::atomic::{AtomicBool, Ordering};
 use options::Options;
 use reading::Reading;
-use rumpkin_kernel::{Errno, Kernel, config::Config};
 use rumpkin_net::{Net, direct::UdpSocket};
+use rumpkin_spine::{Errno, Kernel, config::Config};
 use rumpuser::{boot, clock, device, power, thread};
 
 /// The kernel's components that it is made with, for the image's manifest.

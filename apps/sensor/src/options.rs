@@ -76,7 +76,7 @@ fn parse_interval(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumpkin_kernel::config;
+    use rumpkin_spine::config;
     use rumpuser_hosted as _;
     use std::string::ToString;
 

@@ -5,11 +5,11 @@
 
 use crate::reading::Reading;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
-use rumpkin_kernel::Errno;
 use rumpkin_net::{
     Net,
     direct::{TcpListener, TcpStream},
 };
+use rumpkin_spine::Errno;
 use rumpuser::{clock, thread};
 
 /// Longest line, in bytes.
@@ -80,8 +80,8 @@ fn answer(net: &Net, query: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumpkin_kernel::config::Config;
     use rumpkin_net::direct::Address;
+    use rumpkin_spine::config::Config;
     use rumpuser_hosted as _;
 
     fn ask(net: &Arc<Net>, query: &[u8]) -> String {

@@ -10,7 +10,7 @@ use crate::credentials::{self, Credential};
 use crate::start::MAX_ARGUMENTS;
 use alloc::{borrow::Cow, format, string::String, vec::Vec};
 use rumpkin_configuration::{ConfigurationError, Documents, Node, Object, Settings, Wrong};
-use rumpkin_kernel::strings::Strings;
+use rumpkin_spine::strings::Strings;
 use rumpuser::{
     boot::BootData,
     memory::{self, PAGE_SIZE},
@@ -141,7 +141,7 @@ fn no_disks(node: Node<'_>) -> Result<(), Wrong> {
 mod tests {
     use super::*;
     use alloc::string::ToString;
-    use rumpkin_kernel::config::{Address, Config};
+    use rumpkin_spine::config::{Address, Config};
 
     fn read(baked: Option<&'static str>, launch: Option<&'static str>) -> Result<Document, String> {
         let boot = BootData {

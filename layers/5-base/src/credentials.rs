@@ -14,7 +14,7 @@ use base64ct::{Base64, Encoding};
 use core::fmt;
 use rumpkin_collections::try_to_vec;
 use rumpkin_configuration::{Node, Wrong};
-use rumpkin_kernel::{Kernel, strings::Strings};
+use rumpkin_spine::{Kernel, strings::Strings};
 
 /// Where the program finds them.
 const FOLDER: &str = "/run/credentials";

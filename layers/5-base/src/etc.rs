@@ -7,7 +7,7 @@
 use crate::{Document, credentials};
 use alloc::format;
 use rumpkin_collections::try_to_vec;
-use rumpkin_kernel::Kernel;
+use rumpkin_spine::Kernel;
 
 /// Adds `/etc/hostname` and `/etc/hosts`, and stand-ins for the user database where the root file system has none.
 /// `/etc/resolv.conf` is the network component's. The document's credentials come with them.

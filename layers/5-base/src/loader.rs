@@ -11,8 +11,8 @@ use elf::{
     segment::{ProgramHeader, SegmentTable},
 };
 use rumpkin_collections::{OutOfMemory, TryVec, try_collect};
-use rumpkin_kernel::{Errno, file::File};
 use rumpkin_mm::{Mm, Request, Source};
+use rumpkin_spine::{Errno, file::File};
 use rumpuser::{
     memory::{PAGE_SIZE, Protection, USER_END},
     random, user,
@@ -347,8 +347,8 @@ mod tests {
     use super::*;
     use alloc::sync::Arc;
     use rumpkin_abi::Stat;
-    use rumpkin_kernel::io::Sink;
     use rumpkin_mm::Mappable;
+    use rumpkin_spine::io::Sink;
     use rumpuser::memory::{Frame, deactivate};
     use rumpuser_hosted as _;
 

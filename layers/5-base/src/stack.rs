@@ -12,7 +12,7 @@
 
 use alloc::vec::Vec;
 use rumpkin_collections::{TryVec, try_collect, try_with_capacity};
-use rumpkin_kernel::{Errno, process::Program, strings};
+use rumpkin_spine::{Errno, process::Program, strings};
 use rumpuser::user;
 
 /// Bytes of a pointer.

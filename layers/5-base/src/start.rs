@@ -9,13 +9,13 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OutOfMemory, try_arc, try_to_vec};
-use rumpkin_kernel::{
+use rumpkin_mm::{Mappable, Mm, Request, Source};
+use rumpkin_spine::{
     Kernel,
     process::{self, Process},
     signal,
     wait::{Events, block},
 };
-use rumpkin_mm::{Mappable, Mm, Request, Source};
 use rumpuser::{
     context::Registers,
     memory::{self, Frame, PAGE_SIZE, Protection, USER_END},
@@ -136,7 +136,7 @@ fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, Star
     Ok(process)
 }
 
-fn load(process: &Process, file: &dyn rumpkin_kernel::file::File) -> Result<Registers, StartError> {
+fn load(process: &Process, file: &dyn rumpkin_spine::file::File) -> Result<Registers, StartError> {
     let Process { memory, program, .. } = process;
     let open =
         |interpreter: &[u8]| rumpkin_vfs::open(process, interpreter, general::O_RDONLY).map(|file| file.file().clone());

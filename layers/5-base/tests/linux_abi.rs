@@ -5,7 +5,7 @@
 // What is supported is told in builds with debug assertions only.
 #![cfg(debug_assertions)]
 
-use rumpkin_kernel::{Kernel, config::Config};
+use rumpkin_spine::{Kernel, config::Config};
 use rumpuser_hosted as _;
 use std::{fmt::Write, fs, path::Path};
 

@@ -8,7 +8,7 @@ pub mod log_lines;
 pub mod options;
 pub mod serve;
 
-use rumpkin_kernel::{Kernel, config::Config};
+use rumpkin_spine::{Kernel, config::Config};
 use rumpuser::device::Devices;
 use std::sync::Arc;
 

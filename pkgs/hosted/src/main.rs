@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use rumpkin_hosted::{SERVED, image, kernel, log_lines, options::Options, serve};
-use rumpkin_kernel::config::Config;
+use rumpkin_spine::config::Config;
 use rumpuser::{
     boot::BootData,
     device::{self, Devices},

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use log::LevelFilter;
-use rumpkin_kernel::config::{Address, Network};
+use rumpkin_spine::config::{Address, Network};
 use std::{net::Ipv4Addr, path::PathBuf};
 
 /// Runs the kernel in this process, on a tap: it takes an address by DHCP, answers ping, and sends a file to whoever connects.

@@ -1,8 +1,8 @@
 //! A program that sends a file to whoever connects, through the kernel's own calls.
 
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::Kernel;
 use rumpkin_program::{Program, ProgramThread};
+use rumpkin_spine::Kernel;
 use rumpuser::thread;
 use std::sync::Arc;
 

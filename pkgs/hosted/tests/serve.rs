@@ -2,11 +2,11 @@
 
 use rumpkin_abi::Errno;
 use rumpkin_hosted::{SERVED, kernel, serve};
-use rumpkin_kernel::{
+use rumpkin_program::Program;
+use rumpkin_spine::{
     Kernel,
     config::{Address, Config, Network},
 };
-use rumpkin_program::Program;
 use rumpuser::{
     clock,
     device::{self, Devices, Link},

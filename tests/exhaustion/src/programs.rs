@@ -7,8 +7,8 @@ use rumpkin_abi::{
 };
 use rumpkin_base::{Credential, Document};
 use rumpkin_configuration::Settings;
-use rumpkin_kernel::{Errno, Kernel, strings::Strings};
 use rumpkin_program::ProgramThread;
+use rumpkin_spine::{Errno, Kernel, strings::Strings};
 use rumpuser::{
     context::{Event, Registers},
     power, user,

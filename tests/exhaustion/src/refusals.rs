@@ -4,7 +4,7 @@ use crate::{
     meter,
     world::{SECOND, sleep},
 };
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use rumpuser::memory::free_frames;
 use rumpuser_hosted::{Machine, Requests, UserCode};
 use std::{

@@ -1,10 +1,10 @@
 //! Kernels with everything, on the ends of a wire.
 
-use rumpkin_kernel::{
+use rumpkin_program::{Program, ProgramThread};
+use rumpkin_spine::{
     Errno, Kernel,
     config::{Address, Config, Network},
 };
-use rumpkin_program::{Program, ProgramThread};
 use rumpuser::{
     clock,
     device::{Devices, Link},

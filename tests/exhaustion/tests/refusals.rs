@@ -6,7 +6,7 @@ use rumpkin_exhaustion::{
     refusals::{Workload, refuse_each},
     world::World,
 };
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use rumpuser_hosted::UserCode;
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Time-outs of the waiting calls, as monotonic deadlines.
 
-use rumpkin_kernel::{
+use rumpkin_spine::{
     abi::{Errno, Timespec, Timeval},
     io::read_value,
 };
@@ -56,7 +56,7 @@ impl Patience {
         }
     }
 
-    /// What [`rumpkin_kernel::wait::block_on`] wants to know.
+    /// What [`rumpkin_spine::wait::block_on`] wants to know.
     pub fn deadline(self) -> Option<u64> {
         match self {
             Patience::None => Some(0),

@@ -16,7 +16,7 @@ use alloc::{
 };
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rumpkin_collections::{OrderedMap, OutOfMemory, TryDeque, try_arc_cyclic};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::{EpollEvent, Stat, linux::general},
     file::{File, OpenFile},

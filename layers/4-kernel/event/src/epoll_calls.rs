@@ -2,7 +2,7 @@
 
 use crate::{deadline::Patience, epoll::Epoll, mask::with_mask};
 use alloc::sync::Arc;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno,
     abi::{EpollEvent, linux::general},
     file::{File, OpenFile},

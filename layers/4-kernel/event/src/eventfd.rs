@@ -2,7 +2,7 @@
 
 use crate::{CREATION_FLAGS, anonymous_stat};
 use rumpkin_collections::try_arc;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno,
     abi::{Stat, linux::general},
     file::{File, OpenFile},

@@ -1,6 +1,6 @@
 //! Calls that change the signal mask for as long as they wait (ppoll(2), pselect(2), epoll_pwait(2)).
 
-use rumpkin_kernel::{Call, Errno, io::read_value, signal::SignalSet};
+use rumpkin_spine::{Call, Errno, io::read_value, signal::SignalSet};
 
 /// Runs `wait` with the mask at `address` (no change if that is 0). If a signal interrupts it, its handler still sees that
 /// mask, and the old one comes back when it returns.

@@ -4,7 +4,7 @@ use crate::{CREATION_FLAGS, anonymous_stat};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_collections::{ByteQueue, try_arc};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno,
     abi::{
         Stat,

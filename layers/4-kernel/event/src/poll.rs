@@ -3,7 +3,7 @@
 use crate::{deadline::Patience, mask::with_mask};
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_collections::{TryVec, try_collect, try_with_capacity};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno,
     abi::{PollDescriptor, Timespec},
     file::OpenFile,

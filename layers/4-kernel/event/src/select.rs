@@ -7,7 +7,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use rumpkin_collections::TryVec;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno,
     abi::{Timespec, Timeval},
     io::{read_value, write_value},

@@ -3,7 +3,7 @@
 use crate::{CREATION_FLAGS, anonymous_stat};
 use alloc::sync::{Arc, Weak};
 use rumpkin_collections::{try_arc, try_arc_cyclic};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::{IntervalTimer, Stat, Timespec, linux::general},
     clock::Clock,

@@ -5,7 +5,7 @@ mod common;
 
 use common::Guest;
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::signal::SignalSet;
+use rumpkin_spine::signal::SignalSet;
 use rumpuser::{clock, thread as threads};
 use std::time::{Duration, Instant};
 
@@ -231,7 +231,7 @@ fn waits_end_at_their_time() {
 fn signal_interrupts_a_wait_but_not_a_look() {
     let guest = guest();
     let set = guest.call("epoll_create1", &[0]).unwrap();
-    guest.thread.send_signal(10, rumpkin_kernel::signal::Info::from_user(10, 0, 1));
+    guest.thread.send_signal(10, rumpkin_spine::signal::Info::from_user(10, 0, 1));
     assert_eq!(guest.call("epoll_wait", &[set, guest.room(12), 1, 0]), Ok(0));
     assert_eq!(guest.call("epoll_wait", &[set, guest.room(12), 1, 1000]), Err(Errno::EINTR));
     let blocked = guest.bytes(&SignalSet::of(10).0.to_le_bytes());

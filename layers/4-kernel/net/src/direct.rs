@@ -10,7 +10,7 @@ use crate::{
     socket::{control::Outgoing, destination},
 };
 use alloc::sync::Arc;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     wait::{Events, block},
 };

@@ -1,6 +1,6 @@
 //! Layer 4: TCP, UDP and IPv4 over the links that the platform gives.
 //!
-//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-kernel`, and on `smoltcp` for TCP's state machine alone: addresses,
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-spine`, and on `smoltcp` for TCP's state machine alone: addresses,
 //! neighbors, demultiplexing, timers, UDP, ICMP and DHCP are here. Invariants:
 //! - A packet's cost does not depend on how many sockets are open, and what is idle has no timer.
 //! - Whatever a peer sends is an answer, an error or a drop; what it can make us keep is bounded everywhere.
@@ -39,7 +39,7 @@ pub use net::{Dropped, Net, Usage};
 
 use alloc::sync::Arc;
 use rumpkin_collections::OutOfMemory;
-use rumpkin_kernel::{Errno, Kernel};
+use rumpkin_spine::{Errno, Kernel};
 
 /// What a call on a socket says when memory has run out.
 fn no_buffers(_: OutOfMemory) -> Errno {

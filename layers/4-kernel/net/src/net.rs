@@ -11,7 +11,7 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 use rumpkin_collections::{Account, OutOfMemory, try_format};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno, Kernel,
     config::{self, Config},
     thread::Thread,

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};
-use rumpkin_kernel::wait::{Events, WaitQueue};
+use rumpkin_spine::wait::{Events, WaitQueue};
 use spin::Mutex;
 
 /// Readiness of one socket. The stack writes it under its lock; polling reads it without.

@@ -15,7 +15,7 @@ use crate::{
 };
 use alloc::{boxed::Box, vec::Vec};
 use rumpkin_collections::{TryVec, try_with_capacity};
-use rumpkin_kernel::{Errno, config};
+use rumpkin_spine::{Errno, config};
 use rumpuser::device::{Checksum, Link};
 use zerocopy::IntoBytes;
 

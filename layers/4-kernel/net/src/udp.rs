@@ -13,7 +13,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use core::hash::BuildHasher;
 use rumpkin_collections::{Account, ChargedQueue, Weigh, try_arc, try_to_vec};
-use rumpkin_kernel::{Errno, abi::linux::net, wait::Events};
+use rumpkin_spine::{Errno, abi::linux::net, wait::Events};
 use rumpuser::device::Checksum;
 use zerocopy::IntoBytes;
 

@@ -2,7 +2,7 @@
 
 use crate::{frame, run, tell_of_fork};
 use core::sync::atomic::Ordering;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::linux::general::{
         CLONE_ARGS_SIZE_VER0, CLONE_ARGS_SIZE_VER2, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_DETACHED,

@@ -2,7 +2,7 @@
 
 use crate::{frame, tell_of_stop};
 use alloc::sync::Arc;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::{SignalAction, linux::general},
     signal::{self, Disposition, Info, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SignalSet},

@@ -5,11 +5,11 @@ use crate::{
     frame,
 };
 use alloc::sync::Arc;
-use rumpkin_kernel::{
+use rumpkin_mm::FaultError;
+use rumpkin_spine::{
     signal::{Info, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP},
     thread::Thread,
 };
-use rumpkin_mm::FaultError;
 use rumpuser::{
     context::{Registers, fpu},
     memory::{Access, USER_END},

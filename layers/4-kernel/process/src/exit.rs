@@ -3,7 +3,7 @@
 use crate::{futex, state};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use rumpkin_kernel::{Call, Errno, Kernel, abi::linux::general, io, process::Process, system_calls, thread::Thread};
+use rumpkin_spine::{Call, Errno, Kernel, abi::linux::general, io, process::Process, system_calls, thread::Thread};
 use rumpuser::user;
 
 /// Most entries of a robust list that are looked at (Linux's `ROBUST_LIST_LIMIT`): the list may be a ring.

@@ -8,7 +8,7 @@
 use crate::deliver::Trap;
 use alloc::vec::Vec;
 use rumpkin_collections::{OutOfMemory, TryVec, try_with_capacity};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::{SignalAction, SignalInfo, SignalStack, linux::general},
     io,

@@ -10,8 +10,8 @@
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::sync::atomic::Ordering;
 use rumpkin_collections::TryDeque;
-use rumpkin_kernel::{Errno, Kernel, thread::Thread};
 use rumpkin_mm::FaultError;
+use rumpkin_spine::{Errno, Kernel, thread::Thread};
 use rumpuser::{
     clock,
     memory::{PAGE_SIZE, USER_END},

@@ -1,7 +1,7 @@
 //! futex(2).
 
 use crate::futex::{futexes, key};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::{
         Timespec,

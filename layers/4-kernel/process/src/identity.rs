@@ -1,6 +1,6 @@
 //! Who a process is: numbers of processes, users, groups, sessions; capabilities. There is one user, root, and one session.
 
-use rumpkin_kernel::{Call, Errno, Kernel, io, system_calls};
+use rumpkin_spine::{Call, Errno, Kernel, io, system_calls};
 
 pub fn register(kernel: &mut Kernel) {
     kernel.table.add(system_calls! {

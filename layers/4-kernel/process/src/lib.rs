@@ -9,7 +9,7 @@
 //!   └── settle: signals, restart of interrupted calls ◀──┘        process or thread ending ──▶ leave
 //! ```
 //!
-//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-mm`, `rumpkin-kernel`. Invariants:
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-mm`, `rumpkin-spine`. Invariants:
 //! - A call that does not wait takes no lock and allocates nothing on its way in and out.
 //! - Whatever lies on a user stack (signal frames above all) is copied, then checked, then used.
 //! - A thread's last accesses to user memory come before it leaves the address space, and its descriptors are closed before
@@ -48,7 +48,7 @@ mod tests;
 
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Kernel,
     abi::{ResourceLimit, linux::general},
     fd::MAX_DESCRIPTORS,

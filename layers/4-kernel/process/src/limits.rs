@@ -1,6 +1,6 @@
 //! Limits and usage (getrlimit(2), getrusage(2), times(2), sysinfo(2)).
 
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::{ResourceLimit, Timeval, linux::general},
     fd::MAX_DESCRIPTORS,

@@ -1,7 +1,8 @@
 //! mmap and its family (mmap(2), mremap(2), madvise(2), brk(2), …).
 
 use alloc::sync::Arc;
-use rumpkin_kernel::{
+use rumpkin_mm::{Mappable, Request, Source, Terms};
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::linux::general::{
         MADV_COLD, MADV_DODUMP, MADV_DOFORK, MADV_DONTDUMP, MADV_DONTFORK, MADV_DONTNEED, MADV_FREE, MADV_KEEPONFORK,
@@ -14,7 +15,6 @@ use rumpkin_kernel::{
     file::OpenFile,
     system_calls,
 };
-use rumpkin_mm::{Mappable, Request, Source, Terms};
 use rumpuser::{
     memory::{PAGE_SIZE, Protection},
     user,

@@ -1,6 +1,6 @@
 //! getrandom(2).
 
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::linux::general::{GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM},
     system_calls,

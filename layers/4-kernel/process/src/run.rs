@@ -3,7 +3,7 @@
 use crate::{deliver, deliver::Interrupted, exception, exit, state};
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::Ordering;
-use rumpkin_kernel::{Call, Errno, thread::Thread};
+use rumpkin_spine::{Call, Errno, thread::Thread};
 use rumpuser::{
     context::{Event, Registers, fpu},
     memory::{self, OutOfMemory},

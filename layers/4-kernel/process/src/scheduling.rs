@@ -1,7 +1,7 @@
 //! Scheduling calls (sched(7)): one policy, one priority, CPUs that a thread cannot be tied to.
 
 use core::sync::atomic::{Ordering, fence};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::linux::general::{SCHED_BATCH, SCHED_FIFO, SCHED_IDLE, SCHED_NORMAL, SCHED_RESET_ON_FORK, SCHED_RR},
     io, system_calls,

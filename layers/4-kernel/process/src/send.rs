@@ -1,7 +1,7 @@
 //! Sending signals (kill(2), tgkill(2), rt_sigqueueinfo(3)).
 
 use alloc::sync::Arc;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::{SignalInfo, linux::general},
     io,

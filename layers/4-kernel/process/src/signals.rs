@@ -4,7 +4,7 @@ use crate::{
     deliver::{self, Trap},
     frame,
 };
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::{SignalAction, SignalStack, Timespec, linux::general},
     io,

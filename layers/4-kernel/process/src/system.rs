@@ -2,7 +2,7 @@
 
 use crate::state;
 use core::sync::atomic::Ordering;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::{SystemName, linux::prctl},
     config::RELEASE,

@@ -21,13 +21,13 @@ pub use sockets::Endpoint;
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::Errno;
 use rumpkin_collections::{TryVec, try_to_vec};
-use rumpkin_kernel::{
+use rumpkin_mm::{Mm, Request, Source};
+use rumpkin_spine::{
     Call, Kernel,
     process::{self, Process},
     signal::SignalSet,
     thread::Thread,
 };
-use rumpkin_mm::{Mm, Request, Source};
 use rumpuser::{
     context::Registers,
     memory::{self, Protection},

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::{Kernel, config::Config};
 use rumpkin_program::Program;
+use rumpkin_spine::{Kernel, config::Config};
 use rumpuser::{device, memory::free_frames};
 use rumpuser_hosted as _;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Reading clocks (clock_gettime(2), gettimeofday(2), time(2)).
 
 use rumpkin_abi::{Errno, NANOSECONDS_PER_SECOND, Timespec, Timeval};
-use rumpkin_kernel::{Call, clock::Clock, io::write_value};
+use rumpkin_spine::{Call, clock::Clock, io::write_value};
 use rumpuser::clock;
 
 pub fn clock_gettime(call: &mut Call<'_>) -> Result<usize, Errno> {

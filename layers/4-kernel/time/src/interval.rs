@@ -3,7 +3,7 @@
 use alloc::sync::{Arc, Weak};
 use rumpkin_abi::{Errno, NANOSECONDS_PER_SECOND, Timeval};
 use rumpkin_collections::try_arc;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call,
     clock::Clock,
     io::{read_value, write_value},

@@ -1,7 +1,7 @@
 //! Layer 4: clocks, sleeping, and timers that send signals.
 //!
-//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-kernel`. Interval and POSIX timers hang on the kernel's
-//! [`rumpkin_kernel::timer::Timers`]; a process's timers end with it.
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-spine`. Interval and POSIX timers hang on the kernel's
+//! [`rumpkin_spine::timer::Timers`]; a process's timers end with it.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
@@ -14,7 +14,7 @@ mod interval;
 mod posix;
 mod sleep;
 
-use rumpkin_kernel::{Kernel, system_calls};
+use rumpkin_spine::{Kernel, system_calls};
 
 /// Adds the component.
 pub fn register(kernel: &mut Kernel) {

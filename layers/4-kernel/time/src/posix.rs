@@ -6,7 +6,7 @@ use alloc::{
 };
 use rumpkin_abi::{Errno, IntervalTimer, SignalInfo, Timespec, linux::general};
 use rumpkin_collections::{TryVec, try_arc};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call,
     clock::Clock,
     io::{read_value, write_value},

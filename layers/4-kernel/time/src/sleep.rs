@@ -1,7 +1,7 @@
 //! Sleeping (nanosleep(2), clock_nanosleep(2)).
 
 use rumpkin_abi::{Errno, Timespec, linux::general};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call,
     clock::{Clock, Idle},
     io::{read_value, write_value},

@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::{
+use rumpkin_program::{Program, ProgramThread};
+use rumpkin_spine::{
     Kernel,
     config::Config,
     signal::{SIGALRM, SIGPROF, SignalSet},
 };
-use rumpkin_program::{Program, ProgramThread};
 use rumpuser::{clock, device, user};
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use alloc::{
 };
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Kernel,
     file::{DirectoryEntry, EachEntry, File},
     io::Sink,

@@ -4,7 +4,7 @@ use crate::tree::Location;
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::try_to_vec;
-use rumpkin_kernel::{Kernel, file::File, process::Process};
+use rumpkin_spine::{Kernel, file::File, process::Process};
 
 /// What a symbolic link leads to.
 pub enum Link {

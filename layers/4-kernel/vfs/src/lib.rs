@@ -43,7 +43,7 @@ pub use node_file::NodeFile;
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OutOfMemory, TryVec};
-use rumpkin_kernel::{Kernel, file::OpenFile, process::Process};
+use rumpkin_spine::{Kernel, file::OpenFile, process::Process};
 use rumpuser::memory::PAGE_SIZE;
 use state::State;
 use tree::Vfs;

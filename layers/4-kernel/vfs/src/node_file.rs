@@ -5,13 +5,13 @@ use alloc::{sync::Arc, vec::Vec};
 use core::any::Any;
 use rumpkin_abi::{Errno, Stat};
 use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
-use rumpkin_kernel::{
+use rumpkin_mm::Mappable;
+use rumpkin_spine::{
     Call, Kernel,
     file::{EachEntry, File},
     io::{Sink, Source},
     wait::{Events, WaitQueue},
 };
-use rumpkin_mm::Mappable;
 use rumpuser::memory::Frame;
 
 /// The file of every description that open(2) makes.

@@ -7,7 +7,7 @@ use crate::{
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{try_arc, try_format};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Kernel,
     file::{File, OpenFile},
 };

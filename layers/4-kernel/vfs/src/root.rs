@@ -15,13 +15,13 @@ use alloc::{
 };
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{OutOfMemory, try_arc};
-use rumpkin_kernel::{
+use rumpkin_mm::Mappable;
+use rumpkin_spine::{
     Kernel,
     file::{EachEntry, File},
     io::Sink,
     process::Process,
 };
-use rumpkin_mm::Mappable;
 
 /// What all inodes of the root file system share.
 struct Shared {

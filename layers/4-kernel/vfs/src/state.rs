@@ -3,7 +3,7 @@
 use crate::tree::{Location, Tree};
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use rumpkin_abi::Errno;
-use rumpkin_kernel::process::Process;
+use rumpkin_spine::process::Process;
 use rumpuser::sync::Mutex;
 
 /// A part of each process.

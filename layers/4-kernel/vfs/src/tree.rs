@@ -17,7 +17,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Kernel,
     file::{File, OpenFile},
 };

@@ -8,7 +8,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{TryVec, try_to_vec};
-use rumpkin_kernel::file::File;
+use rumpkin_spine::file::File;
 
 /// What the Filesystem Hierarchy Standard has there; `/var/tmp` is temporary in any case, and `/var/run` is `/run`.
 pub const FOLDERS: [&str; 5] = ["/var/cache", "/var/lib", "/var/lock", "/var/log", "/var/spool"];

@@ -7,7 +7,7 @@ use crate::{
 use alloc::{borrow::Cow, sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{try_concat, try_to_vec};
-use rumpkin_kernel::process::Process;
+use rumpkin_spine::process::Process;
 
 /// Most symbolic links on one way (`MAXSYMLINKS`).
 const MAX_LINKS: u32 = 40;

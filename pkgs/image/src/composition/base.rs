@@ -2,7 +2,7 @@
 
 use super::Devices;
 use alloc::sync::Arc;
-use rumpkin_kernel::{Kernel, config::Config};
+use rumpkin_spine::{Kernel, config::Config};
 use rumpuser::{boot, device, power};
 
 /// Exit status when the configuration cannot be used (that of the program otherwise; see docs/configuration.md).

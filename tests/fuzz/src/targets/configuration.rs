@@ -3,12 +3,12 @@
 
 use crate::machine::{Boot, devices};
 use rumpkin_base::Document;
-use rumpkin_kernel::{
+use rumpkin_mm::Mm;
+use rumpkin_spine::{
     Kernel,
     config::{Address, Config},
     process::{Process, Program},
 };
-use rumpkin_mm::Mm;
 use rumpuser::boot::BootData;
 use std::sync::Arc;
 

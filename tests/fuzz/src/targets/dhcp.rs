@@ -7,7 +7,7 @@ use crate::{
     packet::{self, Ip},
 };
 use arbitrary::{Result, Unstructured};
-use rumpkin_kernel::config::{Address, Network};
+use rumpkin_spine::config::{Address, Network};
 
 const SERVER: packet::Address = [10, 0, 0, 2];
 /// Bytes of a message up to its options, with the cookie.

@@ -8,7 +8,7 @@ use crate::{
 };
 use arbitrary::{Result, Unstructured};
 use rumpkin_abi::linux::{general, net};
-use rumpkin_kernel::config::{Address, Network};
+use rumpkin_spine::config::{Address, Network};
 use std::collections::HashSet;
 
 const OWN: packet::Address = [10, 0, 0, 1];

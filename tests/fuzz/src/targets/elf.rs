@@ -7,7 +7,7 @@ use crate::machine::{Boot, devices};
 use rumpkin_abi::system_call_number;
 use rumpkin_base::{Credential, Document, StartError};
 use rumpkin_configuration::Settings;
-use rumpkin_kernel::{Kernel, config::Config, strings::Strings};
+use rumpkin_spine::{Kernel, config::Config, strings::Strings};
 use rumpuser::{
     boot::BootData,
     context::{Event, Registers},

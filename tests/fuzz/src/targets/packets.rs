@@ -10,8 +10,8 @@ use crate::{
 };
 use arbitrary::{Result, Unstructured};
 use rumpkin_abi::linux::net;
-use rumpkin_kernel::config::{Address, Network};
 use rumpkin_net::Usage;
+use rumpkin_spine::config::{Address, Network};
 
 const OWN: packet::Address = [10, 0, 0, 1];
 const OTHER: packet::Address = [10, 0, 0, 2];

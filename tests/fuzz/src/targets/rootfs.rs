@@ -3,8 +3,8 @@
 
 use crate::machine::{Boot, devices};
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::{Kernel, config::Config};
 use rumpkin_program::{Program, ProgramThread};
+use rumpkin_spine::{Kernel, config::Config};
 use rumpuser::{memory::PAGE_SIZE, user};
 use std::{collections::VecDeque, sync::Arc};
 

@@ -7,12 +7,12 @@ use crate::{
 };
 use arbitrary::{Result, Unstructured};
 use rumpkin_abi::linux::{general, net};
-use rumpkin_kernel::{
+use rumpkin_net::Net;
+use rumpkin_program::{Program, ProgramThread};
+use rumpkin_spine::{
     Errno, Kernel,
     config::{Config, Network},
 };
-use rumpkin_net::Net;
-use rumpkin_program::{Program, ProgramThread};
 use std::sync::Arc;
 
 /// The most steps that an input is good for.

@@ -1,7 +1,7 @@
 //! ICMP (RFC 792, RFC 1122 §3.2.2): echo replies, and errors in both directions.
 
 use super::{Ip, wire::*};
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// "Port unreachable", a code of [`ICMP_UNREACHABLE`].

@@ -18,7 +18,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::ops::Range;
 use neighbor::{Answer, Due, Neighbors};
 use rumpkin_collections::{Account, ChargedQueue, TryVec, Weigh, try_to_vec};
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use rumpuser::device::{Checksum, Link, LinkInfo};
 use train::Train;
 use wire::*;

@@ -1,6 +1,6 @@
 //! Options of the IP level that sockets of every protocol have (ip(7)).
 
-use rumpkin_kernel::{Errno, abi::linux::net};
+use rumpkin_spine::{Errno, abi::linux::net};
 
 /// What `IP_TTL` of -1 sets (Linux's `ip_default_ttl`).
 const DEFAULT_TIME_TO_LIVE: u8 = 64;

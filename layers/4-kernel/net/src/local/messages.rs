@@ -4,7 +4,7 @@ use super::{Locals, Place, Socket};
 use crate::{no_buffers, slab::Key};
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_collections::{ChargedQueue, TryVec, Weigh, try_to_vec, try_with_capacity};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::linux::net,
     file::OpenFile,

@@ -21,7 +21,7 @@ pub use messages::{Along, Credentials, Message};
 pub use names::Place;
 use names::Places;
 use rumpkin_collections::{Account, ChargedQueue, Queue, TryVec, try_arc, try_to_vec};
-use rumpkin_kernel::{Errno, abi::linux::net, file::File, wait::Events};
+use rumpkin_spine::{Errno, abi::linux::net, file::File, wait::Events};
 
 /// Bytes that wait for a socket, with what the allocator adds, unless their sender says otherwise (Linux's `wmem_default`).
 const CAPACITY: usize = 212_992;

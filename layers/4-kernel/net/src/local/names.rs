@@ -3,7 +3,7 @@
 use crate::{no_buffers, slab::Key};
 use alloc::vec::Vec;
 use rumpkin_collections::{TryVec, try_format, try_to_vec};
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 
 /// Names that are chosen for sockets have five digits.
 const CHOSEN_NAMES: u32 = 1 << 20;

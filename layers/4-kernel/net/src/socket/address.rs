@@ -3,7 +3,7 @@
 use crate::{ip::wire::Address, local::Place, tcp::Endpoint};
 use alloc::vec::Vec;
 use rumpkin_collections::{TryVec, try_to_vec};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::{
         SocketAddressV4,

@@ -11,7 +11,7 @@ use super::{
 use crate::{local::Credentials, net::Net, no_buffers};
 use alloc::{boxed::Box, sync::Arc};
 use rumpkin_collections::try_box;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno, SystemCall,
     abi::linux::{general, net},
     file::OpenFile,

@@ -12,7 +12,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use core::net::Ipv4Addr;
 use rumpkin_collections::TryVec;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::{Timespec, Timeval, linux::net},
     file::OpenFile,

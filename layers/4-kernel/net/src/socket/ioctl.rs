@@ -7,7 +7,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use rumpkin_collections::TryVec;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::{
         SocketAddressV4,

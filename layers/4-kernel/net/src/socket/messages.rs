@@ -7,7 +7,7 @@ use super::{
     control::{Outgoing, Writer},
 };
 use crate::ip::wire::Address;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno,
     abi::{Timespec, linux::net},
     file::{File, OpenFile},

@@ -19,7 +19,7 @@ use control::{Arrival, Outgoing};
 use core::sync::atomic::Ordering;
 use options::{Common, Value};
 use rumpkin_collections::try_arc;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno,
     abi::{Stat, linux::net},
     file::{File, OpenFile},

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::local::Credentials;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, Errno,
     abi::{Timeval, linux::net},
     io::{read_value, write_value},

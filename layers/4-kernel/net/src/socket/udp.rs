@@ -10,7 +10,7 @@ use super::{
 use crate::{net::Net, no_buffers, shared::Shared, slab::Key, udp};
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_collections::TryVec;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::linux::net,
     io::{Sink, Source},

@@ -15,7 +15,7 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc};
 use rumpkin_collections::try_box;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::linux::net,
     file::File,

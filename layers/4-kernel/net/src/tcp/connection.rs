@@ -17,7 +17,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use rumpkin_collections::{Charge, TryVec};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     io::{Sink, Source},
     wait::Events,

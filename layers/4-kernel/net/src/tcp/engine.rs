@@ -8,7 +8,7 @@ use super::measure::{Departure, Measure};
 use crate::ip::{Hop, Ip, wire::*};
 use alloc::vec::Vec;
 use rumpkin_collections::{OutOfMemory, TryVec, try_with_capacity};
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use smoltcp::{
     iface::{Config, Interface, PollResult, SocketHandle, SocketSet, SocketStorage},
     phy::{self, Checksum, Device, DeviceCapabilities, Medium},

@@ -2,7 +2,7 @@
 
 use super::{Role, Tcp, connection::Connection};
 use crate::{ip::Ip, slab::Key};
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use smoltcp::socket::tcp::State;
 use zerocopy::{Immutable, IntoBytes};
 

@@ -15,7 +15,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use rumpkin_collections::{OutOfMemory, try_box, try_to_vec};
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use rumpuser::device::Checksum;
 use zerocopy::{FromBytes, IntoBytes};
 

@@ -35,7 +35,7 @@ use connection::{Connection, Obstacle, Progress};
 use engine::{Engine, One, Tuple};
 pub use options::Options;
 use rumpkin_collections::{try_arc, try_box};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::linux::net,
     io::{Sink, Source},

@@ -1,7 +1,7 @@
 //! Options of TCP sockets (tcp(7)), with Linux's limits.
 
 use crate::ip;
-use rumpkin_kernel::{Errno, abi::linux::net};
+use rumpkin_spine::{Errno, abi::linux::net};
 
 /// The longest `TCP_LINGER2`, and what it is when nothing was set, in seconds (Linux's `tcp_fin_timeout`).
 const LONGEST_LINGER: i32 = 120;

@@ -7,7 +7,7 @@ use crate::{
     shared::Notices,
     slab::Key,
 };
-use rumpkin_kernel::{Errno, wait::Events};
+use rumpkin_spine::{Errno, wait::Events};
 use smoltcp::socket::tcp::State;
 
 /// Ephemeral ports (Linux's `ip_local_port_range`).

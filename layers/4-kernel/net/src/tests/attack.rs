@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::{ip::wire::*, socket::control::Outgoing};
 use alloc::vec::Vec;
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use rumpuser::device::Checksum;
 use zerocopy::IntoBytes;
 

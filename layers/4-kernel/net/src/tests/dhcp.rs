@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::{ip::wire::*, udp};
 use alloc::vec::Vec;
-use rumpkin_kernel::config;
+use rumpkin_spine::config;
 use rumpuser::device::Checksum;
 use zerocopy::IntoBytes;
 

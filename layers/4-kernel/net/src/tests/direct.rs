@@ -4,7 +4,7 @@ use crate::{
     direct::{Address, TcpListener, TcpStream, UdpSocket},
     net::Net,
 };
-use rumpkin_kernel::{Errno, config::Config};
+use rumpkin_spine::{Errno, config::Config};
 use rumpuser::clock;
 use rumpuser_hosted as _;
 use std::{sync::Arc, thread, vec::Vec};

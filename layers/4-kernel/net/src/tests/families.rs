@@ -5,11 +5,11 @@ use rumpkin_abi::{
     Errno,
     linux::{general, net},
 };
-use rumpkin_kernel::{
+use rumpkin_program::Program;
+use rumpkin_spine::{
     Kernel,
     config::{Address, Config, Network},
 };
-use rumpkin_program::Program;
 use rumpuser::device;
 
 const AF_NETLINK: u32 = 16;

@@ -2,7 +2,7 @@
 
 use crate::{ip::wire::*, shared::Shared, slab::Key, stack::Stack, tcp::Endpoint};
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec, vec::Vec};
-use rumpkin_kernel::{Errno, config};
+use rumpkin_spine::{Errno, config};
 use rumpuser::device::{Checksum, Link, LinkInfo, Notify};
 use rumpuser_hosted::link::cut;
 use std::sync::{

@@ -4,7 +4,7 @@ use crate::local::{Along, Locals, Place};
 use alloc::{sync::Arc, vec, vec::Vec};
 use rumpkin_abi::linux::net;
 use rumpkin_collections::Account;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Errno,
     abi::Stat,
     file::{File, OpenFile},

@@ -11,7 +11,7 @@ use crate::{
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use rumpkin_collections::Account;
-use rumpkin_kernel::{Errno, abi::linux::net};
+use rumpkin_spine::{Errno, abi::linux::net};
 use rumpuser::device::Checksum;
 use rumpuser_hosted::{Machine, Requests};
 use zerocopy::IntoBytes;

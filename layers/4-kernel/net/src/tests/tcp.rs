@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::{ip::wire::Address, slab::Key};
 use alloc::vec::Vec;
-use rumpkin_kernel::{Errno, abi::linux::net, wait::Events};
+use rumpkin_spine::{Errno, abi::linux::net, wait::Events};
 use std::sync::atomic::Ordering;
 
 /// Sends all of `data` from one end of a connection and receives it at the other.

@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::{ip::wire::*, slab::Key, socket::control::Outgoing, tcp::Endpoint};
 use alloc::{vec, vec::Vec};
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use zerocopy::IntoBytes;
 
 fn open(world: &mut World, index: usize, port: u16) -> Key {

@@ -1,7 +1,7 @@
 //! The other calls: threads, memory, identity, limits.
 
 use super::*;
-use rumpkin_kernel::abi::linux::general;
+use rumpkin_spine::abi::linux::general;
 
 const THREAD: usize = (general::CLONE_VM
     | general::CLONE_FS

@@ -7,7 +7,8 @@ mod signals;
 
 use crate::register;
 use alloc::sync::Arc;
-use rumpkin_kernel::{
+use rumpkin_mm::{Mm, Request, Source};
+use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::system_call_number,
     config::Config,
@@ -15,7 +16,6 @@ use rumpkin_kernel::{
     signal::SignalSet,
     thread::Thread,
 };
-use rumpkin_mm::{Mm, Request, Source};
 use rumpuser::{
     context::Registers,
     device,

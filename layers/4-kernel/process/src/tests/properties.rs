@@ -3,7 +3,7 @@
 use super::*;
 use crate::deliver;
 use proptest::prelude::*;
-use rumpkin_kernel::{
+use rumpkin_spine::{
     abi::{SignalAction, linux::general},
     signal::{COUNT, Info, SignalSet},
 };

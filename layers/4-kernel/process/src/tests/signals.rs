@@ -5,7 +5,7 @@ use crate::{
     deliver::{self, Interrupted, Trap},
     frame,
 };
-use rumpkin_kernel::{
+use rumpkin_spine::{
     abi::{SignalAction, SignalStack, linux::general},
     signal::{Info, SIGCHLD, SIGFPE, SIGKILL, SIGSEGV, SIGTERM, SIGTRAP, SIGUSR1, SIGUSR2},
 };

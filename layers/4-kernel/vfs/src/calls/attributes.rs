@@ -7,7 +7,7 @@ use crate::{
     tree::{Location, Mount},
 };
 use rumpkin_abi::{Errno, Stat, Timespec, linux::general};
-use rumpkin_kernel::{Call, SystemCall, io, system_calls};
+use rumpkin_spine::{Call, SystemCall, io, system_calls};
 use rumpuser::{clock, memory::PAGE_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

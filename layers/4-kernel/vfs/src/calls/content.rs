@@ -4,7 +4,7 @@ use super::walk;
 use crate::{node_file::NodeFile, tree::Location};
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::{Call, SystemCall, file::OpenFile, io, system_calls};
+use rumpkin_spine::{Call, SystemCall, file::OpenFile, io, system_calls};
 use rumpuser::device::DiskError;
 
 pub const CALLS: &[SystemCall] = system_calls! {

@@ -6,7 +6,7 @@ use rumpkin_abi::{
     Errno,
     linux::{general, ioctl as requests},
 };
-use rumpkin_kernel::{Call, SystemCall, file::OpenFile, io, notice::Owner, system_calls};
+use rumpkin_spine::{Call, SystemCall, file::OpenFile, io, notice::Owner, system_calls};
 
 pub const CALLS: &[SystemCall] = system_calls! {
     dup => dup;

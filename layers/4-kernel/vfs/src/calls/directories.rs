@@ -5,7 +5,7 @@ use crate::{node_file::NodeFile, state::State};
 use alloc::vec::Vec;
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OutOfMemory, TryVec};
-use rumpkin_kernel::{Call, SystemCall, file::DirectoryEntry, io, system_calls};
+use rumpkin_spine::{Call, SystemCall, file::DirectoryEntry, io, system_calls};
 use rumpuser::user;
 
 pub const CALLS: &[SystemCall] = system_calls! {

@@ -8,7 +8,7 @@ use alloc::{
 use core::ops::Range;
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{TryVec, try_arc};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, SystemCall,
     file::OpenFile,
     system_calls,

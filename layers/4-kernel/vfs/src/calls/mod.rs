@@ -22,7 +22,7 @@ use crate::{
 };
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::{Call, Kernel, file::OpenFile, io, process::Process};
+use rumpkin_spine::{Call, Kernel, file::OpenFile, io, process::Process};
 
 /// Adds the calls to a kernel.
 #[expect(clippy::disallowed_methods, reason = "once, at boot")]

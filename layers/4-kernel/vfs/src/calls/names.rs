@@ -8,7 +8,7 @@ use crate::{
 };
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::{Call, SystemCall, file::File, io, names::SocketNames, process::Process, system_calls};
+use rumpkin_spine::{Call, SystemCall, file::File, io, names::SocketNames, process::Process, system_calls};
 
 pub const CALLS: &[SystemCall] = system_calls! {
     mkdir => mkdir;

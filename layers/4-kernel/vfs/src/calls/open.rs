@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use core::any::Any;
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{try_arc, try_concat, try_format};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, SystemCall,
     file::{File, OpenFile},
     io,

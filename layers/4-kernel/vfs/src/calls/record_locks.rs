@@ -8,7 +8,7 @@ use alloc::{
 };
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OrderedMap, TryVec, try_arc};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call,
     file::OpenFile,
     io,

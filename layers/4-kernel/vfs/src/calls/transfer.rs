@@ -3,7 +3,7 @@
 use crate::{dev::BlockDevice, node_file::NodeFile, zeroes};
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call, SystemCall,
     file::OpenFile,
     io::{self, MAX_TRANSFER, Sink, Source, UserBuffers},

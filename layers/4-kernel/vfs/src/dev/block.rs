@@ -8,7 +8,7 @@ use rumpkin_abi::{
     Errno, Stat,
     linux::{general, ioctl},
 };
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call,
     file::File,
     io::{Sink, Source, read_value, write_value},

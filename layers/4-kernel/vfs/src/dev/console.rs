@@ -7,7 +7,7 @@ use rumpkin_abi::{
     linux::{general, ioctl},
 };
 use rumpkin_collections::{OutOfMemory, TryDeque, TryVec, try_with_capacity};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Call,
     file::File,
     io::{Sink, Source, read_value, write_value},

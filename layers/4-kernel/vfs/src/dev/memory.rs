@@ -4,12 +4,12 @@ use super::{device_number, device_stat};
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::try_arc;
-use rumpkin_kernel::{
+use rumpkin_mm::Mappable;
+use rumpkin_spine::{
     Call,
     file::File,
     io::{Sink, Source},
 };
-use rumpkin_mm::Mappable;
 use rumpuser::{memory::Frame, random};
 
 const CHUNK: usize = 1024;
@@ -96,7 +96,7 @@ impl File for MemoryDevice {
     fn ioctl(&self, _call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
         match (self, command) {
             (Random | Urandom, RNDGETENTCNT) => {
-                rumpkin_kernel::io::write_value(argument, &256i32)?;
+                rumpkin_spine::io::write_value(argument, &256i32)?;
                 Ok(0)
             }
             _ => Err(Errno::ENOTTY),

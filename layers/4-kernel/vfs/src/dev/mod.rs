@@ -15,7 +15,7 @@ pub use block::BlockDevice;
 pub use console::ConsoleFile;
 use memory::{MemoryDevice, NoTerminal};
 use rumpkin_abi::{Errno, Stat, linux::general};
-use rumpkin_kernel::{Kernel, file::File};
+use rumpkin_spine::{Kernel, file::File};
 
 /// A device number (makedev(3)), for numbers that are small.
 pub const fn device_number(major: u64, minor: u64) -> u64 {

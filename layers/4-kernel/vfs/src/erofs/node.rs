@@ -5,13 +5,13 @@ use crate::inode::{Inode, Link};
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{TryVec, try_arc};
-use rumpkin_kernel::{
+use rumpkin_mm::Mappable;
+use rumpkin_spine::{
     Kernel,
     file::{DirectoryEntry, EachEntry, File},
     io::Sink,
     process::Process,
 };
-use rumpkin_mm::Mappable;
 use rumpuser::memory::{Frame, PAGE_SIZE};
 
 /// An inode of an image.

@@ -5,8 +5,8 @@ use crate::inode::Inode;
 use alloc::{boxed::Box, collections::BTreeSet, format, string::String, sync::Arc, vec, vec::Vec};
 use proptest::prelude::*;
 use rumpkin_abi::Errno;
-use rumpkin_kernel::file::File;
 use rumpkin_mm::Mappable;
+use rumpkin_spine::file::File;
 use rumpuser_hosted as _;
 
 const PLAIN: &[u8] = include_bytes!("../../tests/plain.erofs");

@@ -4,7 +4,7 @@ use crate::tree;
 use alloc::{format, vec::Vec};
 use core::fmt;
 use rumpkin_collections::{OutOfMemory, TryWrite, try_to_vec};
-use rumpkin_kernel::{Kernel, config::RELEASE};
+use rumpkin_spine::{Kernel, config::RELEASE};
 use rumpuser::{
     clock,
     memory::{PAGE_SIZE, free_frames, total_frames},

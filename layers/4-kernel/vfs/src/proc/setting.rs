@@ -3,7 +3,7 @@
 use super::process_files::{Content, Store};
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, Stat, linux::general};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     file::File,
     io::{Sink, Source},
     process::Process,

@@ -4,8 +4,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OrderedMap, OutOfMemory, try_arc};
-use rumpkin_kernel::io::{Sink, Source};
 use rumpkin_mm::Mappable;
+use rumpkin_spine::io::{Sink, Source};
 use rumpuser::{
     memory::{Frame, PAGE_SIZE},
     sync::Mutex,

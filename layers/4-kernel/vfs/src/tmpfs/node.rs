@@ -12,13 +12,13 @@ use alloc::{
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{OutOfMemory, try_arc, try_arc_cyclic, try_to_vec};
-use rumpkin_kernel::{
+use rumpkin_mm::Mappable;
+use rumpkin_spine::{
     Kernel,
     file::{DirectoryEntry, EachEntry, File},
     io::{Sink, Source},
     process::Process,
 };
-use rumpkin_mm::Mappable;
 use rumpuser::{clock, memory::PAGE_SIZE, sync::Mutex};
 
 const SECOND: u64 = 1_000_000_000;

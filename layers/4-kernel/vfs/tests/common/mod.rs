@@ -5,14 +5,14 @@
 #![allow(dead_code)]
 
 use rumpkin_abi::{Errno, Stat, linux::general, system_call_number};
-use rumpkin_kernel::{
+use rumpkin_mm::{Mm, Request, Source};
+use rumpkin_spine::{
     Call, Kernel,
     config::Config,
     process::{Process, Program},
     signal::SignalSet,
     thread::Thread,
 };
-use rumpkin_mm::{Mm, Request, Source};
 use rumpuser::{boot::BootData, context::Registers, device::Devices, memory::Protection, user};
 use rumpuser_hosted::{
     Terminal,

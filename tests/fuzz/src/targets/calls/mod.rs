@@ -12,13 +12,13 @@ use crate::{
     machine::{Boot, SECOND, devices, sleep},
     peer::Peer,
 };
-use rumpkin_kernel::{
+use rumpkin_mm::{Mm, Request, Source};
+use rumpkin_spine::{
     Kernel,
     config::{Address, Config, Network},
     process::{Process, Program},
     signal::{Info, SIGKILL},
 };
-use rumpkin_mm::{Mm, Request, Source};
 use rumpuser::{
     boot::BootData,
     memory::{Protection, deactivate, free_frames},

@@ -3,8 +3,8 @@
 use crate::tests::suite::node::Node;
 use alloc::{format, string::String, vec};
 use rumpkin_abi::linux::net;
-use rumpkin_kernel::Errno;
 use rumpkin_program::{Program, ProgramThread};
+use rumpkin_spine::Errno;
 
 pub struct Client {
     thread: ProgramThread,

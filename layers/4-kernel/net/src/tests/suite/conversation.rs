@@ -6,8 +6,8 @@ use super::{
 };
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::linux::net;
-use rumpkin_kernel::Errno;
 use rumpkin_program::{Program, ProgramThread};
+use rumpkin_spine::Errno;
 use rumpuser::{clock, random};
 
 const SECOND: u64 = 1_000_000_000;

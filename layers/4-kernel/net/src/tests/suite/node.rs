@@ -2,7 +2,7 @@
 
 use crate::net::Net;
 use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     Kernel,
     config::{Address, Config, Network},
 };

@@ -12,7 +12,7 @@ use crate::{
     tests::harness::{ONE, OTHER, SECOND},
 };
 use alloc::vec::Vec;
-use rumpkin_kernel::Errno;
+use rumpkin_spine::Errno;
 use rumpuser::clock;
 use rumpuser_hosted::{
     Random, for_each_seed,

@@ -1,7 +1,8 @@
 //! The kernel's framework on the hosted hypercalls: descriptors, waiting, signals.
 
 use rumpkin_abi::{Errno, SignalAction, Stat, linux::general};
-use rumpkin_kernel::{
+use rumpkin_mm::Mm;
+use rumpkin_spine::{
     Kernel,
     config::Config,
     file::{File, OpenFile},
@@ -11,7 +12,6 @@ use rumpkin_kernel::{
     thread::Thread,
     wait::{Events, WaitQueue, block_on, sleep_until},
 };
-use rumpkin_mm::Mm;
 use rumpuser::{clock, device, sync::Mutex};
 use rumpuser_hosted as _;
 use std::{collections::VecDeque, sync::Arc, time::Duration};

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rumpkin_abi::{Errno, Stat, linux::general};
-use rumpkin_kernel::{
+use rumpkin_spine::{
     fd::{DescriptorTable, MAX_DESCRIPTORS},
     file::{File, OpenFile},
     signal::{FIRST_REALTIME, Info, Pending, SignalSet},
