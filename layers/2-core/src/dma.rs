@@ -1,8 +1,8 @@
 //! Memory that devices read and write.
 
 use crate::{
-    layout::{self, DIRECT_MAP_SIZE, PAGE_SIZE},
     memory::{OutOfMemory, frames},
+    x86::layout::{self, DIRECT_MAP_SIZE, PAGE_SIZE},
 };
 use core::ptr::NonNull;
 

@@ -2,8 +2,11 @@
 
 use crate::{
     boot::PhysicalRange,
-    layout::{MMIO_SIZE, PAGE_SIZE, mmio},
-    memory::{OutOfMemory, kernel},
+    memory::OutOfMemory,
+    x86::{
+        layout::{MMIO_SIZE, PAGE_SIZE, mmio},
+        page_tables,
+    },
 };
 use core::{
     ptr::NonNull,
@@ -32,12 +35,12 @@ unsafe impl Sync for Region {}
 /// Maps device registers, uncached. `physical` need not be aligned; an address that no machine has is treated as out of
 /// memory.
 pub fn map(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
-    map_with(physical, length, kernel::DEVICE)
+    map_with(physical, length, page_tables::DEVICE)
 }
 
 /// Maps memory that a hypervisor has put beside ours and shares, cached.
 pub fn map_memory(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
-    map_with(physical, length, kernel::WRITABLE)
+    map_with(physical, length, page_tables::WRITABLE)
 }
 
 fn map_with(physical: u64, length: usize, flags: PageTableFlags) -> Result<Region, OutOfMemory> {
@@ -55,7 +58,7 @@ fn map_with(physical: u64, length: usize, flags: PageTableFlags) -> Result<Regio
     }
     let start = mmio() + taken;
     let range = PhysicalRange { start: first, length: bytes as u64 };
-    kernel::map(start, range, flags)?;
+    page_tables::map(start, range, flags)?;
     NonNull::new((start + offset) as *mut u8).map(|start| Region { start, length }).ok_or(OutOfMemory)
 }
 

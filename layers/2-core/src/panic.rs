@@ -2,10 +2,12 @@
 
 use crate::{
     console,
-    cpu::traps::TrapFrame,
     interface::Ending,
-    layout::{self, LINK_BASE},
     memory, power, thread,
+    x86::{
+        layout::{self, LINK_BASE},
+        traps::TrapFrame,
+    },
 };
 use core::{
     arch::asm,

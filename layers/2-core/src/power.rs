@@ -3,8 +3,8 @@
 use crate::sync::Once;
 use crate::{
     boot::BootInfo,
-    cpu::descriptors::triple_fault,
     interface::{Ending, Platform, Power},
+    x86::descriptors::triple_fault,
 };
 use core::ops::Range;
 use x86_64::instructions::interrupts;

@@ -4,7 +4,7 @@
 //! out from what is in memory later. The cipher is written out here since the known crates bring vector code along, which
 //! the kernel must not have.
 
-use crate::{clock, cpu::cpuid, interface::Entropy, sync::IrqMutex};
+use crate::{clock, interface::Entropy, sync::IrqMutex, x86::cpuid::cpuid};
 use alloc::sync::Arc;
 use core::arch::asm;
 

@@ -4,15 +4,13 @@ use crate::sync::Once;
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
     clock, console,
-    cpu::{self, apic, descriptors, fpu, local, traps},
     interface::{Devices, Ending, Platform},
-    interrupts,
-    layout::direct,
-    log_sink,
-    memory::{frames, kernel},
-    memory_functions, power, random,
+    interrupts, log_sink,
+    memory::frames,
+    power, random,
     sync::IrqMutex,
     thread, timer,
+    x86::{apic, cpuid, descriptors, fpu, layout::direct, local, memory_functions, page_tables, traps},
 };
 
 static BOOT: Once<BootInfo> = Once::new();
@@ -26,12 +24,12 @@ pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) ->
     console::set_early(platform);
     power::set_early(platform, boot);
     log_sink::initialize(boot.command_line);
-    memory_functions::initialize(cpu::is_emulated());
+    memory_functions::initialize(cpuid::is_emulated());
 
     frames::initialize(boot);
-    kernel::initialize(boot);
+    page_tables::initialize(boot);
     frames::complete(boot);
-    let cpu = local::create(0, kernel::root());
+    let cpu = local::create(0, page_tables::root());
     // In this order: loading the segment registers clears the base of GS.
     descriptors::initialize(cpu);
     local::establish(cpu);

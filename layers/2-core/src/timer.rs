@@ -1,7 +1,12 @@
 //! The one-shot timer of a CPU: armed for the earliest thing that is due, and not at all when nothing is.
 
 use crate::sync::Once;
-use crate::{clock, cpu::apic, cpu::local::cpu, interface::Timer, thread};
+use crate::{
+    clock,
+    interface::Timer,
+    thread,
+    x86::{apic, local::cpu},
+};
 
 static PLATFORM_TIMER: Once<Option<&'static dyn Timer>> = Once::new();
 

@@ -3,7 +3,7 @@
 //! Each frame has a state word: how many owners it has, or, at the head of a free block, the block's order. A free block's
 //! first 8 bytes hold its neighbours in the list of free blocks of that order.
 
-use crate::layout::PAGE_SIZE;
+use crate::x86::layout::PAGE_SIZE;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 const ORDERS: usize = 20;

@@ -5,10 +5,13 @@ use super::{
     marks::Marks,
     regions,
 };
-use crate::sync::Once;
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
-    layout::{PAGE_SIZE, direct, direct_map},
+    sync::Once,
+    x86::{
+        layout::{PAGE_SIZE, direct, direct_map},
+        memory_functions,
+    },
 };
 use core::{
     slice,
@@ -213,7 +216,7 @@ fn prepare(frame: FrameNumber) -> FrameNumber {
         states.own(frame);
     }
     // SAFETY: the frame was free, so it is mapped and nobody else's.
-    unsafe { crate::memory_functions::zero_page(address(frame)) };
+    unsafe { memory_functions::zero_page(address(frame)) };
     frame
 }
 

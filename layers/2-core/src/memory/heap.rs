@@ -4,7 +4,7 @@ use super::{
     OutOfMemory, frames, reclaim,
     slabs::{self, Pages, Slabs},
 };
-use crate::layout::PAGE_SIZE;
+use crate::x86::layout::PAGE_SIZE;
 use core::{
     alloc::{GlobalAlloc, Layout},
     ptr,

@@ -3,9 +3,8 @@
 pub mod buddy;
 pub mod frames;
 pub mod heap;
-pub mod kernel;
 mod marks;
-mod regions;
+pub(crate) mod regions;
 mod slabs;
 
 use alloc::vec::Vec;

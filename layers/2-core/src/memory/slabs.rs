@@ -6,7 +6,7 @@
 //!   class  first ⇄ page ⇄ page ⇄ last                     pages with free objects; one that has no other stands last
 //! ```
 
-use crate::layout::PAGE_SIZE;
+use crate::x86::layout::PAGE_SIZE;
 use core::{alloc::Layout, ptr};
 
 /// Where pages come from.

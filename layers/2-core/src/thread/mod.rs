@@ -16,18 +16,16 @@ mod deadlines;
 mod event;
 mod queue;
 mod stack;
-mod switch;
 
 pub use event::Event;
 pub(crate) use stack::{above_guard, give_back_stacks, kept_stacks};
 
 use crate::{
     clock,
-    cpu::{fpu, halt, local::cpu},
-    memory::{self, OutOfMemory, heap, kernel},
+    memory::{self, OutOfMemory, heap},
     sync::{Interrupts, IrqGuard, IrqMutex},
     timer,
-    user::space::AddressSpace,
+    x86::{address_space::AddressSpace, fpu, halt, local::cpu, page_tables, switch},
 };
 use alloc::{boxed::Box, sync::Arc};
 use core::{
@@ -229,7 +227,7 @@ pub fn spawn(name: &'static str, entry: impl FnOnce() + Send + 'static) -> Resul
 /// Starts a thread. It ends when `entry` returns.
 pub fn spawn_boxed(name: &'static str, entry: Box<dyn FnOnce() + Send>) -> Result<Arc<Thread>, OutOfMemory> {
     let stack = Stack::new()?;
-    let stack_pointer = switch::prepare(stack.top());
+    let stack_pointer = switch::prepare(stack.top(), begin);
     let thread = Thread::new(name, Some(stack), State::Runnable)?;
     thread.entry.set(Some(entry));
     // SAFETY: nobody else has the thread yet.
@@ -361,7 +359,7 @@ fn load_space(thread: &Thread) {
         if cpu.page_table.get() != space.root() {
             cpu.page_table.set(space.root());
             // SAFETY: an address space's root has the kernel's upper half.
-            unsafe { kernel::load(space.root()) };
+            unsafe { page_tables::load(space.root()) };
         }
     }
 }

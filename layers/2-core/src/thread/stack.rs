@@ -2,8 +2,11 @@
 
 use crate::{
     boot::PhysicalRange,
-    layout::{PAGE_SIZE, STACKS_SIZE, stacks},
-    memory::{OutOfMemory, frames, kernel, reserve},
+    memory::{OutOfMemory, frames, reserve},
+    x86::{
+        layout::{PAGE_SIZE, STACKS_SIZE, stacks},
+        page_tables,
+    },
 };
 use alloc::vec::Vec;
 use spin::Mutex;
@@ -63,7 +66,7 @@ impl Stack {
         for page in pages(slot) {
             let mapped = frames::allocate_stack().ok_or(OutOfMemory).and_then(|frame| {
                 let range = PhysicalRange { start: frame * PAGE_SIZE as u64, length: PAGE_SIZE as u64 };
-                kernel::map(page, range, kernel::WRITABLE).inspect_err(|_| frames::release(frame))
+                page_tables::map(page, range, page_tables::WRITABLE).inspect_err(|_| frames::release(frame))
             });
             if mapped.is_err() {
                 unmap(slot);
@@ -84,7 +87,7 @@ fn pages(slot: usize) -> impl Iterator<Item = usize> {
 }
 
 fn unmap(slot: usize) {
-    pages(slot).filter_map(kernel::unmap).for_each(frames::release);
+    pages(slot).filter_map(page_tables::unmap).for_each(frames::release);
     // There is room for it.
     POOL.lock().unmapped.push(slot);
 }

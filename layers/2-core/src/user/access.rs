@@ -4,11 +4,14 @@
 //! fixup, with the address in RAX and the error code in RDX; then the address space's pager is asked, on the thread's own
 //! stack, and the access is tried again.
 
-use super::{context::Access, space::Fault};
 use crate::{
-    layout::{PAGE_SIZE, USER_END},
-    memory_functions::string_threshold,
     thread,
+    x86::{
+        address_space::Fault,
+        context::Access,
+        layout::{PAGE_SIZE, USER_END},
+        memory_functions::string_threshold,
+    },
 };
 use core::arch::naked_asm;
 

@@ -1,5 +1,5 @@
 //! User code: its registers, its memory, and the kernel's access to it.
 
 pub mod access;
-pub mod context;
-pub mod space;
+
+pub use crate::x86::{address_space as space, context};

@@ -1,13 +1,15 @@
 //! Address spaces: page tables for the user half, with the owners of the frames they map.
 
-use super::context::Access;
-use crate::{
-    cpu::local::cpu,
+use super::{
+    context::Access,
     layout::{PAGE_SIZE, USER_END},
+    local::cpu,
+    page_tables::{self, entry_frame, table},
+};
+use crate::{
     memory::{
         OutOfMemory,
         frames::{self, FrameNumber},
-        kernel::{self, entry_frame, table},
     },
     sync::Interrupts,
 };
@@ -108,7 +110,7 @@ impl AddressSpace {
     pub fn new(pager: Arc<dyn Pager>) -> Result<AddressSpace, OutOfMemory> {
         let root = frames::allocate_user().ok_or(OutOfMemory)?;
         // SAFETY: the frame is new and ours, and zeroes are an empty table.
-        kernel::share_upper_half(unsafe { table(root) });
+        page_tables::share_upper_half(unsafe { table(root) });
         Ok(AddressSpace { root, pager, lock: spin::Mutex::new(()) })
     }
 
@@ -300,10 +302,10 @@ impl Drop for AddressSpace {
         let off = Interrupts::disable();
         let cpu = cpu();
         if cpu.page_table.get() == self.root {
-            let root = kernel::root();
+            let root = page_tables::root();
             cpu.page_table.set(root);
             // SAFETY: the kernel's own root.
-            unsafe { kernel::load(root) };
+            unsafe { page_tables::load(root) };
         }
         drop(off);
         // SAFETY: nobody uses the space any more, and no processor has its tables loaded.

@@ -30,7 +30,7 @@ pub(crate) fn string_threshold() -> usize {
 /// `page` is writable, page-aligned and 4096 bytes.
 pub(crate) unsafe fn zero_page(page: *mut u8) {
     // SAFETY: the caller's promise.
-    unsafe { set_bytes(page, 0, crate::layout::PAGE_SIZE) }
+    unsafe { set_bytes(page, 0, super::layout::PAGE_SIZE) }
 }
 
 /// Copies upwards: right for `to` below `from` and for blocks that do not overlap.

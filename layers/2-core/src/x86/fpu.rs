@@ -1,6 +1,6 @@
 //! Vector state. The kernel has none: it stays in the processor until another thread's user code is to run.
 
-use super::{cpuid, local::cpu};
+use super::{cpuid::cpuid, local::cpu};
 use crate::{
     layout::PAGE_SIZE,
     memory::{OutOfMemory, heap},

@@ -17,17 +17,15 @@
 //! The CPU's pointer to the registers says that user code runs. It is set before the way in and cleared on the way out; these
 //! passages ([`is_passage`]) are the kernel's.
 
-use crate::{
-    cpu::{
-        cpuid,
-        descriptors::{CODE, DATA},
-        fpu,
-        local::{Exception, KERNEL_STACK, REGISTERS, RESCHEDULE, SCRATCH, cpu},
-        traps::TrapFrame,
-    },
+use super::{
+    cpuid::cpuid,
+    descriptors::{CODE, DATA},
+    fpu,
     layout::USER_END,
-    thread,
+    local::{Exception, KERNEL_STACK, REGISTERS, RESCHEDULE, SCRATCH, cpu},
+    traps::TrapFrame,
 };
+use crate::thread;
 use core::{
     arch::naked_asm,
     mem::offset_of,
@@ -392,7 +390,7 @@ unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) ->
     )
 }
 
-/// Where `syscall` arrives: RCX is the user's RIP, R11 its flags. GS may be lost here, and only here (`cpu::local`).
+/// Where `syscall` arrives: RCX is the user's RIP, R11 its flags. GS may be lost here, and only here (`local`).
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn rumpkin_system_call_entry() {
     context_asm!(

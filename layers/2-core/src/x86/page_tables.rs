@@ -1,9 +1,9 @@
 //! The kernel's half of the page tables: the same tables in every address space.
 
-use super::{OutOfMemory, frames};
+use super::layout::{self, DIRECT_MAP_SIZE, PAGE_SIZE, direct};
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
-    layout::{self, DIRECT_MAP_SIZE, PAGE_SIZE, direct},
+    memory::{OutOfMemory, frames, regions},
 };
 use core::arch::x86_64::__cpuid;
 use spin::Mutex;
@@ -122,7 +122,7 @@ fn build(boot: &BootInfo) -> Result<(), OutOfMemory> {
         behind = region.range.end().next_multiple_of(page).max(start);
         let whole = PhysicalRange { start, length: behind - start };
         let mut result = Ok(());
-        super::regions::without(whole, &[constant], &mut |piece| {
+        regions::without(whole, &[constant], &mut |piece| {
             result = result.and(root.map(direct(piece.start), piece, WRITABLE, largest));
         });
         result?;

@@ -1,6 +1,6 @@
 //! The local APIC and its timer (Intel SDM vol. 3, chapter 10): x2APIC where offered, else memory-mapped.
 
-use super::cpuid;
+use super::cpuid::cpuid;
 use crate::{clock, mmio, sync::Once};
 use core::arch::asm;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};

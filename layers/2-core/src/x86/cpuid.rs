@@ -1,15 +1,6 @@
-//! One processor: its own data, descriptors, traps, local APIC and vector state.
+//! What the processor says of itself.
 
-pub(crate) mod apic;
-pub(crate) mod debug;
-pub(crate) mod descriptors;
-pub mod fpu;
-pub(crate) mod halt;
-mod interrupt_stack;
-pub(crate) mod local;
-pub(crate) mod traps;
-
-use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::arch::x86_64::{__cpuid, __cpuid_count, CpuidResult};
 
 /// Whether the processor is emulated in software, where some instructions cost other than in silicon.
 pub(crate) fn is_emulated() -> bool {
@@ -22,9 +13,9 @@ pub(crate) fn is_emulated() -> bool {
 }
 
 /// `CPUID` of a leaf, or zeroes if the processor does not have it.
-pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> core::arch::x86_64::CpuidResult {
+pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
     if __cpuid(leaf & 0xf000_0000).eax < leaf {
-        return core::arch::x86_64::CpuidResult { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+        return CpuidResult { eax: 0, ebx: 0, ecx: 0, edx: 0 };
     }
     __cpuid_count(leaf, subleaf)
 }

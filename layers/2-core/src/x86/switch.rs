@@ -7,7 +7,7 @@ use core::arch::naked_asm;
 /// # Safety
 /// `to` is a stack pointer that `switch` has stored or [`prepare`] has made, used once. Interrupts are off.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn switch(from: *mut usize, to: usize) {
+pub(crate) unsafe extern "C" fn switch(from: *mut usize, to: usize) {
     naked_asm!(
         "push rbx",
         "push rbp",
@@ -27,11 +27,10 @@ pub(super) unsafe extern "C" fn switch(from: *mut usize, to: usize) {
     )
 }
 
-/// Lays out a new stack so that switching to it begins a thread.
-pub(super) fn prepare(top: usize) -> usize {
+/// Lays out a new stack so that switching to it calls `begin`.
+pub(crate) fn prepare(top: usize, begin: extern "C" fn() -> !) -> usize {
     // Six registers and the address to go to; below them the stack is aligned as at a call.
-    let begin = super::begin as *const () as usize;
-    let frame: [usize; 8] = [0, 0, 0, 0, 0, 0, begin, 0];
+    let frame: [usize; 8] = [0, 0, 0, 0, 0, 0, begin as usize, 0];
     let stack_pointer = top - size_of_val(&frame);
     // SAFETY: the top of a mapped stack that nobody uses yet.
     unsafe { (stack_pointer as *mut [usize; 8]).write(frame) };

@@ -1,15 +1,13 @@
 //! Exceptions and interrupts: the entry stubs, and what becomes of each.
 
 use super::{
-    apic, debug, descriptors, halt, interrupt_stack,
+    apic,
+    context::{self, Registers},
+    debug, descriptors, halt, interrupt_stack,
+    layout::USER_END,
     local::{self, Cpu, Exception, KERNEL_STACK},
 };
-use crate::{
-    interrupts,
-    layout::USER_END,
-    panic, thread, timer,
-    user::{self, context::Registers},
-};
+use crate::{interrupts, panic, thread, timer, user::access};
 use core::{arch::global_asm, ptr};
 use x86_64::registers::control::Cr2;
 
@@ -56,7 +54,7 @@ impl TrapFrame {
 
 // Vector n's stub is at `rumpkin_trap_stubs + 8 * n`. It pushes n - 128, which takes a byte. Each stack begins on 16 bytes, so
 // RSP tells whether there is an error code: `int n` pushes none, whatever the vector. The handler answers 0 to go on where it
-// was interrupted, else the code with which `user::context` shall return on the thread's kernel stack.
+// was interrupted, else the code with which `context` shall return on the thread's kernel stack.
 global_asm!(
     ".p2align 4",
     "rumpkin_trap_stubs:",
@@ -130,7 +128,7 @@ global_asm!(
     cpu = const 6 * size_of::<u64>() + interrupt_stack::CPU,
     no_code = const NO_CODE as i64,
     handler = sym handle,
-    leave = sym user::context::rumpkin_user_leave,
+    leave = sym context::rumpkin_user_leave,
     kernel_stack = const KERNEL_STACK,
 );
 
@@ -170,7 +168,7 @@ extern "C" fn handle(frame: &mut TrapFrame) -> u64 {
         from_kernel(frame)
     } else {
         let was_lost = local::reestablish(cpu);
-        if user::context::is_passage(frame.rip) {
+        if context::is_passage(frame.rip) {
             from_passage(frame, cpu, registers, was_lost)
         } else {
             from_user(frame, cpu, registers)
@@ -206,14 +204,14 @@ fn from_user(frame: &mut TrapFrame, cpu: &Cpu, registers: *mut Registers) -> u64
                 if !thread::must_leave_user_code() {
                     return GO_ON;
                 }
-                user::context::store(frame, registers);
-                return user::context::INTERRUPTED;
+                context::store(frame, registers);
+                return context::INTERRUPTED;
             }
         }
     };
     cpu.exception.set(exception);
-    user::context::store(frame, registers);
-    user::context::EXCEPTION
+    context::store(frame, registers);
+    context::EXCEPTION
 }
 
 /// Whether the program's `int n` has brought us here, which in ring 0 no gate forbids. Not meant are those that Linux lets programs
@@ -239,7 +237,7 @@ fn follows_int(frame: &TrapFrame) -> bool {
     const INT: u8 = 0xcd;
     let mut code = [0; 2];
     let begin = frame.rip.wrapping_sub(code.len() as u64);
-    user::access::peek(begin as usize, &mut code) && code == [INT, frame.vector as u8]
+    access::peek(begin as usize, &mut code) && code == [INT, frame.vector as u8]
 }
 
 /// The way to or from user code was interrupted.
@@ -261,7 +259,7 @@ fn from_kernel(frame: &mut TrapFrame) -> u64 {
     interrupt(frame.vector as u8);
     if thread::must_leave_user_code()
         && let Some(elsewhere) =
-            user::context::interrupted_on_the_way_in(frame.rip).or_else(|| halt::interrupted_before(frame.rip))
+            context::interrupted_on_the_way_in(frame.rip).or_else(|| halt::interrupted_before(frame.rip))
     {
         frame.rip = elsewhere;
     }
@@ -281,7 +279,7 @@ fn kernel_exception(frame: &mut TrapFrame) {
     let address = Cr2::read_raw();
     match frame.vector {
         PAGE_FAULT if address < USER_END as u64 => {
-            if let Some(fixup) = user::access::fixup(frame.rip) {
+            if let Some(fixup) = access::fixup(frame.rip) {
                 // The accessor finds the address that failed in RAX and the error code in RDX.
                 frame.rip = fixup;
                 frame.rax = address;
@@ -310,8 +308,8 @@ pub(crate) fn initialize_system_calls() {
         },
     };
     const STAR: u32 = 0xc000_0081;
-    user::context::initialize();
-    let entry = user::context::rumpkin_system_call_entry as *const () as u64;
+    context::initialize();
+    let entry = context::rumpkin_system_call_entry as *const () as u64;
     LStar::write(VirtAddr::new(entry));
     SFMask::write(
         RFlags::TRAP_FLAG

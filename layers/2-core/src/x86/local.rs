@@ -4,8 +4,8 @@
 //! code finds this data elsewhere, at the top of the vector's stack, and puts the base right. The system call entry has no such
 //! stack; with the base at 0 its first instruction faults, since nothing is ever mapped there, and so becomes such an exception.
 
-use super::interrupt_stack;
-use crate::{thread::Thread, user::context::Registers};
+use super::{context::Registers, interrupt_stack};
+use crate::thread::Thread;
 use alloc::{boxed::Box, sync::Arc};
 use core::{
     arch::asm,
@@ -23,7 +23,7 @@ use x86_64::{
 pub(crate) struct Cpu {
     /// Its own address: what GS:0 gives.
     this: *const Cpu,
-    /// Kernel stack pointer to return to when user code needs the kernel (`user/context.rs`).
+    /// Kernel stack pointer to return to when user code needs the kernel (`context`).
     pub kernel_stack: Cell<usize>,
     /// Where to store the registers of the user code that runs; null while the kernel does.
     pub registers: Cell<*mut Registers>,

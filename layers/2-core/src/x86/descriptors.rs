@@ -1,7 +1,7 @@
 //! Segment, task-state and interrupt descriptors (Intel SDM vol. 3, chapters 3, 6 and 7).
 
+use super::layout::PAGE_SIZE;
 use super::{interrupt_stack::InterruptStack, local::Cpu, traps};
-use crate::layout::PAGE_SIZE;
 use alloc::{alloc::alloc, boxed::Box};
 use core::{alloc::Layout, arch::asm};
 use x86_64::{

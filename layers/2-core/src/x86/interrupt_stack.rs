@@ -27,8 +27,8 @@
 //! leaves the frame alone; the page fault's handler, which has another stack, goes on where the interrupt's was. That has its
 //! frame copied below, to return by when the word has been renewed.
 
+use super::layout::PAGE_SIZE;
 use super::local::Cpu;
-use crate::layout::PAGE_SIZE;
 use alloc::alloc::{alloc, handle_alloc_error};
 use core::{
     alloc::Layout,
