@@ -3,16 +3,16 @@ world:
 let
   inherit (world) system;
 
-  layers = import ./pkgs/layers.nix { inherit world; };
-  mkProgram = import ./pkgs/mkProgram.nix { inherit world; };
+  layers = import ./pkgs/lib/layers.nix { inherit world; };
+  mkProgram = import ./pkgs/lib/mkProgram.nix { inherit world; };
   inherit (import ./pkgs/tools.nix { inherit mkProgram; }) tools imageTools;
-  bootTest = import ./pkgs/imageTest.nix {
-    bootTest = import ./pkgs/bootTest.nix {
+  bootTest = import ./pkgs/lib/imageTest.nix {
+    bootTest = import ./pkgs/lib/bootTest.nix {
       inherit world tools;
-      judge = import ./pkgs/judge.nix { inherit mkProgram; };
+      judge = import ./tests/judge.nix { inherit mkProgram; };
     };
   };
-  mkUnikernel = import ./pkgs/mkUnikernel.nix {
+  mkUnikernel = import ./pkgs/lib/mkUnikernel.nix {
     inherit
       world
       layers
@@ -21,14 +21,14 @@ let
       bootTest
       ;
   };
-  inherit (import ./pkgs/kernels.nix { inherit world layers; })
+  inherit (import ./pkgs/lib/kernels.nix { inherit world layers; })
     kernels
     kernelFromC
     kernelFromStaticLibrary
     ;
   # Static programs that every world has.
   packages = world.packages // {
-    httpd = import ./pkgs/httpd.nix { inherit mkProgram; };
+    httpd = import ./apps/httpd.nix { inherit mkProgram; };
   };
   apps = import ./apps {
     inherit
@@ -50,8 +50,8 @@ let
       ;
   };
 
-  buildCProgram = import ./pkgs/buildCProgram.nix { inherit world; };
-  buildRustProgram = import ./pkgs/buildRustProgram.nix { inherit world; };
+  buildCProgram = import ./pkgs/lib/buildCProgram.nix { inherit world; };
+  buildRustProgram = import ./pkgs/lib/buildRustProgram.nix { inherit world; };
   # For users' flakes.
   lib = {
     inherit
@@ -140,7 +140,7 @@ let
     devShells.default = world.devShell;
     inherit formatter;
   };
-  elsewhere = import ./pkgs/elsewhere.nix { inherit system; };
+  elsewhere = import ./pkgs/lib/elsewhere.nix { inherit system; };
 in
 builtins.mapAttrs (kind: outputs: elsewhere.${kind} // { ${system} = outputs; }) here
 // {

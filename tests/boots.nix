@@ -10,8 +10,8 @@
   kernelFromC,
 }:
 let
-  judge = import ../pkgs/judge.nix { inherit mkProgram; };
-  bootTest = import ../pkgs/bootTest.nix { inherit world tools judge; };
+  judge = import ./judge.nix { inherit mkProgram; };
+  bootTest = import ../pkgs/lib/bootTest.nix { inherit world tools judge; };
 
   xenTest = import ./xen/xenTest.nix { inherit world tools judge; };
   xenSmokeTest = import ./xen/smokeTest.nix { inherit world; };

@@ -1,7 +1,7 @@
 # Runs a Cargo command over the whole workspace, for its success alone.
 { world }:
 let
-  workspace = import ../pkgs/workspace.nix;
+  workspace = import ../pkgs/lib/workspace.nix;
 in
 {
   name,

@@ -13,8 +13,8 @@
   formatter,
 }:
 let
-  workspace = import ../pkgs/workspace.nix;
-  flags = import ../pkgs/flags.nix;
+  workspace = import ../pkgs/lib/workspace.nix;
+  flags = import ../pkgs/lib/flags.nix;
   cargoCheck = import ./cargoCheck.nix { inherit world; };
 
   guest = import ./guest.nix { inherit world mkProgram; };
@@ -78,7 +78,7 @@ in
       shell-scripts = world.run {
         name = "shell-scripts";
         tools = [ world.shellcheck ];
-      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./hosted/tap} ${./fuzz/run} ${./bench/run} ${./systemd}/common ${./systemd}/on-* ${./systemd/init} ${./bench/xen.sh} ${./xen/watch} $(grep -l '^#!' ${./xen/dom0}/* ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate} ${../layers/3-rumpuser/c/generate}; touch $out";
+      } "shellcheck -x -P SCRIPTDIR ${../x} ${../.ci/run} ${../worlds/debian/seed.sh} ${./guest/check} ${./tap-server/check} ${./fuzz/run} ${./bench/run} ${./systemd}/common ${./systemd}/on-* ${./systemd/init} ${./bench/xen.sh} ${./xen/watch} $(grep -l '^#!' ${./xen/dom0}/* ${./xen/domains}/*) ${../layers/1-platform/xen-sys/generate} ${../layers/3-rumpuser/c/generate}; touch $out";
       # A command behind a `!` ends no script, not even one that is to end at the first error: `|| exit 1` does.
       negations = world.run { name = "negations"; } ''
         for folder in ${./.} ${../pkgs} ${../worlds}; do

@@ -2,22 +2,22 @@
 # taken away, which changes what a change of it would.
 { world }:
 let
-  workspace = import ../pkgs/workspace.nix;
+  workspace = import ../pkgs/lib/workspace.nix;
 
   # The layers, and an image for each choice, of some state of the sources.
   state =
     sources:
     let
-      layers = import ../pkgs/layers.nix {
+      layers = import ../pkgs/lib/layers.nix {
         inherit world;
         workspace = sources;
       };
-      mkProgram = import ../pkgs/mkProgram.nix {
+      mkProgram = import ../pkgs/lib/mkProgram.nix {
         inherit world;
         workspace = sources;
       };
       inherit (import ../pkgs/tools.nix { inherit mkProgram; }) tools imageTools;
-      mkUnikernel = import ../pkgs/mkUnikernel.nix {
+      mkUnikernel = import ../pkgs/lib/mkUnikernel.nix {
         inherit
           world
           layers

@@ -14,7 +14,7 @@ world.run
     substituters =
     flake-registry ='
     mkdir flake
-    cp ${../pkgs/elsewhere.nix} flake/elsewhere.nix
+    cp ${../pkgs/lib/elsewhere.nix} flake/elsewhere.nix
     cat > flake/flake.nix <<'EOF'
     {
       outputs = _: import ./elsewhere.nix {

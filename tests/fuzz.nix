@@ -1,7 +1,7 @@
 # Fuzzes each target of tests/fuzz for ten minutes, beginning with its corpus.
 { world }:
 let
-  workspace = import ../pkgs/workspace.nix;
+  workspace = import ../pkgs/lib/workspace.nix;
 
   fuzzer = world.cargo {
     name = "fuzzer";

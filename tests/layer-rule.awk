@@ -14,7 +14,7 @@ BEGIN {
   rule("layers/5-base", "layers/4-kernel/ layers/3-rumpuser/interface")
   rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/3-rumpuser/c layers/4-kernel/ layers/4-kernel-tiny layers/5-base apps/sensor")
   rule("pkgs/format", "")
-  rule("pkgs/hosted", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/")
+  rule("pkgs/tap-server", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/")
   rule("pkgs/bake", "pkgs/format")
   rule("pkgs/launcher", "pkgs/format layers/4-kernel/configuration")
   rule("pkgs/manifest", "pkgs/format")

@@ -5,8 +5,8 @@
   cargoCheck,
 }:
 let
-  workspace = import ../pkgs/workspace.nix;
-  flags = import ../pkgs/flags.nix;
+  workspace = import ../pkgs/lib/workspace.nix;
+  flags = import ../pkgs/lib/flags.nix;
 
   # What each layer's own build compiled.
   compiledHere = map (layer: "${layer}/compiled-here") (builtins.attrValues layers);

@@ -5,8 +5,8 @@
   lib,
 }:
 let
-  inherit (import ../pkgs/unikernel/options.nix { inherit layers; }) options problems;
-  page = import ../pkgs/unikernel/page.nix { inherit options; };
+  inherit (import ../pkgs/lib/unikernel/options.nix { inherit layers; }) options problems;
+  page = import ../pkgs/lib/unikernel/page.nix { inherit options; };
 
   program = ./options.nix;
   package = {

@@ -5,8 +5,8 @@
 { world, imageTools }:
 name: image:
 let
-  workspace = import ../pkgs/workspace.nix;
-  flags = import ../pkgs/flags.nix;
+  workspace = import ../pkgs/lib/workspace.nix;
+  flags = import ../pkgs/lib/flags.nix;
   inherit (image) composition;
   member = "apps/${name}";
   ofWorkspace = image.program != null && builtins.elem member workspace.members;

@@ -2,7 +2,7 @@
 # Rust: those of all programs, and of the app without userspace.
 { world, layers }:
 let
-  elsewhere = import ../pkgs/layers.nix { world = world.other; };
+  elsewhere = import ../pkgs/lib/layers.nix { world = world.other; };
   kernels = of: [
     of.image
     (of.image.for { app = "sensor"; })

@@ -1,7 +1,7 @@
 # Boots Xen with a Linux dom0 under QEMU in Nix's sandbox, and runs tests in that dom0: one derivation for all of them, as
 # the boot takes longer than most tests.
 #
-# A test is what bootTest (pkgs/bootTest.nix) takes: a name and a shell script, with the judge and the launcher on its PATH;
+# A test is what bootTest (pkgs/lib/bootTest.nix) takes: a name and a shell script, with the judge and the launcher on its PATH;
 # $machine is `xen`. The guests are domains that the launcher makes by xl.
 {
   world,

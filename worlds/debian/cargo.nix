@@ -34,7 +34,7 @@ let
 in
 {
   name,
-  # From pkgs/workspace.nix: the files, and the workspace's Cargo.toml.
+  # From pkgs/lib/workspace.nix: the files, and the workspace's Cargo.toml.
   source,
   script,
   # Names the crates.

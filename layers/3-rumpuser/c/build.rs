@@ -2,7 +2,7 @@
 
 fn main() {
     let features = std::env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
-    // A kernel is compiled without SSE (pkgs/flags.nix); its C then needs what those flags say to Rust.
+    // A kernel is compiled without SSE (pkgs/lib/flags.nix); its C then needs what those flags say to Rust.
     let mut flags = vec!["-std=c11", "-ffreestanding", "-Wall", "-Wextra"];
     if !features.split(',').any(|feature| feature == "sse2") {
         flags.extend(KERNEL);

@@ -1,4 +1,4 @@
-//! What an image was made of, as Nix tells it (pkgs/about.nix), and the lists of components that builds leave behind.
+//! What an image was made of, as Nix tells it (pkgs/lib/about.nix), and the lists of components that builds leave behind.
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ impl Ingredients {
                 parts: Vec::new(),
             })
         };
-        let mut all = all().ok_or_else(|| format!("{}: not what pkgs/about.nix writes", path.display()))?;
+        let mut all = all().ok_or_else(|| format!("{}: not what pkgs/lib/about.nix writes", path.display()))?;
         all.kernel = list_at(Path::new(&string(&value, "components").unwrap_or_default()))?;
         all.parts = list(&value, "parts").map(part).collect::<Result<_, _>>()?;
         Ok(all)

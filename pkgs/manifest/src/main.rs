@@ -26,12 +26,12 @@ struct Options {
 enum Command {
     /// Print a CycloneDX 1.6 document.
     Document {
-        /// The ingredients, in JSON (pkgs/about.nix).
+        /// The ingredients, in JSON (pkgs/lib/about.nix).
         ingredients: PathBuf,
     },
     /// Print how many bytes each part has, in JSON.
     Sizes {
-        /// The ingredients, in JSON (pkgs/about.nix).
+        /// The ingredients, in JSON (pkgs/lib/about.nix).
         ingredients: PathBuf,
     },
 }

@@ -8,7 +8,7 @@ use rumpuser::power;
 pub const COMPONENTS: &[(&str, ())] = &[];
 
 unsafe extern "C" {
-    /// The kernel's first function: the linker is told which (`--defsym`, pkgs/layers.nix).
+    /// The kernel's first function: the linker is told which (`--defsym`, pkgs/lib/layers.nix).
     fn rumpuser_kernel() -> c_int;
 }
 

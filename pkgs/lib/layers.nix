@@ -6,7 +6,7 @@
 let
   mkLayer = import ./mkLayer.nix { inherit world workspace; };
   flags = import ./flags.nix;
-  lists = import ./components.nix { inherit world; };
+  linked = import ./linked.nix { inherit world; };
 
   # What an image is made with unless less is asked for: what it boots on, and the kernel's components; named as the
   # image's features are (pkgs/image/Cargo.toml).
@@ -144,10 +144,10 @@ let
         mkdir -p $out/boot
         cp target/${flags.target}/release/rumpkin-image $out/boot/kernel.debug
         strip -o $out/boot/kernel $out/boot/kernel.debug
-        ${lists.ofCargo {
+        ${linked.ofCargo {
           inherit select;
           list = "$out/components";
-          linked = lists.rust;
+          linked = linked.rust;
         }}
       '';
     }

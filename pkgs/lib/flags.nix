@@ -3,7 +3,7 @@ let
   target = "x86_64-unknown-linux-gnu";
 
   # Paths of the build must not show in what is built.
-  inherit (import ../worlds/place.nix) workspace vendor;
+  inherit (import ../../worlds/place.nix) workspace vendor;
   remap = "--remap-path-prefix=${workspace}=/rumpkin --remap-path-prefix=${vendor}=/crates";
 in
 {

@@ -1,9 +1,9 @@
-//! The command `rumpkin-hosted`: the kernel in a Linux process, on a tap.
+//! The command `rumpkin-tap-server`: the kernel in a Linux process, on a tap.
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use rumpkin_hosted::{SERVED, image, kernel, log_lines, options::Options, serve};
 use rumpkin_spine::config::Config;
+use rumpkin_tap_server::{SERVED, image, kernel, log_lines, options::Options, serve};
 use rumpuser::{
     boot::BootData,
     device::{self, Devices},
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rumpkin-hosted: {error}");
+            eprintln!("rumpkin-tap-server: {error}");
             ExitCode::FAILURE
         }
     }

@@ -14,7 +14,7 @@ let
     text
     ;
   schema = import ./schema.nix { inherit types; } (
-    builtins.fromJSON (builtins.readFile ../../docs/configuration.schema.json)
+    builtins.fromJSON (builtins.readFile ../../../docs/configuration.schema.json)
   );
   inherit (layers.image) platforms components apps;
 

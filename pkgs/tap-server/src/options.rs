@@ -7,7 +7,7 @@ use std::{net::Ipv4Addr, path::PathBuf};
 
 /// Runs the kernel in this process, on a tap: it takes an address by DHCP, answers ping, and sends a file to whoever connects.
 #[derive(Debug, Parser)]
-#[command(name = "rumpkin-hosted", version)]
+#[command(name = "rumpkin-tap-server", version)]
 pub struct Options {
     /// The tap device; made if it is not there and the process may
     #[arg(long, default_value = "rumpkin0")]
@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn a_file_must_be_named() {
-        assert!(Options::try_parse_from(["rumpkin-hosted"]).is_err());
-        assert!(Options::try_parse_from(["rumpkin-hosted", "x", "--serve", "/y"]).is_err());
-        assert!(Options::try_parse_from(["rumpkin-hosted", "x"]).is_ok());
+        assert!(Options::try_parse_from(["rumpkin-tap-server"]).is_err());
+        assert!(Options::try_parse_from(["rumpkin-tap-server", "x", "--serve", "/y"]).is_err());
+        assert!(Options::try_parse_from(["rumpkin-tap-server", "x"]).is_ok());
     }
 }

@@ -6,7 +6,7 @@
 { world }:
 let
   flags = import ./flags.nix;
-  lists = import ./components.nix { inherit world; };
+  linked = import ./linked.nix { inherit world; };
 in
 {
   name,
@@ -36,10 +36,10 @@ world.cargo {
       [ ! -f $program ] || [ ! -x $program ] || cp $program $out/bin/
     done
     mkdir -p $out/share/rumpkin
-    ${lists.ofCargo {
+    ${linked.ofCargo {
       select = "--workspace";
-      list = "$out/${lists.place}";
-      linked = lists.rust ++ world.linked.glibc;
+      list = "$out/${linked.place}";
+      linked = linked.rust ++ world.linked.glibc;
     }}
   '';
 }

@@ -17,7 +17,7 @@ let
       (field "sum")
       "-"
     ];
-  inherit (builtins.fromTOML (builtins.readFile ../rust-toolchain.toml)) toolchain;
+  inherit (builtins.fromTOML (builtins.readFile ../../rust-toolchain.toml)) toolchain;
   lines = components: builtins.concatStringsSep "" (map (component: "printf '%s\\n' '${line component}'\n") components);
 in
 {
@@ -48,7 +48,7 @@ in
       cargo tree --offline --no-dedupe --target ${flags.target} --edges normal,no-proc-macro --prefix none --format '{p}|{l}' ${select} |
         grep . | sort -u > crates-of-it
       {
-        awk -v workspace=$PWD -f ${./components.awk} Cargo.lock crates-of-it
+        awk -v workspace=$PWD -f ${./linked.awk} Cargo.lock crates-of-it
         ${lines linked}
       } > ${list}
     '';

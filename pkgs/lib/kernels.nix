@@ -48,7 +48,7 @@ in
             mkdir $out
             cp -R ${src}/. .
             for source in *.c; do
-              gcc ${flags.kernelC} ${cflags} -I ${../layers/3-rumpuser/c/include} -c $source -o $source.o
+              gcc ${flags.kernelC} ${cflags} -I ${../../layers/3-rumpuser/c/include} -c $source -o $source.o
             done
             # By its path: the shell may have an ar of its own, which cannot make archives.
             ${world.gcc}/bin/ar rcsD $out/lib${name}.a *.o

@@ -1,12 +1,12 @@
 //! The server on one end of a bad wire, a client on another kernel at the other end, in simulated time.
 
 use rumpkin_abi::Errno;
-use rumpkin_hosted::{SERVED, kernel, serve};
 use rumpkin_program::Program;
 use rumpkin_spine::{
     Kernel,
     config::{Address, Config, Network},
 };
+use rumpkin_tap_server::{SERVED, kernel, serve};
 use rumpuser::{
     clock,
     device::{self, Devices, Link},

@@ -1,7 +1,7 @@
 # The Cargo workspace as Nix sees it: its members, and source trees that hold only some of them.
 let
-  root = ../.;
-  manifest = builtins.readFile ../Cargo.toml;
+  root = ../../.;
+  manifest = builtins.readFile ../../Cargo.toml;
   inherit ((builtins.fromTOML manifest).workspace) members;
 
   startsWith = prefix: string: builtins.substring 0 (builtins.stringLength prefix) string == prefix;

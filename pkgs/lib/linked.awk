@@ -1,6 +1,6 @@
 # From a Cargo.lock and the output of `cargo tree --prefix none --format '{p}|{l}'`: a line for each crate, with tabs between
 # package URL, name, version, licence, checksum and folder; a hyphen stands for what there is not.
-# Usage: awk -v workspace=FOLDER -f components.awk Cargo.lock TREE
+# Usage: awk -v workspace=FOLDER -f linked.awk Cargo.lock TREE
 
 FNR == NR {
   if ($1 == "[[package]]") name = version = ""

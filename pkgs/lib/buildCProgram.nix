@@ -5,7 +5,7 @@
 # All .c files of `src` become the program bin/NAME.
 { world }:
 let
-  components = import ./components.nix { inherit world; };
+  linked = import ./linked.nix { inherit world; };
 in
 {
   name,
@@ -34,8 +34,8 @@ world.run
     cp -R ${src}/. .
     ${if libc == "musl" then "musl-gcc -static -no-pie" else "gcc -static"} -O2 -Wall -Werror ${cflags} *.c -s -o $out/bin/${name}
     {
-      ${components.lines world.linked.${libc}}
-    } > $out/${components.place}
+      ${linked.lines world.linked.${libc}}
+    } > $out/${linked.place}
   ''
 // {
   pname = name;

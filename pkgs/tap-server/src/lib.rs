@@ -1,4 +1,4 @@
-//! The kernel in a Linux process: a composition of layers 3 (hosted) and 4, and a program without user code that serves a file.
+//! The kernel in a Linux process: a composition of layer 3 (its hosted back end) and 4, and a program without user code that serves a file.
 //!
 //! For debugging TCP, the network and the file system under an ordinary debugger: the kernel's threads are the process's.
 #![forbid(unsafe_code)]
