@@ -91,7 +91,7 @@ let
   # What there is for a system; elsewhere there is a sentence.
   here = {
     legacyPackages = {
-      inherit layers apps tools bench;
+      inherit layers apps tools bench packages;
       inherit (world)
         rust
         gcc

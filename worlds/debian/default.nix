@@ -67,6 +67,8 @@ let
   systemd = import ./systemd.nix context;
   nix = import ./nix.nix context;
   apart = import ./apart.nix (context // { inherit gcc; });
+  debianPackage = import ./package.nix { inherit run seeds patchelf; };
+  packages = import ./packages.nix { inherit run seeds debianPackage; };
 in
 {
   inherit
@@ -84,26 +86,11 @@ in
     systemd
     nix
     apart
+    packages
+    debianPackage
     ;
   name = "debian";
   busybox = "${seeds.busybox}/busybox";
-
-  packages.busybox =
-    let
-      component = seeds.component "busybox-static" "GPL-2.0-only";
-    in
-    run { name = "busybox"; } ''
-      mkdir -p $out/bin
-      cp ${seeds.busybox}/busybox $out/bin/
-    ''
-    // {
-      pname = component.name;
-      inherit (component) version purl sum;
-      meta = {
-        mainProgram = "busybox";
-        license.spdxId = component.licence;
-      };
-    };
 
   # Nix starts a shell for development by bash alone.
   devShell = derivation {

@@ -9,11 +9,11 @@ function bare(dependency) { sub(/\|.*/, "", dependency); sub(/\(.*/, "", depende
 # Adds a package and what it depends on to a set; `asked` says that it is wanted for itself.
 function add(set, name, asked,    names, count, i) {
   name = bare(name)
-  if (name == "" || (name in without && !asked)) return
+  if (name == "" || (set, name) in unwanted || (name in without && !asked)) return
   if (!(name in file)) {
     if (!(name in provider)) fail("no package gives " name)
     name = provider[name]
-    if (name in without) return
+    if (name in without || (set, name) in unwanted) return
   }
   if ((set, name) in member) return
   member[set, name] = 1
@@ -34,7 +34,10 @@ function sort(array, count,    i, j, value) {
 FNR == NR {
   if ($0 ~ /^#/ || NF < 2) next
   if ($1 == "without") for (i = 2; i <= NF; i++) without[$i] = 1
-  else { sets[++setCount] = $1; for (i = 2; i <= NF; i++) roots[$1] = roots[$1] " " $i }
+  else {
+    sets[++setCount] = $1
+    for (i = 2; i <= NF; i++) if (sub(/^-/, "", $i)) unwanted[$1, $i] = 1; else roots[$1] = roots[$1] " " $i
+  }
   next
 }
 

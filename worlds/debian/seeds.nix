@@ -70,6 +70,9 @@ in
   # The packages of one set of pins/roots, with all that they depend on.
   debs = set: map deb pins.sets.${set};
 
+  # Debian's version of a package without its epoch and Debian's own part.
+  upstream = version: builtins.elemAt (builtins.match "([0-9]+:)?([^-]*)(-.*)?" version) 1;
+
   # What a manifest says of a package.
   component =
     name: licence:
