@@ -21,6 +21,7 @@ in
     name = "hello";
     description = "Prints one line and ends";
     program = program "hello";
+    closure = false;
   };
 
   sensor = mkUnikernel {
@@ -41,6 +42,7 @@ in
     name = "httpd";
     description = "A web server for a folder of files";
     package = packages.httpd;
+    closure = false;
     files."/srv/www" = ./httpd/www;
     forward = [ "8080:80" ];
   };

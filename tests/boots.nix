@@ -26,6 +26,7 @@ let
     mkUnikernel {
       name = "guest-${name}";
       program = "${guest}/bin/${name}";
+      closure = false;
     };
 
   # A test that runs one, with arguments for the judge.
@@ -61,6 +62,7 @@ let
         mkUnikernel {
           name = "without-${builtins.concatStringsSep "-" absent}";
           program = "${guest}/bin/components-musl";
+          closure = false;
           components = builtins.filter (name: !(builtins.elem name absent)) layers.image.components;
         }
       } -- ${toString absent}";
@@ -75,6 +77,7 @@ let
   siteImage = mkUnikernel {
     name = "httpd-of-test-site";
     inherit (apps.httpd) program;
+    closure = false;
     files."/srv/www" = site;
   };
 

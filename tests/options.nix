@@ -22,6 +22,15 @@ let
     "a program that is not there" = [ { program = ./absent; } "absent, which does not exist" ];
     "a program that is a list" = [ { program = [ ]; } "`program` is a list; it must be a path or a package" ];
     "a program that is a package" = [ { program = package; } "`program` is a package; name the file in it" ];
+    "a program outside of the store" = [ { program = "/usr/bin/redis-server"; } "outside of Nix's store: a build sees only what is in it" ];
+    "a package for another machine" = [
+      { program = null; package = package // { pname = "a"; system = "aarch64-linux"; }; }
+      "`package` is for aarch64-linux, and images are for x86_64-linux"
+    ];
+    "a closure by a word" = [ { closure = "no"; } "`closure` is \"no\"; it must be true or false" ];
+    "a pattern from the root on" = [ { exclude = [ "/share" ]; } "`exclude[0]` is \"/share\"; it must be a pattern below a package" ];
+    "a pattern that leaves its package" = [ { exclude = [ "../a" ]; } "`exclude[0]` is \"../a\"" ];
+    "a closure without userspace" = [ { program = null; app = "sensor"; closure = false; } "`closure` are for a program" ];
     "a package that is a path" = [ { package = ./.; } "`package` is a path; it must be a package" ];
     "a package without a main program" = [
       { program = null; inherit package; }
@@ -45,8 +54,8 @@ let
     "arguments in one string" = [ { args = "-a -b"; } "`args` is \"-a -b\"; it must be a list" ];
     "an argument that is a number" = [ { args = [ "--port" 80 ]; } "`args[1]` is a number; it must be a string: \"80\"" ];
     "an argument in the store" = [
-      { args = [ "${builtins.toFile "a" ""}" ]; }
-      "which is not in the image; put the file there by `files`"
+      { args = [ "${builtins.toFile "a" ""}" ]; closure = false; }
+      "`args` name something in the store, which is not in the image without `closure`"
     ];
     "an environment that is a list" = [ { env = [ "A=b" ]; } "`env` is a list; it must be an attribute set" ];
     "a variable that is a number" = [ { env.PORT = 80; } "`env.PORT` is a number; it must be a string: \"80\"" ];
@@ -107,6 +116,7 @@ let
 
   # What looks like those and is right.
   right = {
+    "an argument in the store" = { args = [ "${builtins.toFile "a" ""}" ]; };
     "a file in a package" = { program = "${world.busybox}"; };
     "a root with a program" = { rootfs = ./.; args = [ "a" ]; };
     "a root alone" = { program = null; rootfs = ./.; config.programs = [ { argv = [ "/a" ]; cwd = "/"; env.A = "b"; } ]; };

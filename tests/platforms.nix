@@ -11,6 +11,7 @@ let
     mkUnikernel {
       name = "hello-${platform}";
       inherit (apps.hello) program;
+      closure = false;
       platforms = [ platform ];
     };
 in

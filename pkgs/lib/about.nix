@@ -35,6 +35,8 @@ in
   composition,
   # What went in from outside the kernel: { path; place; package; }.
   parts,
+  # The folder that the root file system was made of, or null.
+  tree ? null,
 }:
 let
   part =
@@ -82,6 +84,7 @@ let
           members = layer.own;
         }) (withBelow composition);
         parts = map part parts;
+        tree = if tree == null then null else "${tree}";
       };
       passAsFile = [ "json" ];
     };

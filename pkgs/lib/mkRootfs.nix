@@ -7,26 +7,69 @@
   base ? null,
   # Files and folders: their place in the image, and what goes there.
   files ? { },
+  # Symbolic links: their place, and what they name.
+  links ? { },
+  # Files and packages that go below /nix/store with all that they refer to, and those of which only goes there what they refer to.
+  closures ? [ ],
+  references ? [ ],
+  # What is left out of packages, as patterns of the shell below a package or its usr.
+  exclude ? [ ],
 }:
 let
   inherit (import ./shell.nix) quote;
+  each = script: list: builtins.concatStringsSep "\n" (map script list);
+  numbers = list: builtins.genList (index: index) (builtins.length list);
 
-  tree = world.run { name = "${name}-tree"; } ''
-    mkdir $out
-    cd $out
-    mkdir bin dev etc proc tmp
-    ${if base == null then "" else "cp -R ${base}/. ."}
-    chmod -R u+w .
-    ${builtins.concatStringsSep "\n" (
-      map (place: ''
-        mkdir -p ${quote ".${dirOf place}"}
-        [ -e ${quote "${files.${place}}"} ] || { echo "${name}: "${quote "${files.${place}} is not there"} >&2; exit 1; }
-        # A folder goes into one that is there.
-        cp -RT ${quote "${files.${place}}"} ${quote ".${place}"}
-        chmod -R u+w ${quote ".${place}"}
-      '') (builtins.attrNames files)
-    )}
-  '';
+  # Nix's description of a path and all that it refers to: for each path its own line, an empty one, the number of references,
+  # and these. `closures` come first.
+  roots = closures ++ references;
+  graph =
+    index:
+    let
+      whole = if index < builtins.length closures then "1" else "0";
+    in
+    "awk -v whole=${whole} -f ${./references.awk} graph${toString index}";
+
+  tree =
+    world.run
+      {
+        name = "${name}-tree";
+        env.exportReferencesGraph = builtins.concatMap (index: [
+          "graph${toString index}"
+          (builtins.elemAt roots index)
+        ]) (numbers roots);
+      }
+      ''
+        { true; ${each graph (numbers roots)}
+        } | sort -u > paths
+        mkdir $out
+        while read -r path; do
+          mkdir -p $out/nix/store
+          cp -a $path $out/nix/store/
+          [ -d $path ] && [ ! -L $path ] || continue
+          copy=$out$path
+          chmod -R u+w $copy
+          for pattern in ${toString (map (pattern: "${quote pattern} ${quote "usr/${pattern}"}") exclude)}; do
+            # The pattern is to become what it matches.
+            (cd $copy && rm -rf -- $pattern)
+          done
+        done < paths
+        cd $out
+        mkdir bin dev etc proc tmp
+        ${if base == null then "" else "cp -R ${base}/. ."}
+        chmod -R u+w .
+        ${each (place: ''
+          mkdir -p ${quote ".${dirOf place}"}
+          [ -e ${quote "${files.${place}}"} ] || { echo "${name}: "${quote "${files.${place}} is not there"} >&2; exit 1; }
+          # A folder goes into one that is there.
+          cp -RT ${quote "${files.${place}}"} ${quote ".${place}"}
+          chmod -R u+w ${quote ".${place}"}
+        '') (builtins.attrNames files)}
+        ${each (place: ''
+          mkdir -p ${quote ".${dirOf place}"}
+          ln -s ${quote links.${place}} ${quote ".${place}"}
+        '') (builtins.attrNames links)}
+      '';
 
   # Modes as they were before the store took away the right to write; one UUID, time and owner for all.
   pack = folder: file: ''

@@ -39,6 +39,8 @@ let
     env
     cwd
     files
+    closure
+    exclude
     config
     platforms
     components
@@ -71,9 +73,19 @@ let
       null
     else
       mkRootfs {
-        inherit name;
+        inherit name exclude;
         base = rootfs;
-        files = (if program == null then { } else { ${place} = program; }) // files;
+        files = (if program == null || closure then { } else { ${place} = program; }) // files;
+        links = if program == null || !closure then { } else { ${place} = "${program}"; };
+        closures = if program == null || !closure then [ ] else [ "${program}" ];
+        # What a setting names is in the image; so is what files refer to.
+        references =
+          if closure then
+            [ "${configFile}" ]
+            ++ map (place: "${files.${place}}") (builtins.attrNames files)
+            ++ (if rootfs == null then [ ] else [ "${rootfs}" ])
+          else
+            [ ];
       };
 
   # The kernel's files, without what is baked into the image.
@@ -91,12 +103,13 @@ let
 
   # By its first bytes: ELF64, little endian, for x86-64 (System V gABI, chapter 4).
   isProgram = ''
-    case $(od -An -v -tx1 -N20 ${quote "${program}"} | tr -d ' \n') in
+    program=${quote "${program}"}
+    fail() { echo "mkUnikernel ${name}: $program $1" >&2; exit 1; }
+    [ -f "$program" ] || fail "is not there; beside it there are: $(ls "''${program%/*}" 2>&1)"
+    case $(od -An -v -tx1 -N20 "$program" | tr -d ' \n') in
       7f454c46020101*3e00) ;;
-      *)
-        echo "mkUnikernel ${name}: \`program\` is no ELF file for x86-64: "${quote "${program}"} >&2
-        exit 1
-        ;;
+      2321*) fail 'is a script, and the program of an image must be an ELF file: give the one that it runs, and the script as an argument'"'s file" ;;
+      *) fail 'is no ELF file for x86-64' ;;
     esac
   '';
 
@@ -130,6 +143,7 @@ let
   inherit
     (about {
       inherit name image composition;
+      tree = if root == null then null else root.tree;
       parts =
         (
           if program == null then

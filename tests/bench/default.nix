@@ -22,7 +22,10 @@ let
 
   image =
     name: program: files:
-    mkUnikernel { inherit name program files; };
+    mkUnikernel {
+      inherit name program files;
+      closure = false;
+    };
 
   # The programs that dom0 runs, in /bench/bin.
   dom0Tools = import ../xen/archive.nix { inherit world; } {

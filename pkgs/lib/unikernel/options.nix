@@ -58,13 +58,13 @@ let
     program = {
       type = nullOr file;
       default = null;
-      example = ''"''${pkgs.pkgsStatic.redis}/bin/redis-server"'';
-      description = "The program: an ELF file for x86-64 Linux. In the image it is in `/bin`, by its own name.";
+      example = ''"''${pkgs.redis}/bin/redis-server"'';
+      description = "The program: an ELF file for x86-64 Linux, dynamic or static. In the image it is in `/bin`, by its own name.";
     };
     package = {
       type = nullOr package;
       default = null;
-      example = "pkgs.pkgsStatic.redis";
+      example = "pkgs.redis";
       description = "The Nix package that the program is of. Without `program` it is the package's main one. The manifest takes name, version and licence from it; of a mere file it knows what the store path says.";
     };
     rootfs = {
@@ -113,6 +113,35 @@ let
       example = ''{ "/srv/www" = ./www; "/etc/motd" = builtins.toFile "motd" "Welcome\n"; }'';
       description = "Further files and folders: their place in the image, and what goes there.";
     };
+    closure = {
+      type = simple "true or false" builtins.isBool;
+      default = true;
+      example = "false";
+      description = "Whether the program comes with its package and all that it needs to run, as Nix knows it, below `/nix/store`; then `args`, `env`, `config` and files can name store paths, which come along. Without, the program is a single file, which must be static.";
+    };
+    exclude = {
+      type = listOf (matching "([^/. \n][^/ \n]*/)*[^/. \n][^/ \n]*" "a pattern below a package, such as \"share/man\"");
+      default = [
+        "include"
+        "lib/*.a"
+        "lib/*.la"
+        "lib/cmake"
+        "lib/pkgconfig"
+        "nix-support"
+        "share/applications"
+        "share/bash-completion"
+        "share/doc"
+        "share/fish"
+        "share/gtk-doc"
+        "share/icons"
+        "share/info"
+        "share/locale"
+        "share/man"
+        "share/zsh"
+      ];
+      example = ''[ "share/doc" "share/man" "lib/python3*/test" ]'';
+      description = "What is left out of packages: patterns of the shell below a package, or its `usr`. Those that are given take the place of the default.";
+    };
     config = {
       type = schema;
       default = { };
@@ -151,6 +180,9 @@ let
   # The options as given, and the defaults of the others.
   filled = given: builtins.mapAttrs (_: option: option.default or null) options // given;
 
+  # What images are for.
+  here = "x86_64-linux";
+
   # What each option demands of the others.
   together =
     given:
@@ -167,6 +199,13 @@ let
       list = names: builtins.concatStringsSep ", " (map (name: "`${name}`") names);
       when = condition: sentence: if condition then [ sentence ] else [ ];
       inBin = inside (mainProgram all);
+      system = all.package.stdenv.hostPlatform.system or all.package.system or here;
+      # Settings that name something in the store.
+      named = builtins.filter (name: builtins.hasContext (builtins.toJSON all.${name})) [
+        "args"
+        "env"
+        "config"
+      ];
     in
     when (!hasUserspace && instead == [ ]) "there is nothing to run: give `program`, `package`, `rootfs`, `app` or `kernel`"
     ++ when (
@@ -190,6 +229,13 @@ let
     ++ when (
       has "program" && types.isPackage all.program
     ) "`program` is a package; name the file in it, \"\${package}/bin/…\", or give `package` instead"
+    ++ when (has "package" && system != here) "`package` is for ${system}, and images are for ${here}: take it from the packages for that"
+    ++ when (
+      instead != [ ] && !hasUserspace && said [ "closure" "exclude" ] != [ ]
+    ) "${list (said [ "closure" "exclude" ])} are for a program, which an image with ${list instead} has not"
+    ++ when (
+      hasUserspace && !all.closure && named != [ ]
+    ) "${list named} name something in the store, which is not in the image without `closure`: put the file there by `files`, and name it by its place"
     ++ when (hasProgram && mainProgram all != null && all.files ? ${inBin}) "`files.\"${inBin}\"` is where the program goes; choose another place"
     ++ when (all.platforms == [ ]) "`platforms` is empty, so that the image boots nowhere: there are ${list platforms}"
     ++ when (

@@ -29,20 +29,25 @@ in
 
   ```nix
   rumpkin.lib.mkUnikernel {
-    name = "greeter";
-    program = "''${greeter}/bin/greeter";
-    args = [ "--port" "80" ];
-    files."/srv/greetings" = ./greetings;
-    forward = [ "8080:80" ];
+    name = "cache";
+    package = pkgs.redis;
+    args = [ "''${./redis.conf}" "--bind" "0.0.0.0" ];
+    files."/srv/motd" = ./motd;
+    forward = [ "6379:6379" ];
   }
   ```
+
+  The program comes from the package unmodified, with all that it needs to run, as Nix knows it: interpreter, libraries, what its files
+  name in the store. It is below `/nix/store` as it was, and `/bin/redis-server` leads to it. So does what `args`, `env`, `config` and
+  `files` name there. `closure = false` puts a single static file into `/bin`, and nothing else.
 
   What is to run is given once: as `program` or `package`, with or without a `rootfs`; as a `rootfs` whose program `config.programs`
   names; or, without userspace, as `app` or `kernel`. A wrong option stops the evaluation with a sentence that names it, such as
 
-      mkUnikernel greeter: `args[1]` is a number; it must be a string: "80"
+      mkUnikernel cache: `args[1]` is a number; it must be a string: "80"
 
-  A `program` that is not in its package, or no ELF file for x86-64, stops the build.
+  A `program` that is not in its package, or no ELF file for x86-64, stops the build. A script is none: where a package has its program
+  wrapped in one, give the file that the script runs, often `bin/.NAME-wrapped`, and set in `env` what the script sets.
 
   ## Options
   ${builtins.concatStringsSep "\n" (map section (builtins.attrNames options))}
@@ -55,7 +60,7 @@ in
   | `runner` | a folder with `bin/run-NAME`, which boots the image and takes the [launcher](launcher.md)'s options |
   | `bootTest` | a function like `lib.bootTest`, for this image: `image.bootTest { port = 80; answer = "Hello"; }` |
   | `manifest` | what the image is made of: a [CycloneDX](reproducibility.md#the-manifest) 1.6 document |
-  | `sizes` | what its bytes are, in JSON: the kernel's code, constants, data and zeroes, also by layer and crate; the root file system |
+  | `sizes` | what its bytes are, in JSON: the kernel's code, constants, data and zeroes, also by layer and crate; the root file system, and what each package has in it and left out |
   | `meta` | its `description`, for the apps of a flake |
   | `program` | the program's file, or null |
   | `rootfs`, `config` | the root file system (EROFS), the default configuration: the files that were baked in |
@@ -71,7 +76,7 @@ in
   `lib.buildCProgram { name; src; libc; cflags; version; }` builds the .c files in the folder `src` into `bin/NAME`, statically, on
   `musl` or `glibc`.
 
-  `lib.packages` has static programs that are the same in every world: `busybox`, and `httpd`, the web server of `apps/httpd`.
+  `lib.packages` has programs that are there in every world: those of the [catalogue](apps.md), `busybox`, and `httpd`, the web server of `apps/httpd`.
 
   `lib.kernels.tiny`, `lib.kernelFromC { name; src; init; cflags; }` and `lib.kernelFromStaticLibrary { archive; init; }` are for
   `kernel` ([hypercalls](rumpuser.md)).

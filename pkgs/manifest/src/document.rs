@@ -157,7 +157,9 @@ fn described_part(part: &Part, reference: &str) -> Result<Value, String> {
     };
     let mut value = described(&part.package, reference, Some(&sum));
     let packaged = !part.package.version.is_empty() || !part.components.is_empty();
-    let kind = match part.place {
+    let kind = match &part.place {
+        // What a program needs.
+        Some(place) if *place == reference => "library",
         Some(_) if packaged => "application",
         Some(_) => "file",
         None => "library",
@@ -210,6 +212,7 @@ mod tests {
             kernel: Vec::new(),
             layers: Vec::new(),
             parts: vec![part("/a"), part("/b")],
+            packages: Vec::new(),
         };
         let document = document(&all).unwrap();
         assert_eq!(document["components"].as_array().unwrap().len(), 1);

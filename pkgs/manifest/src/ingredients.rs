@@ -1,10 +1,14 @@
 //! What an image was made of, as Nix tells it (pkgs/lib/about.nix), and the lists of components that builds leave behind.
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where a package keeps the list of what was linked into its programs.
 const LIST: &str = "share/rumpkin/components";
+
+/// Where Nix keeps everything.
+const STORE: &str = "/nix/store";
 
 /// What an image was made of.
 pub struct Ingredients {
@@ -20,6 +24,16 @@ pub struct Ingredients {
     pub layers: Vec<Layer>,
     /// What was put into the root file system, or linked into the kernel from outside.
     pub parts: Vec<Part>,
+    /// What the image has below /nix/store.
+    pub packages: Vec<Package>,
+}
+
+/// Something of Nix's store that the image has at the same place.
+pub struct Package {
+    /// Where Nix has it.
+    pub store: PathBuf,
+    /// A copy of it without what was left out.
+    pub copy: PathBuf,
 }
 
 /// A layer of the kernel.
@@ -79,13 +93,32 @@ impl Ingredients {
                 kernel: Vec::new(),
                 layers: list(&value, "layers").map(layer).collect::<Option<_>>()?,
                 parts: Vec::new(),
+                packages: Vec::new(),
             })
         };
         let mut all = all().ok_or_else(|| format!("{}: not what pkgs/lib/about.nix writes", path.display()))?;
         all.kernel = list_at(Path::new(&string(&value, "components").unwrap_or_default()))?;
         all.parts = list(&value, "parts").map(part).collect::<Result<_, _>>()?;
+        if let Some(tree) = string(&value, "tree") {
+            all.packages = packages(Path::new(&tree))?;
+        }
+        let others = all.packages.iter().map(|package| json!({ "path": package.store, "place": package.store }));
+        let others: Vec<Part> = others.map(|value| part(&value)).collect::<Result<_, _>>()?;
+        all.parts.extend(others);
         Ok(all)
     }
+}
+
+/// What a root file system made of the folder `tree` has below /nix/store.
+fn packages(tree: &Path) -> Result<Vec<Package>, String> {
+    let folder = tree.join(STORE.trim_start_matches('/'));
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let names = fs::read_dir(&folder).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    let mut names: Vec<OsString> = names.map_err(|error| format!("{}: {error}", folder.display()))?;
+    names.sort();
+    Ok(names.into_iter().map(|name| Package { store: Path::new(STORE).join(&name), copy: folder.join(name) }).collect())
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -169,9 +202,9 @@ fn list_at(path: &Path) -> Result<Vec<Component>, String> {
 
 /// The part of `path` that names something in Nix's store.
 fn store_path(path: &str) -> Option<PathBuf> {
-    let inside = path.strip_prefix("/nix/store/")?;
+    let inside = path.strip_prefix(STORE)?.strip_prefix('/')?;
     let name = inside.split('/').next().filter(|name| name.len() > 33)?;
-    Some(Path::new("/nix/store").join(name))
+    Some(Path::new(STORE).join(name))
 }
 
 /// Name and version by the store path, which has both after the hash, divided as Nix does it: by the first hyphen that no
@@ -206,6 +239,19 @@ mod tests {
         }
         assert_eq!(store_path("/bin/sh"), None);
         assert_eq!(store_path("/nix/store/short"), None);
+    }
+
+    #[test]
+    fn packages_of_a_root_file_system_are_those_below_its_store() {
+        let tree = tempfile::tempdir().unwrap();
+        assert!(packages(tree.path()).unwrap().is_empty());
+        for name in ["b-2", "a-1"] {
+            fs::create_dir_all(tree.path().join("nix/store").join(name)).unwrap();
+        }
+        let found = packages(tree.path()).unwrap();
+        let stores: Vec<_> = found.iter().map(|package| package.store.to_str().unwrap()).collect();
+        assert_eq!(stores, ["/nix/store/a-1", "/nix/store/b-2"]);
+        assert_eq!(found[0].copy, tree.path().join("nix/store/a-1"));
     }
 
     #[test]

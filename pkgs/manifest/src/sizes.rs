@@ -1,5 +1,5 @@
 //! What the bytes of an image are: the kernel's, by layer and crate, and the payload's.
-use crate::ingredients::Ingredients;
+use crate::ingredients::{Ingredients, Package};
 use elf::ElfBytes;
 use elf::abi::{SHF_ALLOC, SHT_NOBITS, STT_FUNC, STT_OBJECT};
 use elf::endian::LittleEndian;
@@ -7,13 +7,15 @@ use rumpkin_format::Image;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
+use std::path::Path;
 
 /// The sizes, in bytes, of the image in `all`.
 ///
 /// # Errors
 /// The image or its kernel with symbols cannot be read.
 pub fn sizes(all: &Ingredients) -> Result<Value, String> {
-    let read = |path: &std::path::Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
     let file = read(&all.image)?;
     let image = Image::read(&file).map_err(|error| format!("{}: {error}", all.image.display()))?;
     let symbols = read(&all.symbols)?;
@@ -31,10 +33,30 @@ pub fn sizes(all: &Ingredients) -> Result<Value, String> {
         "image": file.len(),
         "kernel": { "text": kernel.text, "rodata": kernel.rodata, "data": kernel.data, "bss": kernel.bss },
         "rootfs": image.rootfs.map(<[u8]>::len),
+        "packages": packages(&all.packages)?,
         "configuration": image.configuration.map(str::len),
         "layers": layers,
         "crates": crates,
     }))
+}
+
+/// The bytes of files in each package, in the image and left out of it.
+fn packages(all: &[Package]) -> Result<Value, String> {
+    let size = |path: &Path| bytes(path).map_err(|error| format!("{}: {error}", path.display()));
+    let described = |package: &Package| {
+        let (whole, image) = (size(&package.store)?, size(&package.copy)?);
+        Ok((package.store.display().to_string(), json!({ "image": image, "excluded": whole.saturating_sub(image) })))
+    };
+    Ok(Value::Object(all.iter().map(described).collect::<Result<_, String>>()?))
+}
+
+/// The bytes of all files in `path`.
+fn bytes(path: &Path) -> io::Result<u64> {
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_dir() {
+        return Ok(if metadata.is_file() { metadata.len() } else { 0 });
+    }
+    fs::read_dir(path)?.map(|entry| bytes(&entry?.path())).sum()
 }
 
 /// The layer that a crate of ours belongs to; "crates" for others' and "rust" for those of the compiler.
