@@ -1,8 +1,11 @@
 //! Time: the platform's clock, read by this module itself when the time-stamp counter is good enough.
 
-use crate::interface::{Clock, TscScale};
-use crate::sync::Once;
-use core::arch::x86_64::_rdtsc;
+use crate::{
+    interface::{Clock, TscScale},
+    sync::Once,
+};
+
+pub use crate::x86::instructions::tsc;
 
 struct Source {
     clock: &'static dyn Clock,
@@ -19,12 +22,6 @@ pub(crate) fn initialize(clock: &'static dyn Clock) {
         scale: clock.tsc_scale().filter(|scale| scale.multiplier != 0),
         realtime_at_boot: clock.realtime_at_boot(),
     });
-}
-
-/// The time-stamp counter.
-pub fn tsc() -> u64 {
-    // SAFETY: every 64-bit processor has the instruction, and the kernel may execute it.
-    unsafe { _rdtsc() }
 }
 
 impl TscScale {

@@ -1,46 +1,33 @@
-//! The end of the machine.
+//! The end of the machine, by whoever has said that it can end it.
 
-use crate::sync::Once;
 use crate::{
-    boot::BootInfo,
     interface::{Ending, Platform, Power},
-    x86::descriptors::triple_fault,
+    sync::Once,
+    x86::{instructions::interrupts, reset::triple_fault},
 };
-use core::ops::Range;
-use x86_64::instructions::interrupts;
 
-static EARLY: Once<(&'static dyn Platform, &'static BootInfo)> = Once::new();
+static EARLY: Once<&'static dyn Platform> = Once::new();
 static POWER: Once<&'static dyn Power> = Once::new();
 
-pub(crate) fn set_early(platform: &'static dyn Platform, boot: &'static BootInfo) {
-    EARLY.call_once(|| (platform, boot));
+/// The platform, which can end the machine from the start.
+pub(crate) fn set_early(platform: &'static dyn Platform) {
+    EARLY.call_once(|| platform);
 }
 
+/// The platform's driver.
 pub(crate) fn initialize(power: &'static dyn Power) {
     POWER.call_once(|| power);
 }
 
-/// Tells the host how it ended, and powers off or restarts.
+/// Tells the host how it ended, and powers off or restarts: by the driver, before there is one by the platform, and where there is none
+/// either by a fault that resets the processor. From anywhere, in a panic too.
 pub fn end(ending: Ending) -> ! {
     interrupts::disable();
     if let Some(power) = POWER.get() {
         power.end(ending)
     }
     match EARLY.get() {
-        Some((platform, _)) => platform.early_end(ending),
+        Some(platform) => platform.early_end(ending),
         None => triple_fault(),
     }
-}
-
-/// Bytes of usable memory, taken or not.
-pub(crate) fn ram() -> u64 {
-    EARLY.get().map_or(0, |(_, boot)| boot.ram())
-}
-
-/// Physical addresses of the kernel's code.
-pub(crate) fn kernel_text() -> Range<usize> {
-    EARLY.get().map_or(0..0, |(_, boot)| {
-        let text = boot.image.text;
-        text.start as usize..text.end() as usize
-    })
 }

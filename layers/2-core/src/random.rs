@@ -4,9 +4,10 @@
 //! out from what is in memory later. The cipher is written out here since the known crates bring vector code along, which
 //! the kernel must not have.
 
-use crate::{clock, interface::Entropy, sync::IrqMutex, x86::cpuid::cpuid};
+use crate::{clock, interface::Entropy, sync::IrqMutex, x86::instructions};
 use alloc::sync::Arc;
-use core::arch::asm;
+
+pub use crate::x86::instructions::random as from_processor;
 
 static GENERATOR: IrqMutex<Generator> = IrqMutex::new(Generator { key: [0; 8] });
 
@@ -95,7 +96,7 @@ pub(crate) fn seed(sources: &[Arc<dyn Entropy>]) {
         obtained += count;
     }
     for _ in 0..4 {
-        if let Some(word) = from_processor() {
+        if let Some(word) = instructions::random() {
             GENERATOR.lock().absorb(&word.to_le_bytes());
             obtained += 8;
         }
@@ -110,41 +111,16 @@ pub(crate) fn seed(sources: &[Arc<dyn Entropy>]) {
     log::debug!("entropy: {obtained} bytes from hardware, {rounds} rounds of jitter");
 }
 
-/// A word from RDSEED or RDRAND, whichever there is.
-pub fn from_processor() -> Option<u64> {
-    const RDRAND: u32 = 1 << 30;
-    const RDSEED: u32 = 1 << 18;
-    let seed = cpuid(7, 0).ebx & RDSEED != 0;
-    let random = cpuid(1, 0).ecx & RDRAND != 0;
-    for _ in 0..16 {
-        let (word, ok): (u64, u8);
-        // SAFETY: the instruction is there (CPUID) and touches registers only.
-        unsafe {
-            if seed {
-                asm!("rdseed {}", "setc {}", out(reg) word, out(reg_byte) ok, options(nomem, nostack));
-            } else if random {
-                asm!("rdrand {}", "setc {}", out(reg) word, out(reg_byte) ok, options(nomem, nostack));
-            } else {
-                return None;
-            }
-        }
-        if ok != 0 {
-            return Some(word);
-        }
-    }
-    None
-}
-
 /// How long some memory accesses took: its low bits are noise.
 fn jitter() -> u64 {
-    let start = clock::tsc();
+    let start = instructions::tsc();
     let mut memory = [0u64; 8];
     for index in 0..8 {
         let slot = (start as usize >> (3 * index)) % 8;
         // SAFETY: a local; volatile so that the accesses happen.
         unsafe { core::ptr::write_volatile(&raw mut memory[slot], start ^ index as u64) };
     }
-    clock::tsc().wrapping_sub(start) ^ start.rotate_left(32)
+    instructions::tsc().wrapping_sub(start) ^ start.rotate_left(32)
 }
 
 #[cfg(test)]

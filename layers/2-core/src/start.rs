@@ -6,11 +6,14 @@ use crate::{
     clock, console,
     interface::{Devices, Ending, Platform},
     interrupts, log_sink,
-    memory::frames,
-    power, random,
+    memory::{frames, heap, shortage},
+    panic, power, random,
     sync::IrqMutex,
     thread, timer,
-    x86::{apic, cpuid, descriptors, fpu, layout::direct, local, memory_functions, page_tables, traps},
+    x86::{
+        apic, context, cpuid, descriptors, layout::direct, local, memory_functions, page_tables, reset, traps,
+        vector_state,
+    },
 };
 
 static BOOT: Once<BootInfo> = Once::new();
@@ -20,9 +23,11 @@ static DEVICES: IrqMutex<Option<Devices>> = IrqMutex::new(None);
 /// entry calls it once, on the boot processor, with interrupts off and the direct map of the first 4 GiB in force.
 pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) -> ! {
     let boot = BOOT.call_once(|| boot);
-    let Some(&platform) = platforms.iter().find(|platform| platform.detect(boot)) else { descriptors::triple_fault() };
+    let Some(&platform) = platforms.iter().find(|platform| platform.detect(boot)) else { reset::triple_fault() };
     console::set_early(platform);
-    power::set_early(platform, boot);
+    power::set_early(platform);
+    panic::initialize(boot);
+    shortage::initialize(&[heap::EMPTY_PAGES, thread::KEPT_STACKS]);
     log_sink::initialize(boot.command_line);
     memory_functions::initialize(cpuid::is_emulated());
 
@@ -31,10 +36,10 @@ pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) ->
     frames::complete(boot);
     let cpu = local::create(0, page_tables::root());
     // In this order: loading the segment registers clears the base of GS.
-    descriptors::initialize(cpu);
+    descriptors::initialize(cpu, traps::stub);
     local::establish(cpu);
-    traps::initialize_system_calls();
-    fpu::initialize();
+    context::initialize();
+    vector_state::initialize();
     apic::initialize();
     log::info!("Rumpkin on {}, started by {}", platform.name(), boot.protocol);
 

@@ -4,7 +4,6 @@ use crate::sync::Once;
 use crate::{
     clock,
     interface::Timer,
-    thread,
     x86::{apic, local::cpu},
 };
 
@@ -34,8 +33,7 @@ pub(crate) fn arm(deadline: u64) {
     }
 }
 
-/// The timer has fired. Called in interrupt context.
-pub fn interrupt() {
+/// It has fired, and is armed no more. With interrupts off.
+pub(crate) fn fired() {
     cpu().timer_armed.set(u64::MAX);
-    thread::timer_fired();
 }

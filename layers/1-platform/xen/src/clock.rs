@@ -3,7 +3,7 @@
 use crate::{Error, event::Channel};
 use alloc::boxed::Box;
 use core::ptr::{self, NonNull};
-use rumpkin_core::{clock, interface::Timer, timer};
+use rumpkin_core::{clock, interface::Timer, thread};
 use rumpkin_pvclock::{PvClock, TimeInfo, WallClock, wall_clock};
 use xen_sys::{
     VCPUOP_set_singleshot_timer, VCPUOP_stop_periodic_timer, VIRQ_TIMER, hypercall::vcpu_op, shared_info,
@@ -44,7 +44,7 @@ impl XenTimer {
         // SAFETY: the command has no argument. Where there is no periodic timer it is refused, which is as well.
         let _ = unsafe { vcpu_op::<()>(VCPUOP_stop_periodic_timer, 0, ptr::null_mut()) };
         let channel = Channel::virtual_interrupt(VIRQ_TIMER)?;
-        channel.bind(timer::interrupt);
+        channel.bind(thread::timer_fired);
         Ok(Box::leak(Box::new(XenTimer { clock, _channel: channel })))
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     buddy::{Buddy, States},
     marks::Marks,
-    regions,
+    regions, shortage,
 };
 use crate::{
     boot::{BootInfo, MemoryKind, PhysicalRange},
@@ -71,7 +71,7 @@ impl Frames {
 
 /// Remembers that something was refused.
 fn refused() -> Option<FrameNumber> {
-    super::SHORT.store(true, Ordering::Relaxed);
+    shortage::note();
     None
 }
 
@@ -162,9 +162,11 @@ pub(crate) fn complete(boot: &BootInfo) {
     frames.publish();
 }
 
-/// From now on there are programs, and the heap has a share.
-pub(super) fn share() {
-    if let Some(frames) = FRAMES.get() {
+/// There is a program now: from the first one on the heap has a share.
+pub(crate) fn serve_program() {
+    if shortage::note_program()
+        && let Some(frames) = FRAMES.get()
+    {
         let mut frames = frames.lock();
         let heap = frames.heap();
         frames.marks.share(heap);
@@ -200,7 +202,7 @@ fn allocate_above(mark: fn(&Marks) -> usize) -> Option<FrameNumber> {
         if frames.buddy.free_frames() <= mark(&frames.marks) { refused() } else { frames.allocate_owned() }
     };
     let frame = take().or_else(|| {
-        super::reclaim();
+        shortage::reclaim();
         take()
     })?;
     Some(prepare(frame))
@@ -293,7 +295,7 @@ pub(crate) fn make_permanent(frame: FrameNumber) {
 
 /// Frames in all, and frames that users may still take.
 pub fn counts() -> (usize, usize) {
-    let kept = super::reclaimable();
+    let kept = shortage::reclaimable();
     FRAMES.get().map_or((0, 0), |frames| {
         let frames = frames.lock();
         (frames.buddy.total_frames(), (frames.buddy.free_frames() + kept).saturating_sub(frames.marks.reserve))

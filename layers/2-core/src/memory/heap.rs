@@ -1,10 +1,12 @@
 //! The kernel's heap: small pieces come from slabs, larger ones are runs of frames, and both go back when they are freed.
 
 use super::{
-    OutOfMemory, frames, reclaim,
+    frames,
+    shortage::{self, Keeper, OutOfMemory},
     slabs::{self, Pages, Slabs},
 };
 use crate::x86::layout::PAGE_SIZE;
+use alloc::vec::Vec;
 use core::{
     alloc::{GlobalAlloc, Layout},
     ptr,
@@ -36,18 +38,25 @@ pub fn ensure(bytes: usize) -> Result<(), OutOfMemory> {
     if frames::may_ask(bytes / slabs::LARGEST + slabs::CLASSES) {
         return Ok(());
     }
-    reclaim();
+    shortage::reclaim();
     if frames::may_ask(slabs::pages_for(bytes)) { Ok(()) } else { Err(OutOfMemory) }
 }
 
-/// Pages that the slabs keep and do not need.
-pub(super) fn empty_pages() -> usize {
-    SLABS.lock().empty_pages()
+/// Makes room for so many elements in all.
+pub(crate) fn reserve<T>(list: &mut Vec<T>, count: usize) -> Result<(), OutOfMemory> {
+    if count <= list.capacity() {
+        return Ok(());
+    }
+    let count = count.max(2 * list.capacity());
+    ensure(count * size_of::<T>())?;
+    list.try_reserve_exact(count - list.len()).map_err(|_| OutOfMemory)
 }
 
-/// Gives up those pages. True if there were any.
-pub(super) fn give_back() -> bool {
-    SLABS.lock().give_back()
+/// Pages that the slabs keep and do not need.
+pub(crate) const EMPTY_PAGES: Keeper = Keeper { frames: || SLABS.lock().empty_pages(), give_back };
+
+fn give_back() {
+    SLABS.lock().give_back();
 }
 
 /// The global allocator of an image: `#[global_allocator] static HEAP: KernelHeap = KernelHeap;`.
@@ -64,7 +73,7 @@ fn allocate_run(layout: Layout) -> *mut u8 {
     let count = pages(layout.size());
     let taken = count.max(layout.align() / PAGE_SIZE);
     let run = frames::allocate_run(taken).or_else(|| {
-        reclaim();
+        shortage::reclaim();
         frames::allocate_run(taken)
     });
     let Some(run) = run else { return ptr::null_mut() };

@@ -1,6 +1,6 @@
 //! Arithmetic on pieces of physical memory.
 
-use crate::{boot::PhysicalRange, layout::PAGE_SIZE};
+use crate::{boot::PhysicalRange, x86::layout::PAGE_SIZE};
 
 /// Calls `each` with every page-aligned piece of `range` that none of `taken` touches, in ascending order.
 pub fn without(range: PhysicalRange, taken: &[PhysicalRange], each: &mut dyn FnMut(PhysicalRange)) {

@@ -4,8 +4,8 @@ mod once;
 
 pub use once::Once;
 
+use crate::x86::instructions::interrupts;
 use core::ops::{Deref, DerefMut};
-use x86_64::instructions::interrupts;
 
 /// A spin lock that keeps interrupts off while it is held, so that a handler on the same CPU cannot want it too.
 ///

@@ -1,6 +1,6 @@
 //! A heap of deadlines from which any entry can be taken out in O(log n), because each entry knows its place.
 
-use crate::memory::{OutOfMemory, reserve};
+use crate::memory::{OutOfMemory, heap::reserve};
 use alloc::vec::Vec;
 
 /// The place of something that is not in the heap.

@@ -1,6 +1,6 @@
 //! An event: what one thread waits for and others, or an interrupt handler, set.
 
-use super::{Thread, current, park};
+use super::{control_block::Thread, current::current, scheduler::park};
 use crate::{clock, sync::IrqMutex};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};

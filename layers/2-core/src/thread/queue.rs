@@ -1,6 +1,6 @@
 //! The queue of runnable threads: linked through the threads, so that queueing never allocates.
 
-use super::Thread;
+use super::control_block::Thread;
 use core::ptr;
 
 /// A singly linked queue. A thread is in at most one.

@@ -2,19 +2,19 @@
 
 use crate::{
     boot::PhysicalRange,
-    memory::{OutOfMemory, frames, reserve},
+    memory::{
+        frames,
+        heap::reserve,
+        shortage::{Keeper, OutOfMemory},
+    },
     x86::{
-        layout::{PAGE_SIZE, STACKS_SIZE, stacks},
+        layout::{PAGE_SIZE, STACK_SIZE, STACK_SLOT, STACKS_SIZE, stacks},
         page_tables,
     },
 };
 use alloc::vec::Vec;
 use spin::Mutex;
 
-/// Bytes of a stack.
-const SIZE: usize = 8 * PAGE_SIZE;
-/// Bytes of address space that a stack takes: itself and the gap below it.
-const SLOT: usize = 2 * SIZE;
 /// Stacks that are kept mapped for the next threads.
 const KEPT: usize = 16;
 
@@ -39,12 +39,12 @@ impl Pool {
         if let Some(slot) = self.unmapped.pop() {
             return Ok(slot);
         }
-        if (self.made + 1) * SLOT > STACKS_SIZE {
+        if (self.made + 1) * STACK_SLOT > STACKS_SIZE {
             return Err(OutOfMemory);
         }
         reserve(&mut self.unmapped, self.made + 1)?;
         self.made += 1;
-        Ok(stacks() + (self.made - 1) * SLOT)
+        Ok(stacks() + (self.made - 1) * STACK_SLOT)
     }
 }
 
@@ -78,12 +78,12 @@ impl Stack {
 
     /// The address just above it.
     pub(super) fn top(&self) -> usize {
-        self.slot + SLOT
+        self.slot + STACK_SLOT
     }
 }
 
 fn pages(slot: usize) -> impl Iterator<Item = usize> {
-    (slot + SLOT - SIZE..slot + SLOT).step_by(PAGE_SIZE)
+    (slot + STACK_SLOT - STACK_SIZE..slot + STACK_SLOT).step_by(PAGE_SIZE)
 }
 
 fn unmap(slot: usize) {
@@ -109,21 +109,16 @@ impl Drop for Stack {
     }
 }
 
-/// Frames of the stacks that are kept for the next threads.
-pub(crate) fn kept_stacks() -> usize {
-    POOL.lock().kept * (SIZE / PAGE_SIZE)
+/// Stacks that are kept for the next threads.
+pub(crate) const KEPT_STACKS: Keeper = Keeper { frames: kept_frames, give_back: unmap_kept };
+
+fn kept_frames() -> usize {
+    POOL.lock().kept * (STACK_SIZE / PAGE_SIZE)
 }
 
-/// Unmaps those stacks.
-pub(crate) fn give_back_stacks() {
+fn unmap_kept() {
     // Whoever holds the lock is after memory for the pool itself.
     while let Some(slot) = POOL.try_lock().and_then(|mut pool| pool.take_mapped()) {
         unmap(slot);
     }
-}
-
-/// If the address is in the gap below some thread's stack: where that stack begins.
-pub(crate) fn above_guard(address: usize) -> Option<usize> {
-    let offset = address.checked_sub(stacks()).filter(|&offset| offset < STACKS_SIZE)? % SLOT;
-    (offset < SLOT - SIZE).then(|| address - offset + SLOT - SIZE)
 }

@@ -1,37 +1,25 @@
 //! Address spaces: page tables for the user half, with the owners of the frames they map.
 
 use super::{
-    context::Access,
     layout::{PAGE_SIZE, USER_END},
-    local::cpu,
-    page_tables::{self, entry_frame, table},
+    page_tables::{entry_frame, share_upper_half, table},
+    translation,
 };
 use crate::{
     memory::{
         OutOfMemory,
         frames::{self, FrameNumber},
     },
-    sync::Interrupts,
+    thread::{self, UserMemory},
+    user::words::Pager,
 };
 use alloc::sync::Arc;
+use core::ptr::NonNull;
 use x86_64::{
     PhysAddr, VirtAddr,
     instructions::tlb,
     structures::paging::{PageTableFlags as Flags, page_table::PageTableEntry},
 };
-
-/// A user address that cannot be accessed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
-    /// The first byte that failed.
-    pub address: usize,
-}
-
-/// Whom a fault of the kernel's accessors goes to.
-pub trait Pager: Send + Sync {
-    /// Makes the access possible by mapping a page, or refuses. Called on the faulting thread, interrupts on.
-    fn page_fault(&self, address: usize, access: Access) -> Result<(), Fault>;
-}
 
 /// What user code may do with a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,18 +98,19 @@ impl AddressSpace {
     pub fn new(pager: Arc<dyn Pager>) -> Result<AddressSpace, OutOfMemory> {
         let root = frames::allocate_user().ok_or(OutOfMemory)?;
         // SAFETY: the frame is new and ours, and zeroes are an empty table.
-        page_tables::share_upper_half(unsafe { table(root) });
+        share_upper_half(unsafe { table(root) });
         Ok(AddressSpace { root, pager, lock: spin::Mutex::new(()) })
     }
 
-    /// The frame of the top table.
-    pub(crate) fn root(&self) -> FrameNumber {
-        self.root
-    }
-
-    /// Whom faults go to.
-    pub(crate) fn pager(&self) -> &dyn Pager {
-        &*self.pager
+    /// Makes an address space the calling thread's, or none.
+    ///
+    /// # Safety
+    /// It stays alive until the thread has another, or none, or has ended.
+    pub unsafe fn activate(space: Option<&AddressSpace>) {
+        frames::serve_program();
+        let memory = space.map(|space| UserMemory { table: space.root, pager: NonNull::from(&*space.pager) });
+        // SAFETY: table and pager live as long as the space; the table's upper half is the kernel's.
+        unsafe { thread::set_user_memory(memory) };
     }
 
     /// Maps a page, in place of what was there, taking over one owner of the frame. An address that is not a user's is
@@ -299,15 +288,7 @@ fn index(address: usize, level: u32) -> usize {
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        let off = Interrupts::disable();
-        let cpu = cpu();
-        if cpu.page_table.get() == self.root {
-            let root = page_tables::root();
-            cpu.page_table.set(root);
-            // SAFETY: the kernel's own root.
-            unsafe { page_tables::load(root) };
-        }
-        drop(off);
+        translation::leave(self.root);
         // SAFETY: nobody uses the space any more, and no processor has its tables loaded.
         unsafe { release_table(self.root, 3) };
     }
@@ -359,7 +340,7 @@ impl Flush {
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        if self.count == 0 || cpu().page_table.get() != self.root {
+        if self.count == 0 || !translation::is_in_force(self.root) {
             // Tables that are not in force have no translations: there are no address-space tags.
             return;
         }

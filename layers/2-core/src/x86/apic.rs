@@ -1,6 +1,6 @@
 //! The local APIC and its timer (Intel SDM vol. 3, chapter 10): x2APIC where offered, else memory-mapped.
 
-use super::cpuid::cpuid;
+use super::{cpuid::cpuid, instructions};
 use crate::{clock, mmio, sync::Once};
 use core::arch::asm;
 use x86_64::registers::model_specific::{ApicBase, ApicBaseFlags, Msr};
@@ -106,7 +106,7 @@ pub(crate) fn initialize() {
     }
     write(SPURIOUS, ENABLE | u32::from(SPURIOUS_VECTOR));
     write(DIVIDE, DIVIDE_BY_16);
-    STARTED.call_once(|| Moment::of(clock::tsc, start_counter).0);
+    STARTED.call_once(|| Moment::of(instructions::tsc, start_counter).0);
 }
 
 fn start_counter() {
@@ -179,7 +179,7 @@ pub(crate) fn arm(nanoseconds: u64) {
     match TIMER_KIND.get() {
         Some(Timer::Deadline(ticks)) => {
             let delta = ((u128::from(nanoseconds) * u128::from(*ticks)) >> 32) as u64;
-            let deadline = clock::tsc().saturating_add(delta.max(1));
+            let deadline = instructions::tsc().saturating_add(delta.max(1));
             // SAFETY: the register exists (CPUID), and the timer is in deadline mode.
             unsafe { Msr::new(TSC_DEADLINE).write(deadline) };
         }

@@ -21,11 +21,15 @@ use super::{
     cpuid::cpuid,
     descriptors::{CODE, DATA},
     fpu,
+    frame::TrapFrame,
     layout::USER_END,
     local::{Exception, KERNEL_STACK, REGISTERS, RESCHEDULE, SCRATCH, cpu},
-    traps::TrapFrame,
+    user_access::access_from_code,
 };
-use crate::thread;
+use crate::{
+    thread,
+    user::words::{Access, Event, Registers},
+};
 use core::{
     arch::naked_asm,
     mem::offset_of,
@@ -34,83 +38,11 @@ use core::{
 use x86_64::{
     VirtAddr,
     instructions::interrupts,
-    registers::{model_specific::FsBase, rflags::RFlags},
+    registers::{
+        model_specific::{Efer, EferFlags, FsBase, LStar, Msr, SFMask},
+        rflags::RFlags,
+    },
 };
-
-/// The general registers of user code.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Registers {
-    pub rax: u64,
-    pub rbx: u64,
-    pub rcx: u64,
-    pub rdx: u64,
-    pub rsi: u64,
-    pub rdi: u64,
-    pub rbp: u64,
-    pub rsp: u64,
-    pub r8: u64,
-    pub r9: u64,
-    pub r10: u64,
-    pub r11: u64,
-    pub r12: u64,
-    pub r13: u64,
-    pub r14: u64,
-    pub r15: u64,
-    pub rip: u64,
-    pub rflags: u64,
-    pub fs_base: u64,
-}
-
-/// How user code came to a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// A load.
-    Read,
-    /// A store.
-    Write,
-    /// An instruction fetch.
-    Execute,
-}
-
-impl Access {
-    /// From a page fault's error code (Intel SDM vol. 3, §4.7).
-    pub(crate) fn from_code(code: u64) -> Access {
-        const WRITE: u64 = 1 << 1;
-        const FETCH: u64 = 1 << 4;
-        if code & FETCH != 0 {
-            Access::Execute
-        } else if code & WRITE != 0 {
-            Access::Write
-        } else {
-            Access::Read
-        }
-    }
-}
-
-/// Why user code came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// The `syscall` instruction.
-    SystemCall,
-    /// A page fault.
-    PageFault {
-        /// The address that was accessed.
-        address: usize,
-        /// How.
-        access: Access,
-    },
-    /// Another exception.
-    Exception {
-        /// Its vector.
-        vector: u8,
-        /// Its error code, or 0; of a debug exception what DR6 says.
-        code: u64,
-    },
-    /// [`thread::Thread::interrupt`] was called.
-    Interrupted,
-}
 
 /// What the assembly returns.
 const SYSTEM_CALL: u64 = 1;
@@ -147,11 +79,25 @@ const ARITHMETIC_FLAGS: RFlags = RFlags::CARRY_FLAG
 /// Whether the processor has SAHF in long mode, which the quick way in needs.
 static HAS_SAHF: AtomicBool = AtomicBool::new(false);
 
-/// Looks at the processor.
+/// Prepares the `syscall` instruction (AMD64 manual vol. 2, §6.1.1): from ring 0 to ring 0, with interrupts on.
 pub(crate) fn initialize() {
     const LAHF_SAHF: u32 = 1;
+    const STAR: u32 = 0xc000_0081;
     let present = cpuid(0x8000_0001, 0).ecx & LAHF_SAHF != 0;
     HAS_SAHF.store(present, Ordering::Relaxed);
+    LStar::write(VirtAddr::new(rumpkin_system_call_entry as *const () as u64));
+    SFMask::write(
+        RFlags::TRAP_FLAG
+            | RFlags::DIRECTION_FLAG
+            | RFlags::ALIGNMENT_CHECK
+            | RFlags::NESTED_TASK
+            | RFlags::RESUME_FLAG,
+    );
+    // SAFETY: code and data selectors are as `syscall` wants them; `sysret` is never used.
+    unsafe {
+        Msr::new(STAR).write(u64::from(CODE) << 32);
+        Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS));
+    }
 }
 
 /// Runs user code in the calling thread's address space until something needs the kernel.
@@ -240,7 +186,7 @@ fn event(exception: Exception, rip: u64) -> Event {
     match exception.vector {
         _ if rip >= USER_END as u64 => astray(rip),
         PAGE_FAULT => {
-            Event::PageFault { address: exception.address as usize, access: Access::from_code(exception.code) }
+            Event::PageFault { address: exception.address as usize, access: access_from_code(exception.code) }
         }
         vector => Event::Exception { vector, code: exception.code },
     }
@@ -392,7 +338,7 @@ unsafe extern "C" fn rumpkin_user_enter(registers: *mut Registers, full: u64) ->
 
 /// Where `syscall` arrives: RCX is the user's RIP, R11 its flags. GS may be lost here, and only here (`local`).
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn rumpkin_system_call_entry() {
+unsafe extern "C" fn rumpkin_system_call_entry() {
     context_asm!(
         "/* for the other routine: {code} {data} {reschedule} {interrupted} */",
         ".globl rumpkin_system_call_end",

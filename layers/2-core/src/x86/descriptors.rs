@@ -1,9 +1,12 @@
 //! Segment, task-state and interrupt descriptors (Intel SDM vol. 3, chapters 3, 6 and 7).
 
 use super::layout::PAGE_SIZE;
-use super::{interrupt_stack::InterruptStack, local::Cpu, traps};
+use super::{
+    interrupt_stack::{self, InterruptStack},
+    local::Cpu,
+};
 use alloc::{alloc::alloc, boxed::Box};
-use core::{alloc::Layout, arch::asm};
+use core::{alloc::Layout, arch::asm, ptr};
 use x86_64::{
     VirtAddr,
     instructions::{
@@ -23,24 +26,25 @@ pub(crate) const CODE: u16 = 8;
 /// Selector of the data segment; `syscall` wants it right behind the code segment.
 pub(crate) const DATA: u16 = 16;
 
-/// Stack for handlers, one for each kind of event that can interrupt another kind.
+/// Stack for handlers, by the number in the task state: one for each kind of event that can interrupt another kind.
 #[derive(Clone, Copy)]
 enum Stack {
-    Interrupt = 1,
-    NonMaskable = 2,
-    DoubleFault = 3,
-    Exception = 4,
-    MachineCheck = 5,
+    Interrupt = interrupt_stack::STACK as isize,
+    /// For events that end the machine, so that none has to be returned from when another one follows.
+    Fatal,
+    Exception,
 }
+
+/// The task state's places for stacks.
+const STACKS: usize = 7;
 
 const STACK_SIZE: usize = 4 * PAGE_SIZE;
 
 /// Every vector switches stacks: user code owns the bytes below its stack pointer (the red zone).
 fn stack_of(vector: usize) -> Stack {
     match vector {
-        2 => Stack::NonMaskable,
-        8 => Stack::DoubleFault,
-        18 => Stack::MachineCheck,
+        // Non-maskable, double fault, machine check.
+        2 | 8 | 18 => Stack::Fatal,
         0..32 => Stack::Exception,
         _ => Stack::Interrupt,
     }
@@ -66,12 +70,12 @@ impl Gate {
     }
 }
 
-/// Gives the calling CPU its tables and stacks. At the top of each stack it finds its own data.
-pub(crate) fn initialize(cpu: &'static Cpu) {
+/// Gives the calling CPU its tables and stacks; `stub` says where each vector's entry is. At the top of each stack it finds its own
+/// data.
+pub(crate) fn initialize(cpu: &'static Cpu, stub: fn(usize) -> usize) {
     let mut task = TaskStateSegment::new();
-    let mut stacks = [VirtAddr::zero(); 7];
-    // The first is the interrupts'.
-    for slot in stacks.iter_mut().take(5).skip(1) {
+    let mut stacks = [VirtAddr::zero(); STACKS];
+    for slot in stacks.iter_mut().skip(interrupt_stack::STACK) {
         // SAFETY: the size is not 0.
         let stack = unsafe { alloc(Layout::from_size_align(STACK_SIZE, PAGE_SIZE).unwrap()) };
         assert!(!stack.is_null(), "no memory for interrupt stacks");
@@ -85,11 +89,11 @@ pub(crate) fn initialize(cpu: &'static Cpu) {
     let mut table = Box::new(GlobalDescriptorTable::<8>::empty());
     table.append(Descriptor::kernel_code_segment());
     table.append(Descriptor::kernel_data_segment());
-    let task = InterruptStack::create(cpu, task);
+    let task = InterruptStack::create(ptr::from_ref(cpu).cast(), &cpu.interrupt_stack, task);
     // SAFETY: it lives for ever, and the processor alone reads it.
     let task_selector = table.append(unsafe { Descriptor::tss_segment_unchecked(task) });
     let gates: &[Gate; 256] =
-        Box::leak(Box::new(core::array::from_fn(|vector| Gate::new(traps::stub(vector), stack_of(vector)))));
+        Box::leak(Box::new(core::array::from_fn(|vector| Gate::new(stub(vector), stack_of(vector)))));
     Box::leak(table).load();
     let interrupts = DescriptorTablePointer { limit: (size_of_val(gates) - 1) as u16, base: VirtAddr::from_ptr(gates) };
     // SAFETY: the tables are complete and live for ever; selectors 8 and 16 are the flat segments just made.
@@ -104,15 +108,5 @@ pub(crate) fn initialize(cpu: &'static Cpu) {
         asm!("lldt {:x}", in(reg) 0, options(nostack, preserves_flags));
         tables::load_tss(task_selector);
         tables::lidt(&interrupts);
-    }
-}
-
-/// Makes the processor reset by taking away the interrupt table: the next exception is a triple fault.
-pub fn triple_fault() -> ! {
-    let nothing = DescriptorTablePointer { limit: 0, base: VirtAddr::zero() };
-    // SAFETY: this is the end; nothing is expected to work afterwards.
-    unsafe {
-        tables::lidt(&nothing);
-        asm!("ud2", options(noreturn));
     }
 }

@@ -7,20 +7,24 @@
 //! exits. With interrupts off, that is in the handler, as a rule before its first instruction; that then returned to itself for
 //! ever.
 //!
-//! Hence the stack begins upon the word of the task state that says where it begins. The interrupt's frame goes over that word:
+//! Hence the stack begins upon the word of the task state that says where it begins. The interrupt's frame goes over that word, and over
+//! those below it, which say where stacks begin that nobody has:
 //!
 //! ```text
 //!             ┌──────────────────────────┐
 //!             │ this CPU's data          │ + CPU
-//!             │ rest of the task state   │
+//!             │ rest of the task state   │ begins of the other vectors' stacks (IST 6 and 7), I/O map
 //!   begins at ├──────────────────────────┤
-//!             │ SS     = interrupt stack │ the word: SS while an interrupt is being handled
-//!             │ RSP      (reserved)      │
-//!             │ RFLAGS   (ring 2's RSP)  │ of no use in a kernel whose programs run in ring 0
-//!             │ CS       (ring 1's RSP)  │
-//!             │ RIP      (ring 0's RSP)  │
+//!             │ SS     = IST 5           │ the word: SS while an interrupt is being handled
+//!             │ RSP      (IST 4)         │
+//!             │ RFLAGS   (IST 3)         │
+//!             │ CS       (IST 2)         │
+//!             │ RIP      (IST 1)         │
 //!             ├──────────────────────────┤
-//!             │ vector, the frame's copy │
+//!             │ vector   (reserved)      │
+//!             │ begins of rings' stacks  │ not touched: RSP 2, 1 and 0
+//!             ├──────────────────────────┤ - BELOW
+//!             │ the frame's copy         │
 //! ```
 //!
 //! A second delivery finds a selector for a stack. It faults there, since nothing is mapped on the first page or on the last, and
@@ -28,7 +32,6 @@
 //! frame copied below, to return by when the word has been renewed.
 
 use super::layout::PAGE_SIZE;
-use super::local::Cpu;
 use alloc::alloc::{alloc, handle_alloc_error};
 use core::{
     alloc::Layout,
@@ -38,8 +41,11 @@ use core::{
 };
 use x86_64::{VirtAddr, registers::rflags::RFlags, structures::tss::TaskStateSegment};
 
-/// So that the word, and with it the begin of the stack, lies on 16 bytes.
-const STACK_SIZE: usize = 4 * PAGE_SIZE - size_of::<TaskStateSegment>() - 4;
+/// Which of the task state's stacks this is. Those before it take its frame.
+pub(super) const STACK: usize = 5;
+
+/// With what follows, four pages; and so that the stack begins on 16 bytes.
+const STACK_SIZE: usize = 4 * PAGE_SIZE - size_of::<TaskStateSegment>() - 20;
 
 /// The stack and what stands above it.
 #[repr(C)]
@@ -47,23 +53,28 @@ pub(super) struct InterruptStack {
     stack: [u8; STACK_SIZE],
     task: TaskStateSegment,
     /// For the frame's copy.
-    cpu: *const Cpu,
+    cpu: *const (),
 }
 
 /// The word of the task state that says where the stack begins, and where that is.
-const WORD: usize = offset_of!(InterruptStack, task) + offset_of!(TaskStateSegment, interrupt_stack_table);
+const WORD: usize = offset_of!(InterruptStack, task)
+    + offset_of!(TaskStateSegment, interrupt_stack_table)
+    + (STACK - 1) * size_of::<u64>();
 const BEGIN: usize = WORD + size_of::<u64>();
 
 /// Where this CPU's data are, from the stack's begin.
 pub(super) const CPU: usize = offset_of!(InterruptStack, cpu) - BEGIN;
+/// How far below the stack's begin what the task state needs ends.
+pub(super) const BELOW: usize = BEGIN - offset_of!(InterruptStack, task);
 
 /// The processor begins on 16 bytes.
 const ALIGNMENT: u64 = 16;
-const _: () = assert!(BEGIN.is_multiple_of(ALIGNMENT as usize));
+const _: () = assert!(BEGIN.is_multiple_of(ALIGNMENT as usize) && size_of::<InterruptStack>() <= 4 * PAGE_SIZE);
 
 impl InterruptStack {
-    /// Makes the stack of a CPU that is to have this task state, and says where that is.
-    pub(super) fn create(cpu: &'static Cpu, mut task: TaskStateSegment) -> *const TaskStateSegment {
+    /// Makes the stack of the CPU with these data, which is to have this task state, and says where that is. The handle becomes the
+    /// stack's.
+    pub(super) fn create(cpu: *const (), handle: &Handle, mut task: TaskStateSegment) -> *const TaskStateSegment {
         let layout = Layout::new::<Self>().align_to(PAGE_SIZE).expect("a page is a power of two");
         // SAFETY: the size is not 0.
         let this = unsafe { alloc(layout) }.cast::<Self>();
@@ -71,8 +82,8 @@ impl InterruptStack {
             handle_alloc_error(layout);
         }
         let word = this.wrapping_byte_add(WORD).cast::<u64>();
-        task.interrupt_stack_table[0] = VirtAddr::from_ptr(word.wrapping_add(1));
-        cpu.interrupt_stack.0.set(word);
+        task.interrupt_stack_table[STACK - 1] = VirtAddr::from_ptr(word.wrapping_add(1));
+        handle.0.set(word);
         // SAFETY: the memory is ours; the fields lie within it.
         unsafe {
             (&raw mut (*this).task).write(task);

@@ -23,6 +23,10 @@ pub const DIRECT_MAP_SIZE: usize = 1 << 45;
 pub const MMIO_SIZE: usize = TOP_ENTRY / 2;
 /// Size of the stacks' window.
 pub const STACKS_SIZE: usize = TOP_ENTRY / 2;
+/// Bytes of a kernel stack.
+pub(crate) const STACK_SIZE: usize = 8 * PAGE_SIZE;
+/// Bytes of the stacks' window that one takes: itself, and below it a gap where nothing is mapped.
+pub(crate) const STACK_SLOT: usize = 2 * STACK_SIZE;
 /// What is added to a physical address of the kernel image to get the virtual one that it is linked at.
 pub const LINK_BASE: usize = 0xffff_ffff_8000_0000;
 
@@ -114,6 +118,13 @@ pub(crate) fn mmio() -> usize {
 /// Where kernel stacks are mapped.
 pub(crate) fn stacks() -> usize {
     STACKS_AT.load(Ordering::Relaxed)
+}
+
+/// If the address is in the gap below some kernel stack: where that stack begins.
+pub(crate) fn above_guard(address: usize) -> Option<usize> {
+    let offset = address.checked_sub(stacks()).filter(|&offset| offset < STACKS_SIZE)? % STACK_SLOT;
+    let stack = STACK_SLOT - STACK_SIZE;
+    (offset < stack).then(|| address - offset + stack)
 }
 
 #[cfg(test)]

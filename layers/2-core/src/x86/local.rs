@@ -4,8 +4,8 @@
 //! code finds this data elsewhere, at the top of the vector's stack, and puts the base right. The system call entry has no such
 //! stack; with the base at 0 its first instruction faults, since nothing is ever mapped there, and so becomes such an exception.
 
-use super::{context::Registers, interrupt_stack};
-use crate::thread::Thread;
+use super::interrupt_stack;
+use crate::{thread::control_block::Thread, user::words::Registers};
 use alloc::{boxed::Box, sync::Arc};
 use core::{
     arch::asm,

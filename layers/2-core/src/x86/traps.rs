@@ -1,56 +1,19 @@
 //! Exceptions and interrupts: the entry stubs, and what becomes of each.
 
 use super::{
-    apic,
-    context::{self, Registers},
-    debug, descriptors, halt, interrupt_stack,
-    layout::USER_END,
+    apic, context, debug,
+    frame::{NO_CODE, TrapFrame},
+    halt, interrupt_stack,
+    layout::{USER_END, above_guard},
     local::{self, Cpu, Exception, KERNEL_STACK},
+    user_access,
 };
-use crate::{interrupts, panic, thread, timer, user::access};
-use core::{arch::global_asm, ptr};
+use crate::{
+    interrupts, panic, thread,
+    user::{access, words::Registers},
+};
+use core::{arch::global_asm, fmt::Write, ptr};
 use x86_64::registers::control::Cr2;
-
-/// What the entry has saved, on the vector's stack; from `rip` to `ss`, and `code` if there is one, it is the processor's.
-#[repr(C)]
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub(crate) struct TrapFrame {
-    pub r15: u64,
-    pub r14: u64,
-    pub r13: u64,
-    pub r12: u64,
-    pub r11: u64,
-    pub r10: u64,
-    pub r9: u64,
-    pub r8: u64,
-    pub rbp: u64,
-    pub rdi: u64,
-    pub rsi: u64,
-    pub rdx: u64,
-    pub rcx: u64,
-    pub rbx: u64,
-    pub rax: u64,
-    pub vector: u64,
-    pub code: u64,
-    pub rip: u64,
-    pub cs: u64,
-    pub rflags: u64,
-    pub rsp: u64,
-    pub ss: u64,
-    /// Whose stack this is. It stands at the top.
-    cpu: *const Cpu,
-}
-
-/// In the place of an error code where the processor has pushed none.
-const NO_CODE: u64 = u64::MAX;
-
-impl TrapFrame {
-    /// The error code, if the processor has pushed one.
-    pub(crate) fn code(&self) -> Option<u64> {
-        (self.code != NO_CODE).then_some(self.code)
-    }
-}
 
 // Vector n's stub is at `rumpkin_trap_stubs + 8 * n`. It pushes n - 128, which takes a byte. Each stack begins on 16 bytes, so
 // RSP tells whether there is an error code: `int n` pushes none, whatever the vector. The handler answers 0 to go on where it
@@ -71,10 +34,10 @@ global_asm!(
     ".endr",
     // What the processor has pushed lies on its task state (`interrupt_stack`): the frame is made below.
     "rumpkin_interrupt_entry:",
-    "push [rsp + {cpu}]",
-    "push [rsp]",
+    "sub rsp, {skipped}",
+    "push [rsp + {skipped} + {cpu}]",
     ".rept 6",
-    "push [rsp + 56]",
+    "push [rsp + {skipped} + {copied}]",
     ".endr",
     "2:",
     "sub qword ptr [rsp], -128",
@@ -124,13 +87,21 @@ global_asm!(
     "mov rsp, gs:[{kernel_stack}]",
     "jmp {leave}",
     first_interrupt = const FIRST_INTERRUPT,
-    // From behind the vector and what the processor has pushed.
-    cpu = const 6 * size_of::<u64>() + interrupt_stack::CPU,
+    // From the vector, below what the processor has pushed.
+    cpu = const PUSHED + interrupt_stack::CPU,
+    skipped = const SKIPPED,
+    // From below the CPU's data to the last of what is still to be copied.
+    copied = const PUSHED,
     no_code = const NO_CODE as i64,
     handler = sym handle,
     leave = sym context::rumpkin_user_leave,
     kernel_stack = const KERNEL_STACK,
 );
+
+/// Bytes of what the processor pushes at an interrupt, and of the vector.
+const PUSHED: usize = 6 * size_of::<u64>();
+/// From the vector to where the copy begins: below the task state, and so that the stack is on 16 bytes with the CPU's data there.
+const SKIPPED: usize = (interrupt_stack::BELOW - PUSHED).next_multiple_of(16) + 8;
 
 unsafe extern "C" {
     static rumpkin_trap_stubs: u8;
@@ -193,7 +164,7 @@ fn from_user(frame: &mut TrapFrame, cpu: &Cpu, registers: *mut Registers) -> u64
         Exception { vector: GENERAL_PROTECTION as u8, code: frame.vector << 3 | IDT, address: 0 }
     } else {
         match frame.vector {
-            NON_MASKABLE | DOUBLE_FAULT | MACHINE_CHECK => panic::exception(frame, 0),
+            NON_MASKABLE | DOUBLE_FAULT | MACHINE_CHECK => unexpected(frame, 0),
             DEBUG => Exception { vector: DEBUG as u8, code: debug::take_status(), address: 0 },
             PAGE_FAULT => Exception { vector: PAGE_FAULT as u8, code: frame.code, address: Cr2::read_raw() },
             vector if vector < FIRST_INTERRUPT => {
@@ -269,7 +240,7 @@ fn from_kernel(frame: &mut TrapFrame) -> u64 {
 fn interrupt(vector: u8) {
     match vector {
         apic::SPURIOUS_VECTOR => return,
-        apic::TIMER_VECTOR => timer::interrupt(),
+        apic::TIMER_VECTOR => thread::timer_fired(),
         vector => interrupts::dispatch(vector),
     }
     apic::end_of_interrupt();
@@ -279,7 +250,7 @@ fn kernel_exception(frame: &mut TrapFrame) {
     let address = Cr2::read_raw();
     match frame.vector {
         PAGE_FAULT if address < USER_END as u64 => {
-            if let Some(fixup) = access::fixup(frame.rip) {
+            if let Some(fixup) = user_access::fixup(frame.rip) {
                 // The accessor finds the address that failed in RAX and the error code in RDX.
                 frame.rip = fixup;
                 frame.rax = address;
@@ -295,32 +266,19 @@ fn kernel_exception(frame: &mut TrapFrame) {
         }
         _ => {}
     }
-    panic::exception(frame, address);
+    unexpected(frame, address);
 }
 
-/// Prepares the `syscall` instruction (AMD64 manual vol. 2, §6.1.1): from ring 0 to ring 0, with interrupts on.
-pub(crate) fn initialize_system_calls() {
-    use x86_64::{
-        VirtAddr,
-        registers::{
-            model_specific::{Efer, EferFlags, LStar, Msr, SFMask},
-            rflags::RFlags,
-        },
-    };
-    const STAR: u32 = 0xc000_0081;
-    context::initialize();
-    let entry = context::rumpkin_system_call_entry as *const () as u64;
-    LStar::write(VirtAddr::new(entry));
-    SFMask::write(
-        RFlags::TRAP_FLAG
-            | RFlags::DIRECTION_FLAG
-            | RFlags::ALIGNMENT_CHECK
-            | RFlags::NESTED_TASK
-            | RFlags::RESUME_FLAG,
-    );
-    // SAFETY: code and data selectors are as `syscall` wants them; `sysret` is never used.
-    unsafe {
-        Msr::new(STAR).write(u64::from(descriptors::CODE) << 32);
-        Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS));
-    }
+/// The end, after an exception that the kernel did not expect; `address` is the page fault's.
+fn unexpected(frame: &TrapFrame, address: u64) -> ! {
+    panic::end(Some(frame.rip as usize), frame.rsp as usize, |report| {
+        // The report cannot fail.
+        let _ = if frame.vector == PAGE_FAULT && above_guard(address as usize).is_some() {
+            writeln!(report, "\nkernel panic: a thread's kernel stack is full")
+        } else {
+            let vector = frame.vector;
+            writeln!(report, "\nkernel panic: exception {vector} in the kernel")
+        };
+        let _ = writeln!(report, "code {:#x}, address {address:#x}, {frame}", frame.code().unwrap_or(0));
+    })
 }

@@ -189,9 +189,8 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_space_activate(space: Option<NonNull<()>>) {
-        let space = space.map_or(core::ptr::null_mut(), |space| space.cast().as_ptr());
-        // SAFETY: whoever activates a space keeps it until the thread has another or none (`AddressSpace::activate`).
-        unsafe { thread::set_space(space) };
+        // SAFETY: whoever activates a space keeps it until the thread has another or none (`rumpuser::memory::AddressSpace::activate`).
+        unsafe { AddressSpace::activate(space.as_ref().map(self::space)) };
     }
 
     fn rumpuser_space_map(handle: NonNull<()>, address: usize, mapping: Mapping) -> Result<(), OutOfMemory> {
