@@ -27,6 +27,7 @@ BEGIN {
   rule("tests/exhaustion", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/ layers/5-base")
   rule("tests/fuzz", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/ layers/5-base")
   rule("tests/rumpuser", "layers/3-rumpuser/c layers/3-rumpuser/hosted layers/3-rumpuser/interface")
+  rule("tests/structure", "")
   rule("tests/boot", "pkgs/format pkgs/bake pkgs/launcher")
 }
 
