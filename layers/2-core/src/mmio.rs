@@ -5,14 +5,13 @@ use crate::{
     memory::OutOfMemory,
     x86::{
         layout::{MMIO_SIZE, PAGE_SIZE, mmio},
-        page_tables,
+        page_tables::{self, Flags},
     },
 };
 use core::{
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering},
 };
-use x86_64::structures::paging::PageTableFlags;
 
 /// Page tables have no room for more address bits (Intel SDM vol. 3, §4.5).
 const PHYSICAL_END: u64 = 1 << 52;
@@ -43,7 +42,7 @@ pub fn map_memory(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
     map_with(physical, length, page_tables::WRITABLE)
 }
 
-fn map_with(physical: u64, length: usize, flags: PageTableFlags) -> Result<Region, OutOfMemory> {
+fn map_with(physical: u64, length: usize, flags: Flags) -> Result<Region, OutOfMemory> {
     if physical.checked_add(length as u64).is_none_or(|end| end > PHYSICAL_END) {
         return Err(OutOfMemory);
     }

@@ -37,10 +37,10 @@ pub struct Thread {
     /// Set by the thread itself; read by it, and by the scheduler while it does not run.
     pub(super) user_memory: Cell<Option<UserMemory>>,
     /// Vector state of the user code; touched with interrupts off, by the CPU that runs or last ran the thread.
-    fpu: UnsafeCell<Area>,
+    vector_state: UnsafeCell<Area>,
 }
 
-// SAFETY: `entry` is touched by the creator and then by the thread itself; `scheduling` under the scheduler's lock; `fpu`
+// SAFETY: `entry` is touched by the creator and then by the thread itself; `scheduling` under the scheduler's lock; `vector_state`
 // and `user_memory` as their comments say; the rest is immutable or atomic.
 unsafe impl Send for Thread {}
 // SAFETY: as above.
@@ -82,7 +82,7 @@ impl Waiter for &'static Thread {
 
 impl Thread {
     pub(super) fn new(name: &'static str, stack: Option<Stack>, state: State) -> Result<Arc<Thread>, OutOfMemory> {
-        let fpu = Area::new()?;
+        let vector_state = Area::new()?;
         heap::ensure(size_of::<Thread>() + 2 * size_of::<usize>())?;
         Ok(Arc::new(Thread {
             name,
@@ -100,7 +100,7 @@ impl Thread {
             },
             interrupted: AtomicBool::new(false),
             user_memory: Cell::new(None),
-            fpu: UnsafeCell::new(fpu),
+            vector_state: UnsafeCell::new(vector_state),
         }))
     }
 
@@ -119,8 +119,8 @@ impl Thread {
     }
 
     /// Lends the saved vector state. With interrupts off.
-    pub(crate) fn with_fpu<R>(&self, work: impl FnOnce(&mut Area) -> R) -> R {
+    pub(crate) fn with_vector_state<R>(&self, work: impl FnOnce(&mut Area) -> R) -> R {
         // SAFETY: interrupts are off and only the CPU that the thread runs or ran on comes here.
-        work(unsafe { &mut *self.fpu.get() })
+        work(unsafe { &mut *self.vector_state.get() })
     }
 }

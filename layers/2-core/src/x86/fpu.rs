@@ -20,7 +20,7 @@ pub(crate) fn acquire(thread: &Thread) {
         return;
     }
     save_owner();
-    thread.with_fpu(|area| area.load());
+    thread.with_vector_state(|area| area.load());
     cpu.fpu_owner.set(thread);
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn save_owner() {
     let cpu = cpu();
     // SAFETY: an owner is alive: a thread that ends gives up ownership first (`forget`).
     if let Some(owner) = unsafe { cpu.fpu_owner.get().as_ref() } {
-        owner.with_fpu(Area::save);
+        owner.with_vector_state(Area::save);
     }
     cpu.fpu_owner.set(ptr::null());
 }
@@ -49,7 +49,7 @@ pub fn save(area: &mut [u8]) {
     if ptr::eq(cpu().fpu_owner.get(), thread) {
         save_owner();
     }
-    thread.with_fpu(|saved| {
+    thread.with_vector_state(|saved| {
         for (to, from) in area.iter_mut().zip(saved.bytes()) {
             *to = *from;
         }
@@ -64,7 +64,7 @@ pub fn restore(area: &[u8]) -> bool {
     let _off = Interrupts::disable();
     let thread = current_ref();
     forget(thread);
-    thread.with_fpu(|saved| saved.bytes_mut().copy_from_slice(area));
+    thread.with_vector_state(|saved| saved.bytes_mut().copy_from_slice(area));
     true
 }
 
@@ -73,5 +73,5 @@ pub fn reset() {
     let _off = Interrupts::disable();
     let thread = current_ref();
     forget(thread);
-    thread.with_fpu(|saved| saved.reset());
+    thread.with_vector_state(|saved| saved.reset());
 }

@@ -11,8 +11,11 @@ use x86_64::{
     PhysAddr, VirtAddr,
     instructions::tlb,
     registers::control::{Cr3, Cr3Flags},
-    structures::paging::{PageTable, PageTableFlags as Flags, PhysFrame, Size4KiB, page_table::PageTableEntry},
+    structures::paging::{PageTable, PhysFrame, Size4KiB, page_table::PageTableEntry},
 };
+
+/// What an entry of a page table allows.
+pub(crate) use x86_64::structures::paging::PageTableFlags as Flags;
 
 const LARGE: u64 = 2 << 20;
 const HUGE: u64 = 1 << 30;
