@@ -1,5 +1,6 @@
 /* Options of sockets: socket(7), ip(7), tcp(7), as servers set and ask for them. */
 #define _GNU_SOURCE
+#include "loopback.h"
 #include "tap.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -13,37 +14,6 @@
 #ifndef MSG_FASTOPEN
 #define MSG_FASTOPEN 0x20000000
 #endif
-
-static struct sockaddr_in address;
-
-static int listening(void)
-{
-	socklen_t size = sizeof address;
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
-
-	MUST(listener);
-	address = (struct sockaddr_in){ AF_INET, 0, { htonl(INADDR_LOOPBACK) }, { 0 } };
-	MUST(bind(listener, (void *)&address, sizeof address));
-	MUST(listen(listener, 8));
-	MUST(getsockname(listener, (void *)&address, &size));
-	return listener;
-}
-
-static int connected(void)
-{
-	int stream = socket(AF_INET, SOCK_STREAM, 0);
-
-	MUST(stream);
-	MUST(connect(stream, (void *)&address, sizeof address));
-	return stream;
-}
-
-static int events(int descriptor, int wanted, int wait)
-{
-	struct pollfd polled = { descriptor, wanted, 0 };
-
-	return poll(&polled, 1, wait) == 1 ? polled.revents : 0;
-}
 
 static int set(int socket, int level, int name, int value)
 {
@@ -156,7 +126,7 @@ static void of_ip(int kind)
 
 static void of_tcp(void)
 {
-	int listener = listening(), one = socket(AF_INET, SOCK_STREAM, 0);
+	int listener = listening(8), one = socket(AF_INET, SOCK_STREAM, 0);
 	char name[32] = { 0 };
 	socklen_t size = sizeof name;
 
@@ -207,7 +177,7 @@ static void of_tcp(void)
 
 static void inherited(void)
 {
-	int listener = listening();
+	int listener = listening(8);
 	struct timeval time = { 3, 0 };
 	socklen_t size = sizeof time;
 
@@ -230,7 +200,7 @@ static void inherited(void)
 
 static void low_water(void)
 {
-	int listener = listening(), one = connected(), two = accept(listener, NULL, NULL);
+	int listener = listening(8), one = connected(), two = accept(listener, NULL, NULL);
 	char buffer[64];
 
 	MUST(set(two, SOL_SOCKET, SO_RCVLOWAT, 10));
@@ -257,7 +227,7 @@ static void low_water(void)
 
 static void deferred(void)
 {
-	int listener = listening();
+	int listener = listening(8);
 	char byte;
 
 	MUST(set(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, 100));
@@ -275,7 +245,7 @@ static void deferred(void)
 static void late_ports(void)
 {
 	struct sockaddr_in self = { AF_INET, 0, { htonl(INADDR_LOOPBACK) }, { 0 } };
-	int listener = listening(), one = socket(AF_INET, SOCK_STREAM, 0);
+	int listener = listening(8), one = socket(AF_INET, SOCK_STREAM, 0);
 	socklen_t size = sizeof self;
 
 	MUST(set(one, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1));

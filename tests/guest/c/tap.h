@@ -11,7 +11,7 @@
 
 static int tap_count, tap_failures;
 
-static void tap_result(int passed, const char *name, const char *file, int line)
+static inline void tap_result(int passed, const char *name, const char *file, int line)
 {
 	int error = errno;
 

@@ -1,5 +1,6 @@
 /* Stream sockets on the loopback network, as the system calls show them: tcp(7), connect(2), accept(2), shutdown(2). */
 #define _GNU_SOURCE
+#include "loopback.h"
 #include "tap.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -13,38 +14,6 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-static struct sockaddr_in address;
-
-/* A listening socket; its address goes to `address`. */
-static int listening(int backlog)
-{
-	socklen_t size = sizeof address;
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	MUST(listener);
-	address = (struct sockaddr_in){ AF_INET, 0, { htonl(INADDR_LOOPBACK) }, { 0 } };
-	MUST(bind(listener, (void *)&address, sizeof address));
-	MUST(listen(listener, backlog));
-	MUST(getsockname(listener, (void *)&address, &size));
-	return listener;
-}
-
-static int connected(void)
-{
-	int stream = socket(AF_INET, SOCK_STREAM, 0);
-
-	MUST(stream);
-	MUST(connect(stream, (void *)&address, sizeof address));
-	return stream;
-}
-
-static int events(int descriptor, int wanted, int wait)
-{
-	struct pollfd polled = { descriptor, wanted, 0 };
-
-	return poll(&polled, 1, wait) == 1 ? polled.revents : 0;
-}
 
 static void connections(void)
 {
