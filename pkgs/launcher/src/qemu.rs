@@ -274,6 +274,9 @@ impl Qemu {
         );
         if self.machine == Machine::Microvm {
             line.option("-global", "virtio-mmio.force-legacy=false");
+            // Debian's default, and not that of others: SeaBIOS counts the page among its own in which QEMU puts a small
+            // configuration there.
+            line.option("-bios", "qboot.rom");
         }
         let cpus = self.guest.cpus;
         // Never kvm:tcg: where /dev/kvm exists but cannot be used, QEMU aborts instead of falling back.
@@ -405,6 +408,7 @@ mod tests {
         let forwards = "-netdev user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:53-:53";
         for part in [
             forwards,
+            "-bios qboot.rom",
             "-device virtio-net-device,netdev=net0",
             "readonly=on,file.driver=file,file.filename=nbd:d,,1 -device virtio-blk-device,drive=disk0,werror=report,rerror=report",
             "readonly=off,file.driver=host_device,file.filename=/dev/d -device virtio-blk-device,drive=disk1,werror=report,",

@@ -272,7 +272,12 @@ impl Backend for OnCore {
             let baked = |range| start::kept_memory(range).filter(|bytes| !bytes.is_empty());
             BootData {
                 command_line: boot.command_line,
-                launch_configuration: boot.modules.first().copied().and_then(baked),
+                launch_configuration: boot.modules.first().map(|range| {
+                    baked(*range).unwrap_or_else(|| {
+                        log::error!("the launch configuration, at {:#x}, is not in memory that is ours", range.start);
+                        &[]
+                    })
+                }),
                 baked_configuration: baked(boot.payload.configuration),
                 root_file_system: baked(boot.payload.root_file_system),
                 entered_at: 0,

@@ -7,7 +7,8 @@ use crate::hypercalls::*;
 pub struct BootData {
     /// The command line; empty if there is none.
     pub command_line: &'static str,
-    /// The launch-time configuration document (the first boot module), if one was given.
+    /// The launch-time configuration document (the first boot module), if one was given; empty, which no document is, if it cannot
+    /// be read.
     pub launch_configuration: Option<&'static [u8]>,
     /// The configuration document baked into the image, if any.
     pub baked_configuration: Option<&'static [u8]>,
