@@ -1,8 +1,8 @@
 //! Segment, task-state and interrupt descriptors (Intel SDM vol. 3, chapters 3, 6 and 7).
 
-use super::layout::PAGE_SIZE;
 use super::{
     interrupt_stack::{self, InterruptStack},
+    layout::PAGE_SIZE,
     local::Cpu,
 };
 use alloc::{alloc::alloc, boxed::Box};
@@ -30,7 +30,8 @@ pub(crate) const DATA: u16 = 16;
 #[derive(Clone, Copy)]
 enum Stack {
     Interrupt = interrupt_stack::STACK as isize,
-    /// For events that end the machine, so that none has to be returned from when another one follows.
+    /// For events that end the machine: none has to be returned from when another one follows, nor has a program's `int` that looks
+    /// like one.
     Fatal,
     Exception,
 }

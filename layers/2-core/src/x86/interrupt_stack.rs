@@ -41,7 +41,7 @@ use core::{
 };
 use x86_64::{VirtAddr, registers::rflags::RFlags, structures::tss::TaskStateSegment};
 
-/// Which of the task state's stacks this is. Those before it take its frame.
+/// Which of the task state's stacks this is. The frame's five words lie on those up to it.
 pub(super) const STACK: usize = 5;
 
 /// With what follows, four pages; and so that the stack begins on 16 bytes.
