@@ -3,9 +3,10 @@
 
 BEGIN {
   # A crate under the first path may depend on crates under the others, and on no other crate of ours.
+  rule("layers/0-vocabulary", "")
   rule("layers/1-platform/", "layers/1-platform/ layers/2-core")
-  rule("layers/2-core", "")
-  rule("layers/3-rumpuser/interface", "")
+  rule("layers/2-core", "layers/0-vocabulary")
+  rule("layers/3-rumpuser/interface", "layers/0-vocabulary")
   rule("layers/3-rumpuser/core", "layers/2-core layers/3-rumpuser/interface")
   rule("layers/3-rumpuser/c", "layers/3-rumpuser/interface")
   rule("layers/3-rumpuser/hosted", "layers/3-rumpuser/interface")

@@ -25,7 +25,10 @@ in
     name = "no-upward-dependency";
     source = workspace.source {
       name = "layer-core";
-      only = [ "layers/2-core" ];
+      only = [
+        "layers/0-vocabulary"
+        "layers/2-core"
+      ];
     };
     env.RUSTFLAGS = flags.kernel;
     script = ''
@@ -42,7 +45,7 @@ in
   # What stands above the platforms does not know of them, by whatever name.
   no-platform-above = world.run { name = "no-platform-above"; } ''
     words='xen|virtio|qemu|kvm|microvm|pvh|pvclock|ioapic|rumpkin[-_]hw'
-    ! grep -rniE "$words" ${../layers/3-rumpuser} ${../layers/4-kernel} ${../layers/5-base} ${../apps} || exit 1
+    ! grep -rniE "$words" ${../layers/0-vocabulary} ${../layers/3-rumpuser} ${../layers/4-kernel} ${../layers/5-base} ${../apps} || exit 1
     # The words are right if they are found where they belong.
     grep -rqiE "$words" ${../layers/1-platform}
     touch $out

@@ -25,9 +25,15 @@ let
   allApps = [ "sensor" ];
 
   layers = {
+    vocabulary = mkLayer {
+      name = "vocabulary";
+      members = [ "layers/0-vocabulary" ];
+    };
+
     core = mkLayer {
       name = "core";
       members = [ "layers/2-core" ];
+      below = [ layers.vocabulary ];
     };
 
     platform = mkLayer {
@@ -39,6 +45,7 @@ let
     rumpuser = mkLayer {
       name = "rumpuser";
       members = [ "layers/3-rumpuser/interface" ];
+      below = [ layers.vocabulary ];
     };
 
     rumpuser-core = mkLayer {

@@ -102,7 +102,7 @@ fn serve(kernel: &Kernel, net: &Arc<Net>, options: &Options, first_packet: u64) 
 
 /// Microseconds since the machine was entered.
 fn since_entry() -> u64 {
-    clock::monotonic().saturating_sub(boot::data().entered_at) / 1000
+    clock::monotonic() / 1000
 }
 
 /// What is set, and the calling thread woken, when the host asks for a stop.

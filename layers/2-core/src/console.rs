@@ -2,7 +2,7 @@
 
 use crate::sync::Once;
 use crate::{
-    interface::{Console, Platform},
+    interface::{Console, Notify, Platform},
     sync::Interrupts,
 };
 use alloc::sync::Arc;
@@ -18,9 +18,31 @@ pub(crate) fn set_driver(console: Arc<dyn Console>) {
     DRIVER.call_once(|| console);
 }
 
-/// The driver's console, if there is one.
-pub fn driver() -> Option<Arc<dyn Console>> {
-    DRIVER.get().cloned()
+/// The driver's console; without one, what takes output as [`write`] does and has no input.
+pub fn console() -> Arc<dyn Console> {
+    match DRIVER.get() {
+        Some(driver) => driver.clone(),
+        None => Arc::new(WithoutDriver),
+    }
+}
+
+/// The platform's early console.
+struct WithoutDriver;
+
+impl Console for WithoutDriver {
+    fn write(&self, data: &[u8]) {
+        write(data);
+    }
+
+    fn read(&self, _buffer: &mut [u8]) -> usize {
+        0
+    }
+
+    fn readable(&self) -> bool {
+        false
+    }
+
+    fn set_notify(&self, _notify: Notify) {}
 }
 
 /// Writes all of it, in one piece with respect to this CPU's other writers.

@@ -1,7 +1,7 @@
 //! Layer 2: memory, threads, time and traps of one machine, and the interfaces that platforms implement.
 //!
-//! It depends on nothing of ours. Platforms (layer 1) stand beside it: they implement [`interface`] and use what is public
-//! here. Above it is the hypercall interface (layer 3), which gives the kernel safe access.
+//! It depends on the words of layer 0 alone, and re-exports what platforms need of them. Platforms (layer 1) stand beside it:
+//! they implement [`interface`] and use what is public here. Above it is the hypercall interface (layer 3), which gives the kernel safe access.
 //!
 //! Invariants:
 //! - Kernel code is not preemptible; an interrupt handler wakes threads and does not switch to them.

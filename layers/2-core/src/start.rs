@@ -59,9 +59,9 @@ pub fn start(boot: BootInfo, platforms: &[&'static dyn Platform], main: fn()) ->
 
     thread::initialize();
     let first = thread::spawn("main", move || {
-        let devices = platform.discover(boot);
-        if let Some(console) = &devices.console {
-            console::set_driver(console.clone());
+        let mut devices = platform.discover(boot);
+        if let Some(console) = devices.console.take() {
+            console::set_driver(console);
         }
         random::seed(&devices.entropy);
         *DEVICES.lock() = Some(devices);
@@ -79,11 +79,9 @@ pub fn boot_info() -> &'static BootInfo {
     BOOT.get().expect("the machine has been started")
 }
 
-/// The devices. The first call gets them; later ones get none, but the console each time.
+/// The devices, but for the console ([`console::console`]). The first call gets them; later ones get none.
 pub fn take_devices() -> Devices {
-    let mut devices = DEVICES.lock().take().unwrap_or_default();
-    devices.console = console::driver();
-    devices
+    DEVICES.lock().take().unwrap_or_default()
 }
 
 /// Memory that was given at boot and stays: a module or a part of the payload. `None` if it is not, or there is none.

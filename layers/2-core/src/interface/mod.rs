@@ -1,4 +1,5 @@
-//! What a platform implements for core, one trait per file, and what core offers to a platform.
+//! What a platform implements for core, one trait per file, and what core offers to a platform. The devices that a kernel sees
+//! (link, disk, console) are words of layer 0.
 //!
 //! A platform (layer 1) is one value of [`Platform`]. Core calls it in this order, all on the boot processor:
 //!
@@ -26,29 +27,18 @@
 //! free or take a lock that is not an [`crate::sync::IrqMutex`].
 
 mod clock;
-mod console;
-mod disk;
 mod entropy;
 mod interrupt;
-mod link;
 mod offers;
 mod platform;
 mod power;
 mod timer;
 
 pub use clock::{Clock, TscScale};
-pub use console::Console;
-pub use disk::{Disk, DiskError, DiskInfo};
 pub use entropy::Entropy;
 pub use interrupt::{InterruptController, Polarity, Trigger};
-pub use link::{Checksum, Link, LinkInfo};
 pub use offers::{Feature, Offers};
 pub use platform::{Devices, Machine, Platform, PlatformError};
 pub use power::{Ending, Power};
+pub use rumpkin_vocabulary::{Checksum, Console, Disk, DiskError, DiskInfo, Link, LinkInfo, Notify};
 pub use timer::Timer;
-
-use alloc::sync::Arc;
-
-/// Called by a device when there is something new, in interrupt context or within one of the device's own methods.
-/// It only wakes threads.
-pub type Notify = Arc<dyn Fn() + Send + Sync>;

@@ -19,8 +19,7 @@ use core::{
 };
 use spin::Mutex;
 
-/// Number of a frame: its physical address divided by [`PAGE_SIZE`].
-pub type FrameNumber = u64;
+pub use rumpkin_vocabulary::FrameNumber;
 
 /// Memory below this is left alone: real-mode structures, and room to start application processors in.
 const LOW_END: u64 = 0x10000;

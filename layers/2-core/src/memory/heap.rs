@@ -2,7 +2,7 @@
 
 use super::{
     frames,
-    shortage::{self, Keeper, OutOfMemory},
+    shortage::{self, Keeper},
     slabs::{self, Pages, Slabs},
 };
 use crate::x86::layout::PAGE_SIZE;
@@ -11,6 +11,7 @@ use core::{
     alloc::{GlobalAlloc, Layout},
     ptr,
 };
+use rumpkin_vocabulary::OutOfMemory;
 use spin::Mutex;
 
 /// Never locked in interrupt context: it does not keep interrupts off, which would cost more than the allocation does. Before

@@ -8,4 +8,4 @@ pub(crate) mod regions;
 pub(crate) mod shortage;
 mod slabs;
 
-pub use shortage::OutOfMemory;
+pub use rumpkin_vocabulary::OutOfMemory;

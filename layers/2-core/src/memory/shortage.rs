@@ -3,10 +3,6 @@
 use crate::sync::Once;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// There is no memory for this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutOfMemory;
-
 /// Somebody who keeps frames for quicker use, and gives them up before anything is refused.
 pub(crate) struct Keeper {
     /// How many there are. Blocks for a moment at most.

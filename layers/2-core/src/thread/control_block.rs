@@ -4,17 +4,14 @@ use super::{
     deadlines::{NOWHERE, Waiter},
     stack::Stack,
 };
-use crate::{
-    memory::{frames::FrameNumber, heap, shortage::OutOfMemory},
-    user::words::Pager,
-    x86::vector_state::Area,
-};
+use crate::{memory::heap, x86::vector_state::Area};
 use alloc::{boxed::Box, sync::Arc};
 use core::{
     cell::{Cell, UnsafeCell},
     ptr::{self, NonNull},
     sync::atomic::{AtomicBool, Ordering},
 };
+use rumpkin_vocabulary::{FrameNumber, OutOfMemory, Pager};
 
 /// The memory of the program that a thread runs.
 #[derive(Clone, Copy)]

@@ -21,13 +21,14 @@ use super::{
 };
 use crate::{
     clock,
-    memory::{heap, shortage::OutOfMemory},
+    memory::heap,
     sync::{Interrupts, IrqGuard, IrqMutex},
     timer,
     x86::{fpu, halt, instructions::interrupts, local::cpu, switch},
 };
 use alloc::{boxed::Box, sync::Arc};
 use core::{mem, ptr, sync::atomic::Ordering};
+use rumpkin_vocabulary::OutOfMemory;
 
 /// How long user code runs while others want to (nanoseconds).
 const SLICE: u64 = 5_000_000;

@@ -2,17 +2,14 @@
 
 use crate::{
     boot::PhysicalRange,
-    memory::{
-        frames,
-        heap::reserve,
-        shortage::{Keeper, OutOfMemory},
-    },
+    memory::{frames, heap::reserve, shortage::Keeper},
     x86::{
         layout::{PAGE_SIZE, STACK_SIZE, STACK_SLOT, STACKS_SIZE, stacks},
         page_tables,
     },
 };
 use alloc::vec::Vec;
+use rumpkin_vocabulary::OutOfMemory;
 use spin::Mutex;
 
 /// Stacks that are kept mapped for the next threads.

@@ -3,7 +3,6 @@
 //! The processor does the checking (`x86::user_access`). When an access fails, the pager of the thread's address space is asked, on the
 //! thread's own stack, and the access is tried again.
 
-use super::words::Fault;
 use crate::{
     thread,
     x86::{
@@ -12,6 +11,7 @@ use crate::{
         user_access::{DONE, Outcome, access_from_code, copy, exchange, fill, load},
     },
 };
+use rumpkin_vocabulary::Fault;
 
 /// Does an access page by page, each until it succeeds or the pager refuses. `attempt` gets how many bytes are done and how
 /// many to do next; what it has done when it fails is done again.

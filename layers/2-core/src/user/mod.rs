@@ -2,16 +2,14 @@
 
 pub mod access;
 
-pub mod words;
-
 /// Transitional.
 pub mod context {
-    pub use super::words::{Access, Event, Registers};
     pub use crate::x86::context::enter;
+    pub use rumpkin_vocabulary::{Access, Event, Registers};
 }
 
 /// Transitional.
 pub mod space {
-    pub use super::words::{Fault, Pager};
-    pub use crate::x86::address_space::{AddressSpace, Page, Protection};
+    pub use crate::x86::address_space::{AddressSpace, Page};
+    pub use rumpkin_vocabulary::{Fault, Pager, Protection};
 }

@@ -11,26 +11,15 @@ use crate::{
         frames::{self, FrameNumber},
     },
     thread::{self, UserMemory},
-    user::words::Pager,
 };
 use alloc::sync::Arc;
 use core::ptr::NonNull;
+use rumpkin_vocabulary::{Pager, Protection};
 use x86_64::{
     PhysAddr, VirtAddr,
     instructions::tlb,
     structures::paging::{PageTableFlags as Flags, page_table::PageTableEntry},
 };
-
-/// What user code may do with a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Protection {
-    /// Load from it.
-    pub read: bool,
-    /// Store to it.
-    pub write: bool,
-    /// Execute it.
-    pub execute: bool,
-}
 
 /// One mapped page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +32,8 @@ pub struct Page {
     pub copy_on_write: bool,
 }
 
-// The protection is kept in bits that the processor ignores, since a page that may not be read is not present.
-const READ: Flags = Flags::BIT_9;
-const WRITE: Flags = Flags::BIT_10;
-const EXECUTE: Flags = Flags::BIT_11;
+/// The protection is kept in bits that the processor ignores, since a page that may not be read is not present.
+const PROTECTION: u32 = 9;
 const COPY_ON_WRITE: Flags = Flags::BIT_52;
 /// There is a frame, present or not.
 const OWNED: Flags = Flags::BIT_53;
@@ -54,14 +41,11 @@ const OWNED: Flags = Flags::BIT_53;
 impl Page {
     /// The entry's flags. No page is a user page to the processor: user code runs in ring 0.
     fn flags(&self) -> Flags {
-        let Protection { read, write, execute } = self.protection;
-        let mut flags = OWNED;
-        flags.set(Flags::PRESENT, read || write || execute);
-        flags.set(Flags::WRITABLE, write && !self.copy_on_write);
-        flags.set(Flags::NO_EXECUTE, !execute);
-        flags.set(READ, read);
-        flags.set(WRITE, write);
-        flags.set(EXECUTE, execute);
+        let kept = u64::from(self.protection.bits()) << PROTECTION;
+        let mut flags = OWNED | Flags::from_bits_retain(kept);
+        flags.set(Flags::PRESENT, !self.protection.is_empty());
+        flags.set(Flags::WRITABLE, self.protection.contains(Protection::WRITE) && !self.copy_on_write);
+        flags.set(Flags::NO_EXECUTE, !self.protection.contains(Protection::EXECUTE));
         flags.set(COPY_ON_WRITE, self.copy_on_write);
         flags
     }
@@ -70,11 +54,7 @@ impl Page {
         let flags = entry.flags();
         flags.contains(OWNED).then(|| Page {
             frame: entry_frame(entry),
-            protection: Protection {
-                read: flags.contains(READ),
-                write: flags.contains(WRITE),
-                execute: flags.contains(EXECUTE),
-            },
+            protection: Protection::from_bits_truncate((flags.bits() >> PROTECTION) as u8),
             copy_on_write: flags.contains(COPY_ON_WRITE),
         })
     }

@@ -26,15 +26,13 @@ use super::{
     local::{Exception, KERNEL_STACK, REGISTERS, RESCHEDULE, SCRATCH, cpu},
     user_access::access_from_code,
 };
-use crate::{
-    thread,
-    user::words::{Access, Event, Registers},
-};
+use crate::thread;
 use core::{
     arch::naked_asm,
     mem::offset_of,
     sync::atomic::{AtomicBool, Ordering},
 };
+use rumpkin_vocabulary::{Access, Event, Registers};
 use x86_64::{
     VirtAddr,
     instructions::interrupts,

@@ -13,10 +13,8 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes in a page and in a frame.
-pub const PAGE_SIZE: usize = 4096;
-/// The first address that is not a user's.
-pub const USER_END: usize = 0x7fff_ffff_f000;
+pub use rumpkin_vocabulary::{PAGE_SIZE, USER_END};
+
 /// Size of the direct map's window: 32 TiB.
 pub const DIRECT_MAP_SIZE: usize = 1 << 45;
 /// Size of the registers' window.

@@ -5,7 +5,7 @@
 //! stack; with the base at 0 its first instruction faults, since nothing is ever mapped there, and so becomes such an exception.
 
 use super::interrupt_stack;
-use crate::{thread::control_block::Thread, user::words::Registers};
+use crate::thread::control_block::Thread;
 use alloc::{boxed::Box, sync::Arc};
 use core::{
     arch::asm,
@@ -13,6 +13,7 @@ use core::{
     mem::offset_of,
     ptr,
 };
+use rumpkin_vocabulary::Registers;
 use x86_64::{
     VirtAddr,
     registers::model_specific::{GsBase, KernelGsBase},

@@ -8,11 +8,9 @@ use super::{
     local::{self, Cpu, Exception, KERNEL_STACK},
     user_access,
 };
-use crate::{
-    interrupts, panic, thread,
-    user::{access, words::Registers},
-};
+use crate::{interrupts, panic, thread, user::access};
 use core::{arch::global_asm, fmt::Write, ptr};
+use rumpkin_vocabulary::Registers;
 use x86_64::registers::control::Cr2;
 
 // Vector n's stub is at `rumpkin_trap_stubs + 8 * n`. It pushes n - 128, which takes a byte. Each stack begins on 16 bytes, so

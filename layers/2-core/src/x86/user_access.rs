@@ -3,8 +3,8 @@
 //! The processor does the checking. An instruction that faults inside one of the routines below goes on at the routine's
 //! fixup, with the address in RAX and the error code in RDX.
 
-use crate::user::words::Access;
 use core::arch::naked_asm;
+use rumpkin_vocabulary::Access;
 
 /// How a routine ended that copies or fills: nothing left, or what failed.
 #[repr(C)]

@@ -1,12 +1,10 @@
 //! The state of the vector registers, as the processor saves and loads it (Intel SDM vol. 1, chapter 13).
 
 use super::{cpuid::cpuid, layout::PAGE_SIZE};
-use crate::{
-    memory::{heap, shortage::OutOfMemory},
-    sync::Once,
-};
+use crate::{memory::heap, sync::Once};
 use alloc::alloc::{alloc_zeroed, dealloc};
 use core::{alloc::Layout, arch::asm, ptr::NonNull};
+use rumpkin_vocabulary::OutOfMemory;
 use x86_64::registers::{
     control::{Cr0, Cr0Flags, Cr4, Cr4Flags},
     xcontrol::{XCr0, XCr0Flags},

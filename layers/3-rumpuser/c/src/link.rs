@@ -19,7 +19,7 @@ use core::{
 use rumpuser::{
     clock,
     device::{Checksum, Link},
-    memory::ensure,
+    memory::{OutOfMemory, ensure},
     sync::Mutex,
     thread,
 };
@@ -83,7 +83,7 @@ fn receive(port: &Port, buffer: *mut c_void, size: usize, deadline: Option<u64>)
             let mut device = port.device.lock();
             let me = thread::current();
             if device.told.as_ref() != Some(&me) {
-                device.link.set_thread(me.clone());
+                device.link.set_notify(me.waker().map_err(|OutOfMemory| RUMPUSER_ENOMEM)?);
                 device.told = Some(me);
             }
             let mut received = Err(RUMPUSER_ETIMEDOUT);

@@ -1,19 +1,20 @@
 //! Layer 3: the hypercalls on core, for images that run on a machine.
 //!
-//! It depends on core and on the interface, and only translates between them. An image binds it by linking this crate.
+//! It depends on core and on the interface, which speak the same words; it hands through, and keeps what differs: handles, owners of
+//! frames, and threads on which devices notify. An image binds it by linking this crate.
 #![no_std]
 
 extern crate alloc;
 
-mod convert;
-mod devices;
+mod handle;
+mod messenger;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use convert::{core_page, mapping, thread_handle, with_thread};
 use core::ptr::NonNull;
+use handle::{thread_handle, with_thread};
 use rumpkin_core::sync::Once;
 use rumpkin_core::{
-    clock, cpu, interface, layout,
+    clock, console, cpu, interface, layout,
     memory::{frames, heap},
     power, random, start, stop, thread, user,
 };
@@ -21,27 +22,16 @@ use rumpuser::{
     Backend,
     boot::BootData,
     context::{Event, Registers},
-    device::Devices,
+    device::{Devices, Notify},
     memory::{Fault, Frame, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
     power::Exit,
 };
-use user::space::AddressSpace;
+use user::space::{AddressSpace, Page};
 
 /// The back end.
 struct OnCore;
 
 rumpuser::export_backend!(OnCore);
-
-/// The kernel's pager, as core sees it.
-struct KernelPager(Arc<dyn Pager>);
-
-impl user::space::Pager for KernelPager {
-    fn page_fault(&self, address: usize, access: user::context::Access) -> Result<(), user::space::Fault> {
-        self.0
-            .page_fault(address, convert::access(access))
-            .map_err(|fault| user::space::Fault { address: fault.address })
-    }
-}
 
 /// Borrows the address space behind a handle.
 fn space(handle: &NonNull<()>) -> &AddressSpace {
@@ -49,36 +39,9 @@ fn space(handle: &NonNull<()>) -> &AddressSpace {
     unsafe { handle.cast::<AddressSpace>().as_ref() }
 }
 
-/// Core's view of the kernel's registers: two structures of the same layout, since neither crate may name the other's.
-fn registers(registers: &mut Registers) -> &mut user::context::Registers {
-    const {
-        assert!(size_of::<Registers>() == size_of::<user::context::Registers>());
-        assert!(align_of::<Registers>() == align_of::<user::context::Registers>());
-    }
-    macro_rules! same_place {
-        ($($field:ident)*) => {
-            const { $(assert!(
-                core::mem::offset_of!(Registers, $field) == core::mem::offset_of!(user::context::Registers, $field)
-            );)* }
-        };
-    }
-    same_place! { rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags fs_base }
-    // SAFETY: both are `repr(C)` structures of u64, of the same size and with the same fields in the same places.
-    unsafe { &mut *core::ptr::from_mut(registers).cast() }
-}
-
-/// As [`rumpuser::memory::ensure`].
-fn ensure(bytes: usize) -> Result<(), OutOfMemory> {
-    heap::ensure(bytes).map_err(|_| OutOfMemory)
-}
-
-fn fault(result: Result<(), user::space::Fault>) -> Result<(), Fault> {
-    result.map_err(|fault| Fault { address: fault.address })
-}
-
 impl Backend for OnCore {
     fn rumpuser_thread_spawn(name: &'static str, entry: Box<dyn FnOnce() + Send>) -> Result<NonNull<()>, OutOfMemory> {
-        thread::spawn_boxed(name, entry).map(thread_handle).map_err(|_| OutOfMemory)
+        thread::spawn_boxed(name, entry).map(thread_handle)
     }
 
     fn rumpuser_thread_current() -> NonNull<()> {
@@ -90,7 +53,7 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_thread_drop(thread: NonNull<()>) {
-        drop(convert::thread(thread));
+        drop(handle::thread(thread));
     }
 
     fn rumpuser_thread_park(deadline: Option<u64>) -> bool {
@@ -166,7 +129,7 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_heap_ensure(bytes: usize) -> bool {
-        ensure(bytes).is_ok()
+        heap::ensure(bytes).is_ok()
     }
 
     fn rumpuser_payload_frame(page: &'static [u8]) -> Option<FrameNumber> {
@@ -178,8 +141,8 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_space_create(pager: Arc<dyn Pager>) -> Result<NonNull<()>, OutOfMemory> {
-        ensure(size_of::<AddressSpace>() + size_of::<KernelPager>() + 2 * size_of::<usize>())?;
-        let space = AddressSpace::new(Arc::new(KernelPager(pager))).map_err(|_| OutOfMemory)?;
+        heap::ensure(size_of::<AddressSpace>())?;
+        let space = AddressSpace::new(pager)?;
         Ok(NonNull::from(Box::leak(Box::new(space))).cast())
     }
 
@@ -194,14 +157,16 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_space_map(handle: NonNull<()>, address: usize, mapping: Mapping) -> Result<(), OutOfMemory> {
-        space(&handle).map(address, core_page(&mapping)).map_err(|_| OutOfMemory)?;
+        let Mapping { frame, protection, copy_on_write } = mapping;
+        space(&handle).map(address, Page { frame: frame.number(), protection, copy_on_write })?;
         // The entry is the owner now.
-        mapping.frame.into_number();
+        frame.into_number();
         Ok(())
     }
 
     fn rumpuser_space_query(handle: NonNull<()>, address: usize) -> Option<Mapping> {
-        space(&handle).query(address).map(mapping)
+        let Page { frame, protection, copy_on_write } = space(&handle).query(address)?;
+        Some(Mapping { frame: Frame::from_number(frame), protection, copy_on_write })
     }
 
     fn rumpuser_space_unmap(handle: NonNull<()>, address: usize, length: usize) {
@@ -209,35 +174,35 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_space_protect(handle: NonNull<()>, address: usize, length: usize, protection: Protection) {
-        space(&handle).protect(address, length, convert::core_protection(protection));
+        space(&handle).protect(address, length, protection);
     }
 
     fn rumpuser_space_move(handle: NonNull<()>, from: usize, to: usize, length: usize) -> Result<(), OutOfMemory> {
-        space(&handle).move_range(from, to, length).map_err(|_| OutOfMemory)
+        space(&handle).move_range(from, to, length)
     }
 
     fn rumpuser_user_read(address: usize, buffer: &mut [u8]) -> Result<(), Fault> {
-        fault(user::access::read(address, buffer))
+        user::access::read(address, buffer)
     }
 
     fn rumpuser_user_write(address: usize, data: &[u8]) -> Result<(), Fault> {
-        fault(user::access::write(address, data))
+        user::access::write(address, data)
     }
 
     fn rumpuser_user_zero(address: usize, length: usize) -> Result<(), Fault> {
-        fault(user::access::zero(address, length))
+        user::access::zero(address, length)
     }
 
     fn rumpuser_user_load_u32(address: usize) -> Result<u32, Fault> {
-        user::access::load_u32(address).map_err(|fault| Fault { address: fault.address })
+        user::access::load_u32(address)
     }
 
     fn rumpuser_user_compare_exchange_u32(address: usize, current: u32, new: u32) -> Result<u32, Fault> {
-        user::access::compare_exchange_u32(address, current, new).map_err(|fault| Fault { address: fault.address })
+        user::access::compare_exchange_u32(address, current, new)
     }
 
-    fn rumpuser_context_enter(state: &mut Registers) -> Event {
-        convert::event(user::context::enter(registers(state)))
+    fn rumpuser_context_enter(registers: &mut Registers) -> Event {
+        user::context::enter(registers)
     }
 
     fn rumpuser_fpu_size() -> usize {
@@ -257,10 +222,10 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_vdso() -> Result<Vdso, OutOfMemory> {
-        let vdso = rumpkin_core::vdso::vdso().map_err(|_| OutOfMemory)?;
+        let vdso = rumpkin_core::vdso::vdso()?;
         let clock = Frame::from_number(vdso.clock);
         let mut code = Vec::new();
-        ensure(vdso.code_frames * size_of::<Frame>())?;
+        heap::ensure(vdso.code_frames * size_of::<Frame>())?;
         code.extend((0..vdso.code_frames as u64).map(|index| Frame::from_number(vdso.code + index)));
         Ok(Vdso { clock, code })
     }
@@ -280,13 +245,17 @@ impl Backend for OnCore {
                 }),
                 baked_configuration: baked(boot.payload.configuration),
                 root_file_system: baked(boot.payload.root_file_system),
-                entered_at: 0,
             }
         })
     }
 
     fn rumpuser_devices() -> Devices {
-        devices::take()
+        let devices = start::take_devices();
+        Devices { links: devices.links, disks: devices.disks, console: console::console() }
+    }
+
+    fn rumpuser_notify_on_thread(notify: Notify) -> Result<Notify, OutOfMemory> {
+        messenger::forward(notify)
     }
 
     fn rumpuser_exit(exit: Exit) -> ! {

@@ -1,7 +1,7 @@
 //! Layer 3: the hypercalls on a Linux process, for tests of the kernel and for kernels that live in a process.
 //!
 //! Link it with `use rumpuser_hosted as _;`. Threads are the process's, user memory is software (a map from page to
-//! frame, looked at on every access), and user code cannot be run: [`rumpuser::context::Registers::enter`] calls what a simulated
+//! frame, looked at on every access), and user code cannot be run: [`rumpuser::context::enter`] calls what a simulated
 //! [`Machine`] has in its place, or answers with the exception "invalid opcode". Links ([`link`]) and disks ([`disk`]) are
 //! made by who needs them and handed to the kernel.
 //!
@@ -235,6 +235,11 @@ impl Backend for Hosted {
 
     fn rumpuser_devices() -> Devices {
         machine::devices()
+    }
+
+    /// Nobody notifies in interrupt context here.
+    fn rumpuser_notify_on_thread(notify: Notify) -> Result<Notify, OutOfMemory> {
+        Ok(notify)
     }
 
     fn rumpuser_exit(exit: Exit) -> ! {

@@ -63,7 +63,7 @@ fn a_frame_is_there_when_it_is_due_and_wakes_who_waits() {
     simulate(1, || {
         let (wire, [mut one, mut other]) = Wire::new(1500, false).unwrap();
         wire.set_faults(0, Faults { delay: 5 * MILLISECOND, ..Faults::default() });
-        other.set_thread(thread::current());
+        other.set_notify(thread::current().waker().unwrap());
         let begin = clock::monotonic();
         assert!(send(&mut one, &numbered(1)));
         assert!(received(&mut other).is_empty());
@@ -96,7 +96,7 @@ fn faults_happen_as_often_as_told() {
 fn a_full_wire_refuses_and_tells_of_room() {
     simulate(1, || {
         let (_wire, [mut one, mut other]) = Wire::new(1500, false).unwrap();
-        one.set_thread(thread::current());
+        one.set_notify(thread::current().waker().unwrap());
         let taken = (0..1000).take_while(|number| send(&mut one, &numbered(*number))).count();
         assert!((100..1000).contains(&taken));
         assert!(!one.arm());
@@ -168,9 +168,9 @@ fn a_wire_cuts_frames_into_segments() {
 #[test]
 fn a_socket_pair_carries_frames_in_real_time() {
     let [mut one, mut other] = socket_pair(1500).unwrap();
-    other.set_thread(thread::current());
+    other.set_notify(thread::current().waker().unwrap());
     let sender = std::thread::spawn(move || {
-        one.set_thread(thread::current());
+        one.set_notify(thread::current().waker().unwrap());
         for number in 0..2000 {
             while !send(&mut one, &numbered(number)) {
                 if !one.arm() {

@@ -3,7 +3,7 @@
 use rumpuser::{
     boot::BootData,
     clock,
-    context::{Event, Registers},
+    context::{self, Event, Registers},
     memory::{Frame, PAGE_SIZE, free_frames},
     random,
     sync::Mutex,
@@ -173,7 +173,7 @@ fn frames_are_counted_for_each_run() {
 
 #[test]
 fn user_code_has_a_stand_in_of_the_machines_own() {
-    let enter = || Registers { rdi: 7, ..Registers::default() }.enter();
+    let enter = || context::enter(&mut Registers { rdi: 7, ..Registers::default() });
     assert_eq!(simulate(1, enter), Event::Exception { vector: 6, code: 0 });
     let code = |registers: &mut Registers| {
         assert_eq!(registers.rdi, 7);
@@ -183,7 +183,7 @@ fn user_code_has_a_stand_in_of_the_machines_own() {
     let machine = Machine { user_code: Some(Arc::new(code)), ..Machine::default() };
     let rax = machine.simulate(1, || {
         let mut registers = Registers { rdi: 7, ..Registers::default() };
-        assert_eq!(registers.enter(), Event::SystemCall);
+        assert_eq!(context::enter(&mut registers), Event::SystemCall);
         registers.rax
     });
     assert_eq!(rax, 39);
@@ -197,7 +197,6 @@ fn payload_is_the_machines_own_and_goes_with_it() {
         command_line: "",
         launch_configuration: None,
         baked_configuration: None,
-        entered_at: 0,
     };
     simulate(1, || assert!(Frame::of_payload(&ONE).is_none(), "another machine has no such payload"));
     for _ in 0..2 {

@@ -14,8 +14,6 @@ pub struct BootData {
     pub baked_configuration: Option<&'static [u8]>,
     /// The root file system baked into the image, page-aligned, if any.
     pub root_file_system: Option<&'static [u8]>,
-    /// When the machine was entered, on the monotonic clock's scale (nanoseconds): usually 0.
-    pub entered_at: u64,
 }
 
 /// What was handed over at boot.

@@ -2,7 +2,7 @@
 
 use crate::hypercalls::*;
 
-/// Nanoseconds since boot; never goes back.
+/// Nanoseconds since boot, that is since the machine's first instruction; never goes back.
 pub fn monotonic() -> u64 {
     rumpuser_clock_monotonic()
 }

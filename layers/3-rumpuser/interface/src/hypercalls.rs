@@ -3,7 +3,7 @@
 use crate::{
     boot::BootData,
     context::{Event, Registers},
-    device::Devices,
+    device::{Devices, Notify},
     memory::{Fault, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
     power::Exit,
 };
@@ -166,6 +166,8 @@ hypercalls! { ($)
     fn rumpuser_boot_data() -> &'static BootData;
     /// The links, disks and console; each call after the first gives none but the console.
     fn rumpuser_devices() -> Devices;
+    /// Has a device's notification arrive on a thread.
+    fn rumpuser_notify_on_thread(notify: Notify) -> Result<Notify, OutOfMemory>;
     /// Leaves the machine or process. Disks have been flushed by the caller.
     fn rumpuser_exit(exit: Exit) -> !;
     /// Whom to tell when the host asks for a stop.

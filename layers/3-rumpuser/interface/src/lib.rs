@@ -10,10 +10,10 @@
 //! ```
 //!
 //! Invariants that every back end keeps:
-//! - An up-call arrives on a thread, never in interrupt context.
+//! - An up-call arrives on a thread, never in interrupt context; but for what devices notify ([`device`]).
 //! - A [`memory::Frame`] is freed when its last owner is gone; a mapping in an address space is an owner.
 //! - User memory is touched only by [`user`]'s accessors; a bad address is an error, never a crash.
-//! - This crate depends on nothing of ours.
+//! - This crate depends on the words of layer 0, and re-exports them; on nothing else of ours.
 #![no_std]
 
 extern crate alloc;
@@ -39,7 +39,7 @@ pub mod __types {
     pub use crate::{
         boot::BootData,
         context::{Event, Registers},
-        device::Devices,
+        device::{Devices, Notify},
         memory::{Fault, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
         power::Exit,
     };

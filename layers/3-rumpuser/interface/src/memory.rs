@@ -4,60 +4,7 @@ use crate::hypercalls::*;
 use alloc::{sync::Arc, vec::Vec};
 use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
-/// Bytes in a page and in a frame.
-pub const PAGE_SIZE: usize = 4096;
-
-/// The first address that is not a user's: the canonical lower half less one page (Linux's `TASK_SIZE_MAX`).
-pub const USER_END: usize = 0x7fff_ffff_f000;
-
-/// There is no memory for this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutOfMemory;
-
-/// A user address that cannot be accessed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
-    /// The first byte that failed.
-    pub address: usize,
-}
-
-/// Number of a frame: its physical address divided by [`PAGE_SIZE`].
-pub type FrameNumber = u64;
-
-bitflags::bitflags! {
-    /// What user code may do with a page. Readable is implied by either of the others on x86.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct Protection: u8 {
-        /// May be read.
-        const READ = 1;
-        /// May be written.
-        const WRITE = 2;
-        /// May be executed.
-        const EXECUTE = 4;
-    }
-}
-
-/// How user code came to a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// A load.
-    Read,
-    /// A store.
-    Write,
-    /// An instruction fetch.
-    Execute,
-}
-
-impl Access {
-    /// The protection that this access needs.
-    pub fn needs(self) -> Protection {
-        match self {
-            Access::Read => Protection::READ,
-            Access::Write => Protection::WRITE,
-            Access::Execute => Protection::EXECUTE,
-        }
-    }
-}
+pub use rumpkin_vocabulary::{Access, Fault, FrameNumber, OutOfMemory, PAGE_SIZE, Pager, Protection, USER_END};
 
 /// One owner of a frame of [`PAGE_SIZE`] bytes. Cloning makes another owner of the same frame.
 pub struct Frame(FrameNumber);
@@ -166,12 +113,6 @@ pub struct Mapping {
     pub protection: Protection,
     /// Never writable, whatever the protection says: a write faults, and the pager makes a copy.
     pub copy_on_write: bool,
-}
-
-/// The up-call for a fault on user memory, from user code's accessors and from the kernel's alike.
-pub trait Pager: Send + Sync {
-    /// Makes the access possible by mapping a page, or refuses. Called on the faulting thread, interrupts on.
-    fn page_fault(&self, address: usize, access: Access) -> Result<(), Fault>;
 }
 
 /// A set of mappings from user addresses to frames.

@@ -1,10 +1,11 @@
 //! Kernel threads: spawn, park, unpark, interrupt.
 
 use crate::{
+    device::Notify,
     hypercalls::*,
     memory::{OutOfMemory, ensure},
 };
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 use core::{fmt, ptr::NonNull};
 
 /// An owner of a kernel thread. Dropping it does not stop the thread.
@@ -19,6 +20,13 @@ impl Thread {
     /// Wakes the thread from [`park`], or lets its next `park` return at once.
     pub fn unpark(&self) {
         rumpuser_thread_unpark(self.0);
+    }
+
+    /// What unparks the thread for a device, also from the device's interrupt.
+    pub fn waker(&self) -> Result<Notify, OutOfMemory> {
+        let thread = self.clone();
+        ensure(size_of_val(&thread) + 2 * size_of::<usize>())?;
+        Ok(Arc::new(move || thread.unpark()))
     }
 
     /// A number that no other thread has as long as this one lives, or is owned.

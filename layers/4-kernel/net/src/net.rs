@@ -186,7 +186,10 @@ impl Net {
     /// The net thread: receives, handles deadlines, sleeps.
     fn drive(self: Arc<Self>) {
         let me = self.driver.call_once(thread::current).clone();
-        self.stack.lock().ip.set_thread(me);
+        match me.waker() {
+            Ok(notify) => self.stack.lock().ip.set_notify(notify),
+            Err(OutOfMemory) => log::error!("net: no memory to be notified by the device: packets will be late"),
+        }
         loop {
             let mut stack = self.begin();
             self.sleeps_until.store(0, Ordering::SeqCst);

@@ -5,7 +5,7 @@ use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::Ordering;
 use rumpkin_spine::{Call, Errno, thread::Thread};
 use rumpuser::{
-    context::{Event, Registers, fpu},
+    context::{self, Event, Registers, fpu},
     memory::{self, OutOfMemory},
 };
 
@@ -40,7 +40,7 @@ fn run(thread: &Arc<Thread>, mut registers: Registers, fpu_state: Option<Vec<u8>
     let mut goes_on = deliver::settle(thread, &mut registers, None);
     while goes_on {
         let mut interrupted = None;
-        match registers.enter() {
+        match context::enter(&mut registers) {
             Event::SystemCall => {
                 let number = registers.rax;
                 let result = table.dispatch(&mut Call { thread, registers: &mut registers });

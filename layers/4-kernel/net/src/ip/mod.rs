@@ -19,7 +19,7 @@ use core::ops::Range;
 use neighbor::{Answer, Due, Neighbors};
 use rumpkin_collections::{Account, ChargedQueue, TryVec, Weigh, try_to_vec};
 use rumpkin_spine::Errno;
-use rumpuser::device::{Checksum, Link, LinkInfo};
+use rumpuser::device::{Checksum, Link, LinkInfo, Notify};
 use train::Train;
 use wire::*;
 use zerocopy::{FromBytes, IntoBytes, network_endian::U16};
@@ -490,10 +490,10 @@ impl Ip {
         self.device.as_mut().is_some_and(|device| device.arm())
     }
 
-    /// Whom the device wakes.
-    pub fn set_thread(&mut self, thread: rumpuser::thread::Thread) {
+    /// Whom the device notifies of arrivals and room.
+    pub fn set_notify(&mut self, notify: Notify) {
         if let Some(device) = &mut self.device {
-            device.set_thread(thread);
+            device.set_notify(notify);
         }
     }
 }

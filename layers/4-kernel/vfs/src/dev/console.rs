@@ -13,7 +13,10 @@ use rumpkin_spine::{
     io::{Sink, Source, read_value, write_value},
     wait::{Events, WaitQueue},
 };
-use rumpuser::{device::Console, sync::Mutex};
+use rumpuser::{
+    device::{self, Console},
+    sync::Mutex,
+};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Most bytes of input that wait to be read (`N_TTY_BUF_SIZE`).
@@ -96,11 +99,17 @@ impl ConsoleFile {
         };
         let file = Arc::new(ConsoleFile { console, input: Mutex::new(input), queue: WaitQueue::new() });
         let weak = Arc::downgrade(&file);
-        file.console.set_notify(Arc::new(move || {
+        let typed = move || {
             if let Some(file) = weak.upgrade() {
                 file.queue.notify(Events::READ | Events::READ_NORMAL);
             }
-        }));
+        };
+        match device::notify_on_thread(Arc::new(typed)) {
+            Ok(notify) => file.console.set_notify(notify),
+            Err(OutOfMemory) => {
+                log::error!("no memory to be notified by the console: whoever waits for input waits on")
+            }
+        }
         file
     }
 

@@ -49,7 +49,7 @@ fn mac(end: u8) -> [u8; 6] {
 impl Peer {
     /// A peer that the kernel knows the Ethernet address of.
     pub fn new(mut link: Box<dyn Link>) -> Peer {
-        link.set_thread(thread::current());
+        link.set_notify(thread::current().waker().unwrap());
         let ports = (PEER_PORT, PORT);
         let mut peer = Peer { link, arrived: VecDeque::new(), kernel: None, ports, marked: 0 };
         peer.arp(ARP_REQUEST);

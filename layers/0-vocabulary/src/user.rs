@@ -1,6 +1,8 @@
 //! User code as the kernel meets it: registers, why it came back, and faults on its memory.
 
-/// The general registers of user code.
+use crate::Protection;
+
+/// The general registers of user code (x86-64). `fs_base` is the thread pointer; GS belongs to the kernel.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -26,6 +28,29 @@ pub struct Registers {
     pub fs_base: u64,
 }
 
+/// Why user code came back to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The `syscall` instruction: number in `rax`, arguments in `rdi rsi rdx r10 r8 r9`; `rip` is the next instruction.
+    SystemCall,
+    /// A page fault that the pager has not seen yet; `rip` is the faulting instruction.
+    PageFault {
+        /// The address that was accessed.
+        address: usize,
+        /// How.
+        access: Access,
+    },
+    /// Another exception.
+    Exception {
+        /// Its vector (Intel SDM vol. 3, table 6-1).
+        vector: u8,
+        /// Its error code, or 0; of a debug exception (1) bits 0 to 3 and 14 of DR6 (§17.2.3).
+        code: u64,
+    },
+    /// Somebody asked for the thread to leave user code.
+    Interrupted,
+}
+
 /// How user code came to a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -37,27 +62,15 @@ pub enum Access {
     Execute,
 }
 
-/// Why user code came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// The `syscall` instruction.
-    SystemCall,
-    /// A page fault.
-    PageFault {
-        /// The address that was accessed.
-        address: usize,
-        /// How.
-        access: Access,
-    },
-    /// Another exception.
-    Exception {
-        /// Its vector.
-        vector: u8,
-        /// Its error code, or 0; of a debug exception what DR6 says.
-        code: u64,
-    },
-    /// `Thread::interrupt` was called.
-    Interrupted,
+impl Access {
+    /// The protection that this access needs.
+    pub fn needs(self) -> Protection {
+        match self {
+            Access::Read => Protection::READ,
+            Access::Write => Protection::WRITE,
+            Access::Execute => Protection::EXECUTE,
+        }
+    }
 }
 
 /// A user address that cannot be accessed.
@@ -67,7 +80,7 @@ pub struct Fault {
     pub address: usize,
 }
 
-/// Whom a fault of the kernel's accessors goes to.
+/// Whom faults on user memory go to, from user code's accesses and from the kernel's alike.
 pub trait Pager: Send + Sync {
     /// Makes the access possible by mapping a page, or refuses. Called on the faulting thread, interrupts on.
     fn page_fault(&self, address: usize, access: Access) -> Result<(), Fault>;

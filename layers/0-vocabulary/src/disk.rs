@@ -1,4 +1,4 @@
-//! A disk, as a driver gives it.
+//! A disk.
 
 use alloc::string::String;
 

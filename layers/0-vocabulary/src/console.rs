@@ -1,6 +1,6 @@
-//! The console, as a platform gives it.
+//! A console.
 
-use super::Notify;
+use crate::Notify;
 
 /// A console that works with interrupts on and off.
 pub trait Console: Send + Sync {

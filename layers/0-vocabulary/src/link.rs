@@ -1,6 +1,6 @@
-//! A network interface, as a driver gives it.
+//! A network interface.
 
-use super::Notify;
+use crate::Notify;
 
 /// What a link is and can do.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ pub enum Checksum {
     /// Received: known to be right (or the frame never left the host).
     Verified,
     /// Sent: the device shall compute it from `start` to the end of the frame and store it at `start + offset`;
-    /// the field holds the pseudo-header's sum (VIRTIO 1.2 §5.1.6.2).
+    /// the field holds the pseudo-header's sum (RFC 9293 §3.1).
     Partial {
         /// First byte that is summed, from the beginning of the frame.
         start: u16,
