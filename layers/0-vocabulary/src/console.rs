@@ -1,6 +1,6 @@
 //! A console.
 
-use crate::Notify;
+use crate::notify::Notify;
 
 /// A console that works with interrupts on and off.
 pub trait Console: Send + Sync {

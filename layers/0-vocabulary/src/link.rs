@@ -1,6 +1,6 @@
 //! A network interface.
 
-use crate::Notify;
+use crate::notify::Notify;
 
 /// What a link is and can do.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
 //! User code as the kernel meets it: registers, why it came back, and faults on its memory.
 
-use crate::Protection;
+use crate::memory::Protection;
 
 /// The general registers of user code (x86-64). `fs_base` is the thread pointer; GS belongs to the kernel.
 #[repr(C)]

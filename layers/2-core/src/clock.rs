@@ -3,9 +3,8 @@
 use crate::{
     interface::{Clock, TscScale},
     sync::Once,
+    x86::instructions::tsc,
 };
-
-pub use crate::x86::instructions::tsc;
 
 struct Source {
     clock: &'static dyn Clock,

@@ -7,8 +7,6 @@
 use crate::{clock, interface::Entropy, sync::IrqMutex, x86::instructions};
 use alloc::sync::Arc;
 
-pub use crate::x86::instructions::random as from_processor;
-
 static GENERATOR: IrqMutex<Generator> = IrqMutex::new(Generator { key: [0; 8] });
 
 struct Generator {

@@ -11,7 +11,7 @@ mod manifest;
 mod runtime;
 
 use composition::PLATFORMS;
-use rumpkin_core::{boot::BootInfo, interface::Platform};
+use rumpkin_core::for_image::{BootInfo, Platform};
 
 rumpkin_pvh::entry!(main);
 
@@ -25,5 +25,5 @@ fn main(boot: BootInfo) -> ! {
         }
         platforms
     };
-    rumpkin_core::start(boot, &ONLY, composition::run)
+    rumpkin_core::for_image::start(boot, &ONLY, composition::run)
 }

@@ -3,7 +3,7 @@
 use crate::{acpi::Acpi, pit, pvclock, rtc};
 use alloc::{boxed::Box, string::ToString};
 use core::arch::x86_64::__cpuid;
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     clock::tsc,
     interface::{Clock, PlatformError, TscScale},
 };

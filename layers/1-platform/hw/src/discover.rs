@@ -7,7 +7,7 @@ use crate::{
     pci, power, serial,
 };
 use alloc::{format, sync::Arc, vec::Vec};
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     boot::{BootInfo, MemoryKind},
     interface::{Devices, Polarity, Trigger},
     interrupts, mmio,
@@ -26,7 +26,7 @@ pub fn devices(
     boot: &BootInfo,
     acpi: &Acpi,
     drivers: &[Driver],
-    terminal: &rumpkin_core::sync::Once<Arc<Terminal>>,
+    terminal: &rumpkin_core::for_platform::sync::Once<Arc<Terminal>>,
 ) -> Devices {
     let mut devices = Devices::default();
     power::listen(acpi);

@@ -3,7 +3,7 @@
 use crate::{Counter, acpi::Line, on_core::OnCore};
 use alloc::{boxed::Box, string::String, sync::Arc};
 use core::fmt;
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     interface::{Devices, Disk, Link, PlatformError},
     interrupts,
     sync::Once,

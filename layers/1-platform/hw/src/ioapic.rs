@@ -2,7 +2,7 @@
 
 use crate::acpi::Acpi;
 use alloc::{string::ToString, vec::Vec};
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     interface::{InterruptController, PlatformError, Polarity, Trigger},
     mmio,
     sync::IrqMutex,

@@ -33,7 +33,7 @@ pub use offers::OFFERS;
 use acpi::Acpi;
 use alloc::{boxed::Box, sync::Arc};
 use core::sync::atomic::{AtomicU64, Ordering};
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     boot::BootInfo,
     interface::{Devices, Ending, Machine, Platform, PlatformError},
     sync::Once,

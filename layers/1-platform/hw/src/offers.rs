@@ -1,6 +1,6 @@
 //! What PC-like machines offer, for the reference page (docs/platforms.md).
 
-use rumpkin_core::interface::Offers;
+use rumpkin_core::for_platform::interface::Offers;
 use rumpkin_virtio::{BLOCK_FEATURES, NET_FEATURES};
 
 /// What they offer.

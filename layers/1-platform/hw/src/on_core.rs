@@ -1,7 +1,7 @@
 //! What the virtio drivers ask of the machine, answered by core.
 
 use alloc::{boxed::Box, sync::Arc};
-use rumpkin_core::{dma, thread};
+use rumpkin_core::for_platform::{dma, thread};
 use rumpkin_virtio::{Allocation, Event, Machine};
 
 /// Core, as the drivers see it.

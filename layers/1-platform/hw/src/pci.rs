@@ -2,7 +2,7 @@
 
 use crate::acpi::Acpi;
 use alloc::vec::Vec;
-use rumpkin_core::mmio;
+use rumpkin_core::for_platform::mmio;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, DeviceFunctionInfo, HeaderType};
 use x86_64::instructions::port::Port;
 

@@ -5,7 +5,7 @@ use crate::{
     serial,
 };
 use core::arch::asm;
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     interface::{Ending, Polarity, Power, Trigger},
     interrupts, mmio, stop,
 };
@@ -172,7 +172,7 @@ fn write16(port: u16, value: u16) {
 }
 
 /// The button of fixed hardware (ACPI 6.5 §4.8.2.2.1.1).
-fn listen_fixed(acpi: &Acpi) -> Result<(), rumpkin_core::interface::PlatformError> {
+fn listen_fixed(acpi: &Acpi) -> Result<(), rumpkin_core::for_platform::interface::PlatformError> {
     let PowerRegisters { event: Some((status, half)), interrupt: Some(interrupt), .. } = acpi.power else {
         return Ok(());
     };
@@ -207,15 +207,18 @@ fn listen_fixed(acpi: &Acpi) -> Result<(), rumpkin_core::interface::PlatformErro
 }
 
 /// The button of hardware-reduced ACPI: QEMU's generic event device, whose selector is read and thereby cleared.
-fn listen_generic(acpi: &Acpi) -> Result<(), rumpkin_core::interface::PlatformError> {
+fn listen_generic(acpi: &Acpi) -> Result<(), rumpkin_core::for_platform::interface::PlatformError> {
     let Some((address, number)) = acpi.power.generic_event else {
         return Ok(());
     };
     if !address.is_multiple_of(4) {
-        return Err(rumpkin_core::interface::PlatformError(alloc::format!("no register can be at {address:#x}")));
+        return Err(rumpkin_core::for_platform::interface::PlatformError(alloc::format!(
+            "no register can be at {address:#x}"
+        )));
     }
-    let selector = mmio::map(address, 4)
-        .map_err(|_| rumpkin_core::interface::PlatformError(alloc::string::String::from("no memory to map it")))?;
+    let selector = mmio::map(address, 4).map_err(|_| {
+        rumpkin_core::for_platform::interface::PlatformError(alloc::string::String::from("no memory to map it"))
+    })?;
     let look = move || {
         if selector.read_u32(0) & GENERIC_POWER_DOWN != 0 {
             stop::request();

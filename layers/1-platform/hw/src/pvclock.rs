@@ -1,7 +1,7 @@
 //! KVM's paravirtual clock: how it is asked for (Linux, Documentation/virt/kvm/x86/msr.rst and cpuid.rst).
 
 use core::arch::x86_64::__cpuid;
-use rumpkin_core::dma;
+use rumpkin_core::for_platform::dma;
 use rumpkin_pvclock::{PvClock, WallClock, wall_clock};
 use x86_64::registers::model_specific::Msr;
 

@@ -1,7 +1,7 @@
 //! The first serial port, a 16550: console output in bursts of its FIFO, input by interrupt.
 
 use alloc::{boxed::Box, collections::VecDeque};
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     interface::{Console, Notify},
     sync::IrqMutex,
 };

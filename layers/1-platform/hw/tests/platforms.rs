@@ -2,7 +2,7 @@
 //!
 //! `UPDATE_DOCS=1 cargo test -p rumpkin-hw --test platforms` writes them anew.
 
-use rumpkin_core::interface::{Feature, Offers};
+use rumpkin_core::for_platform::interface::{Feature, Offers};
 use std::{fmt::Write, fs, path::Path};
 
 /// The platforms, as the page calls them.

@@ -11,7 +11,7 @@ use core::{
     ptr::{self, NonNull},
     sync::atomic::{AtomicU64, Ordering, fence},
 };
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     clock::tsc,
     interface::{Clock, TscScale},
 };

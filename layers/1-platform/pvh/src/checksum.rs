@@ -6,7 +6,7 @@
 use crate::note::{CHECKSUMS_SIZE, Checksums};
 use core::hash::Hasher;
 use core::ops::Range;
-use rumpkin_core::boot::PhysicalRange;
+use rumpkin_core::for_platform::boot::PhysicalRange;
 use twox_hash::XxHash64;
 
 /// The largest configuration that an image may have.

@@ -5,8 +5,8 @@ use crate::{
     start_info::{Physical, StartInfo},
 };
 use core::{arch::global_asm, ops::Range, slice};
-use rumpkin_core::sync::Once;
-use rumpkin_core::{
+use rumpkin_core::for_platform::sync::Once;
+use rumpkin_core::for_platform::{
     boot::{BootInfo, ImageLayout, PhysicalRange},
     layout::{self, LINK_BASE, Places, direct},
     random,

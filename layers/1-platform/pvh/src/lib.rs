@@ -48,4 +48,4 @@ macro_rules! entry {
 }
 
 #[doc(hidden)]
-pub use rumpkin_core::boot::BootInfo as __BootInfo;
+pub use rumpkin_core::for_platform::boot::BootInfo as __BootInfo;

@@ -1,8 +1,8 @@
 //! The ELF notes that whoever bakes an image fills in, after linking: where the payload is, and the checksums (docs/image.md).
 
 use core::{mem::offset_of, ptr};
-use rumpkin_core::boot::{MemoryKind, MemoryRegion, Payload, PhysicalRange};
-use rumpkin_core::layout::PAGE_SIZE;
+use rumpkin_core::for_platform::boot::{MemoryKind, MemoryRegion, Payload, PhysicalRange};
+use rumpkin_core::for_platform::layout::PAGE_SIZE;
 
 /// An ELF note (System V gABI, chapter 5) with some words in its descriptor.
 #[repr(C)]

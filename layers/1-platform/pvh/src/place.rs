@@ -1,6 +1,6 @@
 //! The place of the kernel's half: mapped, and told to the image, which is linked for another.
 
-use rumpkin_core::layout::{PAGE_SIZE, Places};
+use rumpkin_core::for_platform::layout::{PAGE_SIZE, Places};
 
 type Table = [u64; 512];
 

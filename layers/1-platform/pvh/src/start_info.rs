@@ -1,7 +1,7 @@
 //! `hvm_start_info`, version 0 and 1, read from untrusted memory into a copy of our own (Xen,
 //! `public/arch-x86/hvm/start_info.h`).
 
-use rumpkin_core::boot::{MemoryKind, MemoryRegion, PhysicalRange};
+use rumpkin_core::for_platform::boot::{MemoryKind, MemoryRegion, PhysicalRange};
 
 /// Entries of the memory map that are kept; more are ignored.
 pub(crate) const MAX_REGIONS: usize = 96;

@@ -14,7 +14,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use rumpkin_core::interface::{Disk, DiskError, DiskInfo};
+use rumpkin_core::for_platform::interface::{Disk, DiskError, DiskInfo};
 
 /// Feature bits (§5.2.3).
 pub mod feature {
@@ -65,7 +65,7 @@ pub struct Block {
     discard: u32,
     /// Largest transfer in bytes, whole sectors.
     largest: usize,
-    serial: rumpkin_core::sync::Once<String>,
+    serial: rumpkin_core::for_platform::sync::Once<String>,
 }
 
 struct Shared {
@@ -146,7 +146,7 @@ impl Block {
             flush: chosen & FLUSH != 0,
             discard,
             largest,
-            serial: rumpkin_core::sync::Once::new(),
+            serial: rumpkin_core::for_platform::sync::Once::new(),
         })
     }
 

@@ -6,7 +6,7 @@ use crate::{
     transport::{self, Transport, queue_size},
 };
 use alloc::{collections::VecDeque, sync::Arc};
-use rumpkin_core::interface::{Console, Notify};
+use rumpkin_core::for_platform::interface::{Console, Notify};
 
 const RECEIVE: u16 = 0;
 const TRANSMIT: u16 = 1;
@@ -26,7 +26,7 @@ struct Shared {
     transport: Arc<dyn Transport>,
     input: Lock<Input>,
     output: Lock<Output>,
-    notify: rumpkin_core::sync::Once<Notify>,
+    notify: rumpkin_core::for_platform::sync::Once<Notify>,
 }
 
 struct Input {
@@ -99,7 +99,7 @@ impl Terminal {
                 }),
                 output: Lock::new(Output { queue: output, buffers: output_buffers }),
                 transport,
-                notify: rumpkin_core::sync::Once::new(),
+                notify: rumpkin_core::for_platform::sync::Once::new(),
             }),
         })
     }

@@ -57,7 +57,7 @@ pub trait Handler: Send + Sync {
 
 /// The lock for what an interrupt handler shares with threads.
 #[cfg(not(test))]
-type Lock<T> = rumpkin_core::sync::IrqMutex<T>;
+type Lock<T> = rumpkin_core::for_platform::sync::IrqMutex<T>;
 /// In the tests interrupt handlers are threads.
 #[cfg(test)]
 type Lock<T> = spin::Mutex<T>;

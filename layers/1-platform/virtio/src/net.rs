@@ -10,7 +10,7 @@ use crate::{
     transport::{self, Transport, queue_size, read_configuration},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     interface::{Checksum, Link, LinkInfo, Notify},
     slots::Slots,
 };
@@ -68,7 +68,7 @@ pub struct Net {
     wanted: usize,
     /// The device broke the rules and was put out of service.
     down: bool,
-    notify: Arc<rumpkin_core::sync::Once<Notify>>,
+    notify: Arc<rumpkin_core::for_platform::sync::Once<Notify>>,
 }
 
 /// A queue and the buffers of its descriptors: id `i` is the buffer at `i * stride`.
@@ -143,7 +143,7 @@ impl Transmit {
 /// The link's interrupt handler: it acknowledges, and wakes whoever serves the link.
 struct Interrupt {
     transport: Arc<dyn Transport>,
-    notify: Arc<rumpkin_core::sync::Once<Notify>>,
+    notify: Arc<rumpkin_core::for_platform::sync::Once<Notify>>,
 }
 
 impl Handler for Interrupt {
@@ -224,7 +224,7 @@ impl Net {
             joined: Vec::new(),
             wanted: 0,
             down: false,
-            notify: Arc::new(rumpkin_core::sync::Once::new()),
+            notify: Arc::new(rumpkin_core::for_platform::sync::Once::new()),
         })
     }
 

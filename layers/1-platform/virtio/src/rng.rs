@@ -6,7 +6,7 @@ use crate::{
     transport::{self, Transport, queue_size},
 };
 use alloc::sync::Arc;
-use rumpkin_core::interface::Entropy;
+use rumpkin_core::for_platform::interface::Entropy;
 
 /// Bytes in one request.
 const BYTES: usize = 64;

@@ -3,7 +3,7 @@
 use crate::{Error, event::Channel};
 use alloc::boxed::Box;
 use core::ptr::{self, NonNull};
-use rumpkin_core::{clock, interface::Timer, thread};
+use rumpkin_core::for_platform::{clock, interface::Timer, thread};
 use rumpkin_pvclock::{PvClock, TimeInfo, WallClock, wall_clock};
 use xen_sys::{
     VCPUOP_set_singleshot_timer, VCPUOP_stop_periodic_timer, VIRQ_TIMER, hypercall::vcpu_op, shared_info,

@@ -13,7 +13,7 @@ use core::{
     mem::offset_of,
     sync::atomic::{AtomicBool, Ordering},
 };
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     clock,
     interface::{Console, Notify},
     sync::IrqMutex,
@@ -59,7 +59,7 @@ pub struct Terminal {
     input: IrqMutex<Consumer>,
     output: IrqMutex<Producer>,
     channel: Channel,
-    notify: rumpkin_core::sync::Once<Notify>,
+    notify: rumpkin_core::for_platform::sync::Once<Notify>,
     /// Nobody has made room for a long time.
     stuck: AtomicBool,
 }
@@ -71,7 +71,7 @@ impl Terminal {
             input: IrqMutex::new(Consumer::new(page, INPUT)),
             output: IrqMutex::new(Producer::new(page, OUTPUT)),
             channel: Channel::new(port)?,
-            notify: rumpkin_core::sync::Once::new(),
+            notify: rumpkin_core::for_platform::sync::Once::new(),
             stuck: AtomicBool::new(false),
         });
         let rung = terminal.clone();

@@ -2,7 +2,7 @@
 
 use alloc::string::ToString;
 use core::fmt;
-use rumpkin_core::interface::PlatformError;
+use rumpkin_core::for_platform::interface::PlatformError;
 
 /// Why something cannot be had from Xen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,7 +44,7 @@ pub use page::{SharedPage, Word};
 
 use alloc::{boxed::Box, string::ToString, sync::Arc};
 use console::Terminal;
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     boot::BootInfo,
     interface::{Clock, Console, Devices, Ending, Machine, Platform, PlatformError},
     sync::Once,

@@ -1,7 +1,7 @@
 //! What Xen offers, for the reference page (docs/platforms.md).
 
 use crate::devices::{BLOCK_FEATURES, NET_FEATURES};
-use rumpkin_core::interface::Offers;
+use rumpkin_core::for_platform::interface::Offers;
 
 /// What it offers.
 pub static OFFERS: Offers = Offers {

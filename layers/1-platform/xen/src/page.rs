@@ -2,7 +2,7 @@
 
 use crate::Error;
 use core::ptr::{self, NonNull};
-use rumpkin_core::{layout::PAGE_SIZE, mmio};
+use rumpkin_core::for_platform::{layout::PAGE_SIZE, mmio};
 
 /// A shared page.
 #[derive(Debug, Clone, Copy)]

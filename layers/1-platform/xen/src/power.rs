@@ -1,7 +1,7 @@
 //! The end of the domain: the toolstack learns how, then the hypervisor ends it.
 
 use crate::{STORE, TERMINAL, console, scheduling::shut_down, shutdown};
-use rumpkin_core::interface::{Ending, Power};
+use rumpkin_core::for_platform::interface::{Ending, Power};
 use xen_sys::{SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_reboot};
 
 /// Where the store keeps how the domain ended, below the domain's own node; the toolstack lets the domain write there.

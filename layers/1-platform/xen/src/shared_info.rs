@@ -2,7 +2,7 @@
 
 use crate::{Error, params};
 use core::ptr::NonNull;
-use rumpkin_core::{dma, layout::PAGE_SIZE};
+use rumpkin_core::for_platform::{dma, layout::PAGE_SIZE};
 use xen_sys::{
     DOMID_SELF, HVM_PARAM_CALLBACK_IRQ, XENMAPSPACE_shared_info, XENMEM_add_to_physmap, hypercall::memory_op,
     shared_info, xen_add_to_physmap,

@@ -3,7 +3,7 @@
 use crate::store::{Result, Store, StoreError};
 use alloc::{string::String, sync::Arc};
 use core::sync::atomic::{AtomicBool, Ordering};
-use rumpkin_core::stop;
+use rumpkin_core::for_platform::stop;
 
 const REQUEST: &str = "control/shutdown";
 /// What we say we can do.

@@ -1,6 +1,6 @@
 //! How interrupt lines come to the processor.
 
-use super::PlatformError;
+use super::error::PlatformError;
 
 /// What makes a line interrupt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,18 @@
 //! The platform itself: how core finds it, and what it hands over.
 
-use super::{Clock, Console, Disk, Entropy, InterruptController, Link, Power, Timer};
+use super::{
+    clock::Clock,
+    entropy::Entropy,
+    error::PlatformError,
+    interrupt::InterruptController,
+    power::{Ending, Power},
+    timer::Timer,
+};
 use crate::boot::BootInfo;
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
-use core::fmt;
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use rumpkin_vocabulary::{Console, Disk, Link};
 
-/// A family of machines that the kernel can run on. The image passes those that it was built with to [`crate::start`].
+/// A family of machines that the kernel can run on. The image passes those that it was built with to [`crate::for_image::start`].
 pub trait Platform: Sync {
     /// Its name in the log.
     fn name(&self) -> &'static str;
@@ -18,7 +25,7 @@ pub trait Platform: Sync {
     fn early_write(&self, data: &[u8]);
 
     /// How the machine ends when it has to before [`Platform::initialize`] gave a [`Power`] (or in its place).
-    fn early_end(&self, ending: super::Ending) -> !;
+    fn early_end(&self, ending: Ending) -> !;
 
     /// Finds clock, interrupt controller and power. With heap and page tables, interrupts off, no threads yet.
     fn initialize(&self, boot: &'static BootInfo) -> Result<Machine, PlatformError>;
@@ -51,14 +58,4 @@ pub struct Devices {
     pub console: Option<Arc<dyn Console>>,
     /// Sources of entropy.
     pub entropy: Vec<Arc<dyn Entropy>>,
-}
-
-/// Why a platform cannot do something; the text is for the log.
-#[derive(Debug, Clone)]
-pub struct PlatformError(pub String);
-
-impl fmt::Display for PlatformError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }

@@ -8,7 +8,7 @@ use super::{
     local::{self, Cpu, Exception, KERNEL_STACK},
     user_access,
 };
-use crate::{interrupts, panic, thread, user::access};
+use crate::{interrupts, panic, thread, user_memory};
 use core::{arch::global_asm, fmt::Write, ptr};
 use rumpkin_vocabulary::Registers;
 use x86_64::registers::control::Cr2;
@@ -206,7 +206,7 @@ fn follows_int(frame: &TrapFrame) -> bool {
     const INT: u8 = 0xcd;
     let mut code = [0; 2];
     let begin = frame.rip.wrapping_sub(code.len() as u64);
-    access::peek(begin as usize, &mut code) && code == [INT, frame.vector as u8]
+    user_memory::peek(begin as usize, &mut code) && code == [INT, frame.vector as u8]
 }
 
 /// The way to or from user code was interrupted.

@@ -3,14 +3,14 @@
 //! In a user's address space the clock page comes first and the ELF image right behind it. The page is written once and
 //! never changes: the time-stamp counter tells the time alone, or else the functions fall back to system calls.
 
-use crate::sync::Once;
+use super::layout::{self, PAGE_SIZE};
 use crate::{
     clock,
-    layout::{self, PAGE_SIZE},
     memory::{
         OutOfMemory,
         frames::{self, FrameNumber},
     },
+    sync::Once,
 };
 use core::arch::global_asm;
 

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::{mem::ManuallyDrop, ptr::NonNull};
-use rumpkin_core::thread::Thread;
+use rumpkin_core::for_rumpuser::thread::Thread;
 
 /// Makes a handle, which is an owner, of an owner.
 pub(crate) fn thread_handle(thread: Arc<Thread>) -> NonNull<()> {

@@ -12,11 +12,12 @@ mod messenger;
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::ptr::NonNull;
 use handle::{thread_handle, with_thread};
-use rumpkin_core::sync::Once;
-use rumpkin_core::{
-    clock, console, cpu, interface, layout,
-    memory::{frames, heap},
-    power, random, start, stop, thread, user,
+use rumpkin_core::for_rumpuser::{
+    boot, clock, console, fpu, frames, heap, layout, power, random, stop,
+    sync::Once,
+    thread,
+    user::{self, AddressSpace, Page},
+    vdso,
 };
 use rumpuser::{
     Backend,
@@ -26,7 +27,6 @@ use rumpuser::{
     memory::{Fault, Frame, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
     power::Exit,
 };
-use user::space::{AddressSpace, Page};
 
 /// The back end.
 struct OnCore;
@@ -182,47 +182,47 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_user_read(address: usize, buffer: &mut [u8]) -> Result<(), Fault> {
-        user::access::read(address, buffer)
+        user::read(address, buffer)
     }
 
     fn rumpuser_user_write(address: usize, data: &[u8]) -> Result<(), Fault> {
-        user::access::write(address, data)
+        user::write(address, data)
     }
 
     fn rumpuser_user_zero(address: usize, length: usize) -> Result<(), Fault> {
-        user::access::zero(address, length)
+        user::zero(address, length)
     }
 
     fn rumpuser_user_load_u32(address: usize) -> Result<u32, Fault> {
-        user::access::load_u32(address)
+        user::load_u32(address)
     }
 
     fn rumpuser_user_compare_exchange_u32(address: usize, current: u32, new: u32) -> Result<u32, Fault> {
-        user::access::compare_exchange_u32(address, current, new)
+        user::compare_exchange_u32(address, current, new)
     }
 
     fn rumpuser_context_enter(registers: &mut Registers) -> Event {
-        user::context::enter(registers)
+        user::enter(registers)
     }
 
     fn rumpuser_fpu_size() -> usize {
-        cpu::fpu::size()
+        fpu::size()
     }
 
     fn rumpuser_fpu_save(area: &mut [u8]) {
-        cpu::fpu::save(area);
+        fpu::save(area);
     }
 
     fn rumpuser_fpu_restore(area: &[u8]) -> bool {
-        cpu::fpu::restore(area)
+        fpu::restore(area)
     }
 
     fn rumpuser_fpu_reset() {
-        cpu::fpu::reset();
+        fpu::reset();
     }
 
     fn rumpuser_vdso() -> Result<Vdso, OutOfMemory> {
-        let vdso = rumpkin_core::vdso::vdso()?;
+        let vdso = vdso::vdso()?;
         let clock = Frame::from_number(vdso.clock);
         let mut code = Vec::new();
         heap::ensure(vdso.code_frames * size_of::<Frame>())?;
@@ -233,8 +233,8 @@ impl Backend for OnCore {
     fn rumpuser_boot_data() -> &'static BootData {
         static DATA: Once<BootData> = Once::new();
         DATA.call_once(|| {
-            let boot = start::boot_info();
-            let baked = |range| start::kept_memory(range).filter(|bytes| !bytes.is_empty());
+            let boot = boot::boot_info();
+            let baked = |range| boot::kept_memory(range).filter(|bytes| !bytes.is_empty());
             BootData {
                 command_line: boot.command_line,
                 launch_configuration: boot.modules.first().map(|range| {
@@ -250,7 +250,7 @@ impl Backend for OnCore {
     }
 
     fn rumpuser_devices() -> Devices {
-        let devices = start::take_devices();
+        let devices = boot::take_devices();
         Devices { links: devices.links, disks: devices.disks, console: console::console() }
     }
 
@@ -260,8 +260,8 @@ impl Backend for OnCore {
 
     fn rumpuser_exit(exit: Exit) -> ! {
         power::end(match exit {
-            Exit::Status(status) => interface::Ending::Exit(status),
-            Exit::Reboot => interface::Ending::Reboot,
+            Exit::Status(status) => power::Ending::Exit(status),
+            Exit::Reboot => power::Ending::Reboot,
         })
     }
 

@@ -5,8 +5,8 @@ use alloc::{
     vec::Vec,
 };
 use core::sync::atomic::{AtomicBool, Ordering};
-use rumpkin_core::{
-    memory::heap,
+use rumpkin_core::for_rumpuser::{
+    heap,
     sync::Once,
     thread::{self, Thread},
 };

@@ -13,7 +13,7 @@ mod top;
 #[path = "tiny.rs"]
 mod top;
 
-use rumpkin_core::interface::Platform;
+use rumpkin_core::for_image::Platform;
 use top::DEVICES;
 pub use top::{COMPONENTS, run};
 

@@ -18,7 +18,7 @@ use ::acpi::{
     mcfg::McfgEntry,
 };
 use alloc::vec::Vec;
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     boot::BootInfo,
     interface::{Polarity, Trigger},
 };

@@ -7,7 +7,7 @@ use ::acpi::{
 };
 use alloc::{vec, vec::Vec};
 use core::{cell::Cell, ops::Range, ptr};
-use rumpkin_core::mmio;
+use rumpkin_core::for_platform::mmio;
 
 /// Reads physical memory; `None` if it cannot be.
 pub type Reader<'a> = dyn Fn(u64, usize) -> Option<Vec<u8>> + 'a;

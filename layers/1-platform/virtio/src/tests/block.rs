@@ -6,7 +6,7 @@ use crate::{
     transport::Transport,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
-use rumpkin_core::interface::{Disk, DiskError};
+use rumpkin_core::for_platform::interface::{Disk, DiskError};
 use std::{
     sync::{
         Mutex,

@@ -5,7 +5,7 @@ use crate::{
     simulation::{Device, HEAP, Random},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
-use rumpkin_core::interface::Console;
+use rumpkin_core::for_platform::interface::Console;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn terminal() -> (Terminal, Arc<Device>) {

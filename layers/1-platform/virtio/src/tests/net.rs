@@ -6,7 +6,7 @@ use crate::{
     transport::Transport,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
-use rumpkin_core::interface::{Checksum, Link};
+use rumpkin_core::for_platform::interface::{Checksum, Link};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const CSUM: u64 = 1 << 0;

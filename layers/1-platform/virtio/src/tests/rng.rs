@@ -5,7 +5,7 @@ use crate::{
     simulation::{Device, HEAP},
 };
 use alloc::sync::Arc;
-use rumpkin_core::interface::Entropy;
+use rumpkin_core::for_platform::interface::Entropy;
 use std::{thread, time::Duration};
 
 fn rng() -> (Rng, Arc<Device>) {

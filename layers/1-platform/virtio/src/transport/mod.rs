@@ -5,8 +5,8 @@ macro_rules! features {
     ($($name:ident $bit:literal $what:literal)*) => {
         $(#[doc = $what] pub const $name: u64 = 1 << $bit;)*
         /// All of them.
-        pub const ALL: &[rumpkin_core::interface::Feature] =
-            &[$(rumpkin_core::interface::Feature { name: stringify!($name), what: $what }),*];
+        pub const ALL: &[rumpkin_core::for_platform::interface::Feature] =
+            &[$(rumpkin_core::for_platform::interface::Feature { name: stringify!($name), what: $what }),*];
     };
 }
 pub(crate) use features;

@@ -3,14 +3,14 @@
 use crate::devices::grant::Table;
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{any::Any, ptr::NonNull};
-use rumpkin_core::interface::Notify;
+use rumpkin_core::for_platform::interface::Notify;
 
 /// Bytes in a page, in a frame and in a grant.
 pub const PAGE: usize = 4096;
 
 /// The lock for what an event's handler shares with threads.
 #[cfg(not(test))]
-pub type Lock<T> = rumpkin_core::sync::IrqMutex<T>;
+pub type Lock<T> = rumpkin_core::for_platform::sync::IrqMutex<T>;
 /// In the tests handlers are called by threads.
 #[cfg(test)]
 pub type Lock<T> = spin::Mutex<T>;

@@ -26,8 +26,8 @@ macro_rules! features {
     ($($constant:ident $name:literal $what:literal)*) => {
         $(#[doc = $what] pub const $constant: &str = $name;)*
         /// All of them.
-        pub const ALL: &[rumpkin_core::interface::Feature] =
-            &[$(rumpkin_core::interface::Feature { name: $name, what: $what }),*];
+        pub const ALL: &[rumpkin_core::for_platform::interface::Feature] =
+            &[$(rumpkin_core::for_platform::interface::Feature { name: $name, what: $what }),*];
     };
 }
 use features;
@@ -52,7 +52,7 @@ use crate::store::Store;
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use machine::{Event, Machine};
 use on_core::OnCore;
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     boot::{BootInfo, MemoryKind},
     clock,
     interface::{Devices, Disk, Link},

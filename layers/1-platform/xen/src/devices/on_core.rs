@@ -10,7 +10,7 @@ use crate::{
 };
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{any::Any, ptr::NonNull};
-use rumpkin_core::{dma, interface::Notify, thread};
+use rumpkin_core::for_platform::{dma, interface::Notify, thread};
 use xen_sys::{DOMID_SELF, XENMAPSPACE_grant_table, XENMEM_add_to_physmap, hypercall::memory_op, xen_add_to_physmap};
 
 /// Core and the platform, as the drivers see them.

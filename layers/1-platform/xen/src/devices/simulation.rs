@@ -20,7 +20,7 @@ use core::{
     sync::atomic::{AtomicU16, AtomicU32, AtomicUsize, Ordering},
     time::Duration,
 };
-use rumpkin_core::interface::Notify;
+use rumpkin_core::for_platform::interface::Notify;
 use std::sync::{Condvar, Mutex};
 
 /// The domain of the back end.

@@ -9,7 +9,7 @@
 use crate::Error;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use rumpkin_core::{dma, layout::PAGE_SIZE};
+use rumpkin_core::for_platform::{dma, layout::PAGE_SIZE};
 use xen_sys::{
     EVTCHN_FIFO_LINK_MASK, EVTCHN_FIFO_LINKED, EVTCHN_FIFO_MASKED, EVTCHN_FIFO_MAX_QUEUES, EVTCHN_FIFO_PENDING,
     EVTCHNOP_expand_array, EVTCHNOP_init_control, evtchn_expand_array, evtchn_init_control,

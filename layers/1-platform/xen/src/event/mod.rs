@@ -13,7 +13,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 use fifo::Fifo;
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     interface::{InterruptController, PlatformError, Polarity, Trigger},
     interrupts,
     sync::{Interrupts, IrqMutex},

@@ -33,7 +33,7 @@ use core::{
     sync::atomic::{AtomicU32, Ordering},
 };
 use message::{HEADER, Header, PAYLOAD, Receiver};
-use rumpkin_core::{
+use rumpkin_core::for_platform::{
     interface::Notify,
     sync::IrqMutex,
     thread::{self, Thread},
@@ -66,7 +66,7 @@ pub struct Store {
     channel: Channel,
     state: IrqMutex<State>,
     /// Calls the watches' notifies.
-    thread: rumpkin_core::sync::Once<Arc<Thread>>,
+    thread: rumpkin_core::for_platform::sync::Once<Arc<Thread>>,
     /// The next number of a request or a watch.
     next: AtomicU32,
 }
@@ -196,7 +196,7 @@ impl Store {
                 last: Some(last),
                 broken: false,
             }),
-            thread: rumpkin_core::sync::Once::new(),
+            thread: rumpkin_core::for_platform::sync::Once::new(),
             next: AtomicU32::new(1),
         }));
         let thread = thread::spawn("xenstore", || store.call_notifies()).map_err(|_| Error::Memory)?;

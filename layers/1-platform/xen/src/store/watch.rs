@@ -5,7 +5,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use rumpkin_core::interface::Notify;
+use rumpkin_core::for_platform::interface::Notify;
 use xen_sys::{XS_UNWATCH, XS_WATCH};
 
 /// A watch in force; given up when dropped, which blocks.

@@ -12,7 +12,7 @@ use crate::devices::{
     ring::Ring,
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
-use rumpkin_core::interface::DiskError;
+use rumpkin_core::for_platform::interface::DiskError;
 use xen_sys::{
     BLKIF_MAX_SEGMENTS_PER_REQUEST, BLKIF_OP_DISCARD, BLKIF_OP_INDIRECT, BLKIF_OP_READ, BLKIF_OP_WRITE,
     BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_OKAY, blkif_request, blkif_request_discard, blkif_request_indirect,

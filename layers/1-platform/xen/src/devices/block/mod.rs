@@ -13,7 +13,7 @@ use crate::devices::{
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use connection::{Connection, Data, Failure, Request};
 use core::sync::atomic::{AtomicBool, Ordering};
-use rumpkin_core::interface::{Disk, DiskError, DiskInfo};
+use rumpkin_core::for_platform::interface::{Disk, DiskError, DiskInfo};
 use xen_sys::{BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_WRITE_BARRIER};
 
 /// What we and back ends can do (`io/blkif.h`).

@@ -21,7 +21,7 @@ use crate::devices::{
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 use receive::Receive;
-use rumpkin_core::interface::{Checksum, Link, LinkInfo, Notify};
+use rumpkin_core::for_platform::interface::{Checksum, Link, LinkInfo, Notify};
 use transmit::Transmit;
 
 /// What we and back ends can do (`io/netif.h`).
@@ -69,7 +69,7 @@ struct Connection {
 
 /// What both threads and the event's handler know.
 struct Shared {
-    notify: rumpkin_core::sync::Once<Notify>,
+    notify: rumpkin_core::for_platform::sync::Once<Notify>,
     /// There is something in the mailbox.
     news: AtomicBool,
     mailbox: spin::Mutex<Option<Connection>>,
@@ -126,7 +126,7 @@ pub fn open(machine: &'static dyn Machine, path: &str, sizes: Sizes, bus: &Arc<d
     };
     let mtu = mtu.min(LARGEST_MTU);
     let shared = Arc::new(Shared {
-        notify: rumpkin_core::sync::Once::new(),
+        notify: rumpkin_core::for_platform::sync::Once::new(),
         news: AtomicBool::new(false),
         mailbox: spin::Mutex::new(None),
         broken: AtomicBool::new(false),

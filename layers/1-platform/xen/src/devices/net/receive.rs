@@ -11,7 +11,7 @@ use crate::devices::{
     ring::Ring,
 };
 use alloc::vec::Vec;
-use rumpkin_core::interface::Checksum;
+use rumpkin_core::for_platform::interface::Checksum;
 use xen_sys::{
     NETRXF_csum_blank, NETRXF_data_validated, NETRXF_extra_info, NETRXF_more_data, XEN_NETIF_EXTRA_FLAG_MORE,
     netif_rx_request, netif_rx_response,

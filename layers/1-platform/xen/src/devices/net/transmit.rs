@@ -11,7 +11,7 @@ use crate::devices::{
     ring::Ring,
 };
 use alloc::{vec, vec::Vec};
-use rumpkin_core::{interface::Checksum, slots::Slots};
+use rumpkin_core::for_platform::{interface::Checksum, slots::Slots};
 use xen_sys::{
     NETIF_RSP_NULL, NETTXF_csum_blank, NETTXF_data_validated, NETTXF_extra_info, NETTXF_more_data,
     XEN_NETIF_EXTRA_TYPE_GSO, XEN_NETIF_GSO_TYPE_TCPV4, XEN_NETIF_MAX_TX_SIZE, netif_tx_request, netif_tx_response,

@@ -8,7 +8,7 @@ use crate::devices::{
 };
 use alloc::{boxed::Box, format, string::ToString, sync::Arc, vec, vec::Vec};
 use proptest::prelude::*;
-use rumpkin_core::interface::{Disk, DiskError};
+use rumpkin_core::for_platform::interface::{Disk, DiskError};
 use std::{
     sync::{
         Mutex,

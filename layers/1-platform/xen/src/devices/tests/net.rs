@@ -9,7 +9,7 @@ use crate::devices::{
 };
 use alloc::{boxed::Box, format, string::ToString, sync::Arc, vec, vec::Vec};
 use proptest::prelude::*;
-use rumpkin_core::interface::{Checksum, Link};
+use rumpkin_core::for_platform::interface::{Checksum, Link};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const FRONT: &str = "device/vif/0";
