@@ -7,13 +7,12 @@ use crate::{
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
-use rumpkin_abi::{Errno, linux::general};
+use rumpkin_abi::{Errno, SignalInfo, linux::general, signal::SIGTERM};
 use rumpkin_collections::{OutOfMemory, try_arc, try_to_vec};
 use rumpkin_mm::{Mappable, Mm, Request, Source};
 use rumpkin_spine::{
     Kernel,
     process::{self, Process},
-    signal,
     wait::{Events, block},
 };
 use rumpuser::{
@@ -99,7 +98,7 @@ pub fn run(kernel: &Arc<Kernel>, document: &Document) -> Result<u8, StartError> 
         let process = process.clone();
         move || {
             log::info!("asked to stop: SIGTERM to {}", process.name());
-            process.send_signal(signal::SIGTERM, signal::Info::from_kernel(signal::SIGTERM));
+            process.send_signal(SignalInfo::from_kernel(SIGTERM));
         }
     });
     block(&[(&process.ended, Events::READ)], None, || Ok(process.has_ended().then_some(())))

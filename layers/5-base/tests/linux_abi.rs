@@ -13,9 +13,10 @@ use std::{fmt::Write, fs, path::Path};
 type Component = (&'static str, fn(&mut Kernel));
 
 /// The components of an image.
-const COMPONENTS: [Component; 5] = [
+const COMPONENTS: [Component; 6] = [
     ("vfs", rumpkin_vfs::register),
     ("process", rumpkin_process::register),
+    ("signal", rumpkin_signal::register),
     ("event", rumpkin_event::register),
     ("time", rumpkin_time::register),
     ("net", rumpkin_net::register),
@@ -39,7 +40,7 @@ fn page() -> String {
     for (component, register) in COMPONENTS {
         let mut kernel = Kernel::new(Config::default(), rumpuser::device::take());
         register(&mut kernel);
-        calls.extend(kernel.table.calls().map(|call| (call, component)));
+        calls.extend(kernel.table().calls().map(|call| (call, component)));
     }
     calls.sort_by_key(|(call, _)| call.number);
     for (call, component) in calls {

@@ -7,6 +7,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
 
 mod errno;
+pub mod signal;
 mod structs;
 mod system_calls;
 mod time;

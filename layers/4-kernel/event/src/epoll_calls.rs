@@ -1,7 +1,8 @@
 //! The system calls of epoll (epoll_create(2), epoll_ctl(2), epoll_wait(2)).
 
-use crate::{deadline::Patience, epoll::Epoll, mask::with_mask};
+use crate::{deadline::Patience, epoll::Epoll};
 use alloc::sync::Arc;
+use rumpkin_signal::with_mask;
 use rumpkin_spine::{
     Call, Errno,
     abi::{EpollEvent, linux::general},

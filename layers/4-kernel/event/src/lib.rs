@@ -17,7 +17,6 @@ mod deadline;
 mod epoll;
 mod epoll_calls;
 mod eventfd;
-mod mask;
 mod pipe;
 mod poll;
 mod select;
@@ -31,7 +30,7 @@ use rumpkin_spine::{
 
 /// Adds the component.
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         epoll_create => epoll_calls::epoll_create;
         epoll_create1 => epoll_calls::epoll_create1;
         epoll_ctl => epoll_calls::epoll_ctl, "EPOLLET, EPOLLONESHOT, EPOLLEXCLUSIVE (wakes all); EPOLLWAKEUP is ignored";

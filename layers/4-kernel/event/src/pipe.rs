@@ -10,7 +10,7 @@ use rumpkin_spine::{
         Stat,
         linux::{general, ioctl},
     },
-    file::{File, OpenFile},
+    file::{Caller, File, OpenFile},
     io::{Sink, Source, write_value},
     wait::{Events, WaitQueue},
 };
@@ -97,7 +97,7 @@ impl File for Reader {
         Some(&self.0.queue)
     }
 
-    fn ioctl(&self, _call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+    fn ioctl(&self, _caller: &dyn Caller, command: u32, argument: usize) -> Result<usize, Errno> {
         self.0.ioctl(command, argument)
     }
 
@@ -175,7 +175,7 @@ impl File for Writer {
         Some(&self.0.queue)
     }
 
-    fn ioctl(&self, _call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+    fn ioctl(&self, _caller: &dyn Caller, command: u32, argument: usize) -> Result<usize, Errno> {
         self.0.ioctl(command, argument)
     }
 

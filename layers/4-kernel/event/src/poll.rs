@@ -1,14 +1,15 @@
 //! Waiting for some of a list of descriptors (poll(2)).
 
-use crate::{deadline::Patience, mask::with_mask};
+use crate::deadline::Patience;
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_collections::{TryVec, try_collect, try_with_capacity};
+use rumpkin_signal::with_mask;
 use rumpkin_spine::{
     Call, Errno,
     abi::{PollDescriptor, Timespec},
     file::OpenFile,
     io::{read_value, write_value},
-    thread::Thread,
+    process::Thread,
     wait::{Events, WaitQueue, block_on},
 };
 

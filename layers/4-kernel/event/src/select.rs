@@ -2,11 +2,11 @@
 
 use crate::{
     deadline::Patience,
-    mask::with_mask,
     poll::{Watched, wait},
 };
 use alloc::vec::Vec;
 use rumpkin_collections::TryVec;
+use rumpkin_signal::with_mask;
 use rumpkin_spine::{
     Call, Errno,
     abi::{Timespec, Timeval},

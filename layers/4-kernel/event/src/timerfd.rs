@@ -9,7 +9,8 @@ use rumpkin_spine::{
     clock::Clock,
     file::{File, OpenFile},
     io::{Sink, read_value, write_value},
-    timer::{Schedule, Timeout},
+    schedule::Schedule,
+    timer::Timeout,
     wait::{Events, WaitQueue},
 };
 use rumpuser::sync::Mutex;

@@ -14,7 +14,7 @@ const NONBLOCKING: usize = general::O_NONBLOCK as usize;
 const ATOMIC: usize = 4096;
 
 fn guest() -> Guest {
-    Guest::with(&[rumpkin_event::register])
+    Guest::with(&[rumpkin_signal::register, rumpkin_event::register])
 }
 
 fn pipe(guest: &Guest) -> (usize, usize) {

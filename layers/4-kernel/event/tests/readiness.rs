@@ -5,7 +5,7 @@ mod common;
 
 use common::Guest;
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_spine::signal::SignalSet;
+use rumpkin_signal::{ProcessSignals, SignalSet, ThreadSignals};
 use rumpuser::{clock, thread as threads};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ trait Calls {
 }
 
 fn guest() -> Guest {
-    Guest::with(&[rumpkin_event::register])
+    Guest::with(&[rumpkin_signal::register, rumpkin_event::register])
 }
 
 impl Calls for Guest {
@@ -231,7 +231,7 @@ fn waits_end_at_their_time() {
 fn signal_interrupts_a_wait_but_not_a_look() {
     let guest = guest();
     let set = guest.call("epoll_create1", &[0]).unwrap();
-    guest.thread.send_signal(10, rumpkin_spine::signal::Info::from_user(10, 0, 1));
+    guest.thread.send_signal(rumpkin_spine::abi::SignalInfo::from_user(10, 0, 1));
     assert_eq!(guest.call("epoll_wait", &[set, guest.room(12), 1, 0]), Ok(0));
     assert_eq!(guest.call("epoll_wait", &[set, guest.room(12), 1, 1000]), Err(Errno::EINTR));
     let blocked = guest.bytes(&SignalSet::of(10).0.to_le_bytes());
@@ -331,7 +331,7 @@ fn signal_tells_of_readiness() {
     let guest = guest();
     let (reader, writer) = guest.pipe();
     let control = |command: u32, argument: usize| guest.call("fcntl", &[reader, command as usize, argument]);
-    let taken = |number: u8| guest.process.take_signal(SignalSet::of(number)).map(|info| info.0);
+    let taken = |number: u8| guest.process.take_signal(SignalSet::of(number));
     let (own, status) = (guest.process.id as usize, control(general::F_GETFL, 0).unwrap());
     assert_eq!(control(general::F_SETOWN, 4000), Err(Errno::ESRCH));
     assert_eq!((control(general::F_SETOWN, own), control(general::F_GETOWN, 0)), (Ok(0), Ok(own)));
@@ -353,7 +353,7 @@ fn signal_tells_of_readiness() {
     control(general::F_SETOWN_EX, thread).unwrap();
     control(general::F_SETFL, status | general::FASYNC as usize).unwrap();
     guest.call("close", &[writer]).unwrap();
-    let info = guest.thread.take_signal(SignalSet::of(34)).unwrap().0;
+    let info = guest.thread.take_signal(SignalSet::of(34)).unwrap();
     assert_eq!((info.code, info.fields[0] & 0x10), (6, 0x10), "POLL_HUP");
     let null = guest.open("/dev/null", general::O_RDONLY).unwrap();
     assert_eq!(guest.call("ioctl", &[null, 0x5452, guest.bytes(&1i32.to_le_bytes())]), Err(Errno::ENOTTY));

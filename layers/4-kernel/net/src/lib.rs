@@ -49,7 +49,7 @@ fn no_buffers(_: OutOfMemory) -> Errno {
 /// Adds the network to a kernel: its first link and loopback, sockets, `/etc/resolv.conf`.
 pub fn register(kernel: &mut Kernel) {
     let net = attach(kernel);
-    kernel.table.add(socket::calls::CALLS);
+    kernel.add_calls(socket::calls::CALLS);
     kernel.add_generated_file("/etc/resolv.conf", {
         let net = net.clone();
         move |_| net.resolver_configuration()

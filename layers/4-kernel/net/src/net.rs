@@ -14,7 +14,7 @@ use rumpkin_collections::{Account, OutOfMemory, try_format};
 use rumpkin_spine::{
     Errno, Kernel,
     config::{self, Config},
-    thread::Thread,
+    process::Thread,
     wait::{Events, WaitQueue, block, block_on},
 };
 use rumpuser::{

@@ -1,7 +1,10 @@
 //! clone and clone3, for threads. What would make a process says `ENOSYS`.
 
-use crate::{frame, run, tell_of_fork};
+use crate::{run, tell_of_fork};
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use rumpkin_collections::TryVec;
+use rumpkin_signal::ThreadSignals;
 use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::linux::general::{
@@ -9,8 +12,9 @@ use rumpkin_spine::{
         CLONE_FILES, CLONE_FS, CLONE_IO, CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD,
         CLONE_VM,
     },
-    io, system_calls,
-    thread::Thread,
+    io,
+    process::Thread,
+    system_calls,
 };
 use rumpuser::{
     context::fpu,
@@ -30,7 +34,7 @@ const OPTIONAL: u64 = (CLONE_SYSVSEM
     | CLONE_IO) as u64;
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         clone => clone, "threads only: CLONE_VM, FS, FILES, SIGHAND, THREAD are required";
         clone3 => clone3, "threads only, as clone";
     });
@@ -120,7 +124,8 @@ fn start(call: &mut Call<'_>, name: &str, arguments: &Arguments) -> Result<usize
     }
     let process = call.process();
     let id = process.kernel.allocate_id();
-    let thread = Thread::new(id, process.clone(), call.thread.blocked()).map_err(|_| Errno::EAGAIN)?;
+    let thread = Thread::new(id, process.clone()).map_err(|_| Errno::EAGAIN)?;
+    thread.set_blocked(call.thread.blocked());
     *thread.name.lock() = *call.thread.name.lock();
     if asks(CLONE_CHILD_CLEARTID) {
         thread.clear_child_tid.store(arguments.child_id as usize, Ordering::Relaxed);
@@ -133,7 +138,8 @@ fn start(call: &mut Call<'_>, name: &str, arguments: &Arguments) -> Result<usize
     if asks(CLONE_SETTLS) {
         registers.fs_base = arguments.thread_pointer;
     }
-    let mut state = frame::zeroes(fpu::size()).map_err(|_| Errno::EAGAIN)?;
+    let mut state = Vec::new();
+    state.try_resize(fpu::size(), 0).map_err(|_| Errno::EAGAIN)?;
     fpu::save(&mut state);
     // Before the thread runs, so that it and its parent find the numbers. As on Linux, a bad address is the caller's affair.
     if asks(CLONE_PARENT_SETTID) {

@@ -3,14 +3,15 @@
 use crate::{futex, state};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
-use rumpkin_spine::{Call, Errno, Kernel, abi::linux::general, io, process::Process, system_calls, thread::Thread};
+use rumpkin_signal::ThreadSignals;
+use rumpkin_spine::{Call, Errno, Kernel, abi::linux::general, io, process::Thread, system_calls};
 use rumpuser::user;
 
 /// Most entries of a robust list that are looked at (Linux's `ROBUST_LIST_LIMIT`): the list may be a ring.
 const ROBUST_LIMIT: usize = 2048;
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         exit => exit;
         exit_group => exit_group;
         wait4 => wait, "there are no children: ECHILD";
@@ -76,7 +77,7 @@ pub fn leave(thread: &Arc<Thread>) {
         futex::wake_address(thread, clear, 1);
     }
     thread.end();
-    hand_on_signals(thread);
+    thread.leave_signals();
     let Some(state) = state(process) else { return };
     if state.live.fetch_sub(1, Ordering::SeqCst) == 1 {
         process.exit(state.leader_status.load(Ordering::SeqCst) as u8);
@@ -87,16 +88,6 @@ pub fn leave(thread: &Arc<Thread>) {
 /// Takes the thread off its process, which has ended if it was the last.
 pub fn finish(thread: &Arc<Thread>) {
     thread.process.remove_thread(thread.id);
-}
-
-/// Signals to the process may wait for this thread to take them: another one has to.
-fn hand_on_signals(thread: &Thread) {
-    let process: &Process = &thread.process;
-    let pending = process.pending_signals();
-    if pending.is_empty() || process.exiting() {
-        return;
-    }
-    process.hand_on(pending, thread.id);
 }
 
 /// Marks the robust futexes that the thread still holds as orphaned, and wakes one waiter of each (get_robust_list(2)).

@@ -11,7 +11,7 @@ use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::sync::atomic::Ordering;
 use rumpkin_collections::TryDeque;
 use rumpkin_mm::FaultError;
-use rumpkin_spine::{Errno, Kernel, thread::Thread};
+use rumpkin_spine::{Errno, Kernel, process::Thread, wait::Waiter as _};
 use rumpuser::{
     clock,
     memory::{PAGE_SIZE, USER_END},

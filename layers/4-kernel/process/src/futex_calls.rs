@@ -17,7 +17,7 @@ use rumpkin_spine::{
 use rumpuser::{clock, user};
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         futex => futex, "WAIT, WAKE, WAIT_BITSET, WAKE_BITSET, REQUEUE, CMP_REQUEUE, WAKE_OP, with PRIVATE and CLOCK_REALTIME; no priority inheritance";
     });
 }

@@ -3,7 +3,7 @@
 use rumpkin_spine::{Call, Errno, Kernel, io, system_calls};
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         getpid => getpid;
         gettid => gettid;
         getppid => zero, "0: the parent is outside";

@@ -1,4 +1,4 @@
-//! Layer 4: threads, futexes, signals, and the calls for start-up, memory and identity.
+//! Layer 4: threads, futexes, and the calls for start-up, memory and identity.
 //!
 //! A thread of a program is a kernel thread in a loop:
 //!
@@ -9,9 +9,8 @@
 //!   └── settle: signals, restart of interrupted calls ◀──┘        process or thread ending ──▶ leave
 //! ```
 //!
-//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-mm`, `rumpkin-spine`. Invariants:
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-mm`, `rumpkin-spine`, `rumpkin-signal`. Invariants:
 //! - A call that does not wait takes no lock and allocates nothing on its way in and out.
-//! - Whatever lies on a user stack (signal frames above all) is copied, then checked, then used.
 //! - A thread's last accesses to user memory come before it leaves the address space, and its descriptors are closed before
 //!   the process counts as ended.
 #![no_std]
@@ -28,10 +27,7 @@ extern crate alloc;
 extern crate std;
 
 mod clone;
-mod deliver;
-mod exception;
 mod exit;
-mod frame;
 mod futex;
 mod futex_calls;
 mod identity;
@@ -40,8 +36,6 @@ mod memory;
 mod random;
 mod run;
 mod scheduling;
-mod send;
-mod signals;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -50,11 +44,9 @@ use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use rumpkin_spine::{
     Kernel,
-    abi::{ResourceLimit, linux::general},
+    abi::{ResourceLimit, linux::general, signal::SIGKILL},
     fd::MAX_DESCRIPTORS,
-    process::Process,
-    signal::{SIGKILL, SignalSet},
-    thread::Thread,
+    process::{Process, Thread},
 };
 use rumpuser::{
     context::Registers,
@@ -74,8 +66,6 @@ struct State {
     not_dumpable: AtomicBool,
     /// The process was told once that there are no child processes.
     told_of_fork: AtomicBool,
-    /// It was told once that it cannot be stopped.
-    told_of_stop: AtomicBool,
 }
 
 /// Adds the component to a kernel.
@@ -90,8 +80,6 @@ pub fn register(kernel: &mut Kernel) {
     memory::register(kernel);
     random::register(kernel);
     scheduling::register(kernel);
-    send::register(kernel);
-    signals::register(kernel);
     system::register(kernel);
 }
 
@@ -99,7 +87,7 @@ pub fn register(kernel: &mut Kernel) {
 pub fn start(process: &Arc<Process>, registers: Registers) -> Result<Arc<Thread>, OutOfMemory> {
     set_default_limits(process);
     kill_when_exhausted(process);
-    let thread = Thread::new(process.id, process.clone(), SignalSet::default())?;
+    let thread = Thread::new(process.id, process.clone())?;
     for (to, from) in thread.name.lock().iter_mut().take(15).zip(process.name().0) {
         *to = *from;
     }
@@ -141,14 +129,6 @@ fn kill_when_exhausted(process: &Arc<Process>) {
 /// This component's state of a process.
 fn state(process: &Process) -> Option<&State> {
     process.parts.get()
-}
-
-/// Says once per process that there is nobody who could continue it, so that it is not stopped.
-fn tell_of_stop(process: &Process, number: u8) {
-    let first = state(process).is_some_and(|state| !state.told_of_stop.swap(true, Ordering::Relaxed));
-    if first {
-        log::warn!("{}: signal {number} would stop it for ever: ignored", process.name());
-    }
 }
 
 /// Says once per process that a call would need a second process.

@@ -16,7 +16,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 const TICK: u64 = 10_000_000;
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         getrlimit => getrlimit;
         setrlimit => setrlimit, "RLIMIT_NOFILE; others are kept, not enforced";
         prlimit64 => prlimit, "of the caller; as setrlimit";

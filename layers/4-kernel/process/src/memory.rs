@@ -34,7 +34,7 @@ const KNOWN_FLAGS: u32 = MAP_TYPE
     | MAP_STACK;
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         mmap => mmap, "private, shared; ANONYMOUS, FIXED, FIXED_NOREPLACE, NORESERVE, POPULATE, LOCKED, STACK; not GROWSDOWN, HUGETLB, 32BIT";
         munmap => munmap;
         mprotect => mprotect, "not PROT_GROWSDOWN, PROT_GROWSUP";

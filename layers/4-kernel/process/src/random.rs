@@ -4,6 +4,7 @@ use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::linux::general::{GRND_INSECURE, GRND_NONBLOCK, GRND_RANDOM},
     system_calls,
+    wait::Waiter,
 };
 use rumpuser::{random, user};
 
@@ -11,7 +12,7 @@ use rumpuser::{random, user};
 const MOST: usize = 0x1ff_ffff;
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! { getrandom => getrandom; });
+    kernel.add_calls(system_calls! { getrandom => getrandom; });
 }
 
 fn getrandom(call: &mut Call<'_>) -> Result<usize, Errno> {

@@ -1,9 +1,10 @@
 //! The loop that every thread of a program runs in.
 
-use crate::{deliver, deliver::Interrupted, exception, exit, state};
+use crate::{exit, state};
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::Ordering;
-use rumpkin_spine::{Call, Errno, thread::Thread};
+use rumpkin_signal::Interrupted;
+use rumpkin_spine::{Call, Errno, process::Thread};
 use rumpuser::{
     context::{self, Event, Registers, fpu},
     memory::{self, OutOfMemory},
@@ -35,9 +36,9 @@ fn run(thread: &Arc<Thread>, mut registers: Registers, fpu_state: Option<Vec<u8>
     if !fpu_state.is_some_and(|area| fpu::restore(&area)) {
         fpu::reset();
     }
-    let table = &process.kernel.table;
+    let table = process.kernel.table();
     // Somebody may have sent a signal before there was a kernel thread to interrupt.
-    let mut goes_on = deliver::settle(thread, &mut registers, None);
+    let mut goes_on = rumpkin_signal::settle(thread, &mut registers, None);
     while goes_on {
         let mut interrupted = None;
         match context::enter(&mut registers) {
@@ -54,12 +55,12 @@ fn run(thread: &Arc<Thread>, mut registers: Registers, fpu_state: Option<Vec<u8>
                     }
                 }
             }
-            Event::PageFault { address, access } => exception::page_fault(thread, &mut registers, address, access),
-            Event::Exception { vector, code } => exception::exception(thread, &mut registers, vector, code),
+            Event::PageFault { address, access } => rumpkin_signal::page_fault(thread, &mut registers, address, access),
+            Event::Exception { vector, code } => rumpkin_signal::exception(thread, &mut registers, vector, code),
             Event::Interrupted => {}
         }
         if thread.take_work() || interrupted.is_some() {
-            goes_on = deliver::settle(thread, &mut registers, interrupted);
+            goes_on = rumpkin_signal::settle(thread, &mut registers, interrupted);
         }
     }
     exit::leave(thread);

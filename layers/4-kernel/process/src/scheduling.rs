@@ -9,7 +9,7 @@ use rumpkin_spine::{
 use rumpuser::thread;
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         sched_yield => sched_yield;
         sched_getaffinity => sched_getaffinity, "all CPUs";
         sched_setaffinity => sched_setaffinity, "accepted if it allows all CPUs, else EINVAL";

@@ -11,7 +11,7 @@ use rumpkin_spine::{
 use rumpuser::memory::USER_END;
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         uname => uname;
         personality => personality, "PER_LINUX only";
         prctl => prctl, "PR_SET_NAME, GET_NAME, SET/GET_DUMPABLE, SET/GET_NO_NEW_PRIVS, GET_PDEATHSIG, CAPBSET_READ, SET/GET_TIMERSLACK of 50 µs";

@@ -24,9 +24,7 @@ use rumpkin_collections::{TryVec, try_to_vec};
 use rumpkin_mm::{Mm, Request, Source};
 use rumpkin_spine::{
     Call, Kernel,
-    process::{self, Process},
-    signal::SignalSet,
-    thread::Thread,
+    process::{self, Process, Thread},
 };
 use rumpuser::{
     context::Registers,
@@ -60,7 +58,7 @@ impl Program {
     /// One of its threads, run by the calling kernel thread until it is dropped.
     pub fn thread(&self) -> Result<ProgramThread, Errno> {
         let id = self.process.kernel.allocate_id();
-        let thread = Thread::new(id, self.process.clone(), SignalSet::default())?;
+        let thread = Thread::new(id, self.process.clone())?;
         let source = Source::Anonymous { shared: false };
         let length = ARGUMENTS.saturating_add(DATA);
         let protection = Protection::READ | Protection::WRITE;
@@ -104,7 +102,7 @@ impl ProgramThread {
             ..Registers::default()
         };
         let mut call = Call { thread: &self.thread, registers: &mut registers };
-        self.thread.process.kernel.table.dispatch(&mut call)
+        self.thread.process.kernel.table().dispatch(&mut call)
     }
 
     /// Puts an argument into the thread's memory; where it lies. It stays until the next one. `E2BIG` beyond 4096 bytes.

@@ -1,6 +1,6 @@
 //! The clocks that a program can name (clock_gettime(2)), and when to look whether one of them has come to a time.
 
-use crate::{process::Process, thread::Thread};
+use crate::process::{Process, Thread};
 use alloc::sync::{Arc, Weak};
 use rumpkin_abi::{Errno, linux::general};
 use rumpuser::{clock, thread};

@@ -2,11 +2,8 @@
 
 use crate::{
     io::{Sink, Source},
-    notice::Notice,
-    signal,
-    table::Call,
-    thread::Thread,
-    wait::{Events, Observer, WaitQueue, block_on},
+    notice::{Notice, Owner, Recipient},
+    wait::{Events, Observer, WaitQueue, Waiter, block_on},
 };
 use alloc::sync::Arc;
 use core::{
@@ -34,6 +31,25 @@ pub struct DirectoryEntry<'a> {
 
 /// What is done with each entry of a directory: whether there should be more, comes back.
 pub type EachEntry<'a> = &'a mut dyn FnMut(&DirectoryEntry<'_>) -> Result<bool, Errno>;
+
+/// The thread of a program that makes a call, as files see it.
+pub trait Caller: Waiter {
+    /// The number of its process.
+    fn process_id(&self) -> u32;
+
+    /// Nobody is left to read what it writes: SIGPIPE.
+    fn broken_pipe(&self);
+}
+
+impl<T: Caller + ?Sized> Caller for Arc<T> {
+    fn process_id(&self) -> u32 {
+        (**self).process_id()
+    }
+
+    fn broken_pipe(&self) {
+        (**self).broken_pipe();
+    }
+}
 
 /// Something that is open. No method waits for readiness: where there is nothing yet, it says `EAGAIN`.
 pub trait File: Any + Send + Sync {
@@ -71,7 +87,7 @@ pub trait File: Any + Send + Sync {
     }
 
     /// Device-specific operations. `ENOTTY` for one that is not known.
-    fn ioctl(&self, _call: &mut Call<'_>, _command: u32, _argument: usize) -> Result<usize, Errno> {
+    fn ioctl(&self, _caller: &dyn Caller, _command: u32, _argument: usize) -> Result<usize, Errno> {
         Err(Errno::ENOTTY)
     }
 
@@ -116,7 +132,7 @@ pub struct OpenFile {
     position: Mutex<u64>,
     closed: WaitQueue,
     /// Tells of readiness by a signal.
-    pub(crate) notice: Once<Arc<Notice>>,
+    notice: Once<Arc<Notice>>,
 }
 
 impl Drop for OpenFile {
@@ -174,12 +190,57 @@ impl OpenFile {
     }
 
     /// Sets or clears `O_ASYNC`; whether it was set comes back.
-    pub(crate) fn set_asynchronous(&self, on: bool) -> bool {
+    fn set_asynchronous(&self, on: bool) -> bool {
         let before = match on {
             true => self.flags.fetch_or(general::FASYNC, Ordering::Relaxed),
             false => self.flags.fetch_and(!general::FASYNC, Ordering::Relaxed),
         };
         before & general::FASYNC != 0
+    }
+
+    /// What tells of the file's readiness; made when first asked for. `ENOMEM` without memory.
+    fn notice(&self) -> Result<&Arc<Notice>, Errno> {
+        self.notice.try_call_once(|| Ok(try_arc(Notice::default())?))
+    }
+
+    /// Who is told of readiness.
+    pub fn owner(&self) -> Owner {
+        self.notice.get().map_or(Owner::Nobody, |notice| notice.owner())
+    }
+
+    /// Sets who is told: `owner`, as fcntl(2) names it, who is `recipient`.
+    pub fn set_owner(&self, owner: Owner, recipient: Recipient) -> Result<(), Errno> {
+        self.notice()?.set_owner(owner, recipient);
+        Ok(())
+    }
+
+    /// The signal that tells; 0 for SIGIO.
+    pub fn owner_signal(&self) -> u8 {
+        self.notice.get().map_or(0, |notice| notice.signal())
+    }
+
+    /// Sets the signal. `EINVAL` for a number that is none.
+    pub fn set_owner_signal(&self, signal: usize) -> Result<(), Errno> {
+        self.notice()?.set_signal(signal)
+    }
+
+    /// Begins or ceases to tell (`O_ASYNC`). `ENOTTY` for a file that is always ready.
+    pub fn tell_of_readiness(&self, descriptor: i32, tell: bool) -> Result<(), Errno> {
+        let queue = self.file().wait_queue().ok_or(Errno::ENOTTY)?;
+        let notice = self.notice()?;
+        notice.descriptor.store(descriptor, Ordering::Relaxed);
+        match (tell, self.set_asynchronous(tell)) {
+            (true, false) => queue.add(Events::all(), notice.clone()).map_err(|_| {
+                self.set_asynchronous(false);
+                Errno::ENOMEM
+            }),
+            (false, true) => {
+                let observer: Arc<dyn Observer> = notice.clone();
+                queue.remove(&observer);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether calls return `EAGAIN` where they would wait.
@@ -206,7 +267,7 @@ impl OpenFile {
     /// (or the call says so).
     pub fn wait_for<T>(
         &self,
-        thread: &Thread,
+        waiter: &dyn Waiter,
         events: Events,
         nonblocking: bool,
         mut attempt: impl FnMut() -> Result<T, Errno>,
@@ -217,7 +278,7 @@ impl OpenFile {
         }
         let Some(queue) = self.file.wait_queue() else { return Err(Errno::EAGAIN) };
         let deadline = self.file.patience(events).map(|patience| clock::monotonic().saturating_add(patience));
-        match block_on(thread, &[(queue, events)], deadline, || attempt().map(Some)) {
+        match block_on(waiter, &[(queue, events)], deadline, || attempt().map(Some)) {
             // The deadline was the file's own: to the caller it is as if the file were non-blocking.
             Err(Errno::ETIMEDOUT) if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) => {
                 Err(Errno::EAGAIN)
@@ -229,7 +290,7 @@ impl OpenFile {
     }
 
     /// read(2), or pread(2) with `offset`.
-    pub fn read(&self, thread: &Thread, offset: Option<u64>, destination: &mut dyn Sink) -> Result<usize, Errno> {
+    pub fn read(&self, waiter: &dyn Waiter, offset: Option<u64>, destination: &mut dyn Sink) -> Result<usize, Errno> {
         if !self.readable() {
             return Err(Errno::EBADF);
         }
@@ -237,7 +298,7 @@ impl OpenFile {
             if offset.is_some() {
                 return Err(Errno::ESPIPE);
             }
-            return self.wait_for(thread, Events::READ, false, || self.file.read(0, destination));
+            return self.wait_for(waiter, Events::READ, false, || self.file.read(0, destination));
         }
         if let Some(offset) = offset {
             return self.file.read(offset, destination);
@@ -249,7 +310,7 @@ impl OpenFile {
     }
 
     /// write(2), or pwrite(2) with `offset`. A stream takes all of it unless it is non-blocking. `EPIPE` raises SIGPIPE.
-    pub fn write(&self, thread: &Thread, offset: Option<u64>, source: &mut dyn Source) -> Result<usize, Errno> {
+    pub fn write(&self, caller: &dyn Caller, offset: Option<u64>, source: &mut dyn Source) -> Result<usize, Errno> {
         if !self.writable() {
             return Err(Errno::EBADF);
         }
@@ -257,9 +318,9 @@ impl OpenFile {
             if offset.is_some() {
                 return Err(Errno::ESPIPE);
             }
-            let result = self.write_stream(thread, source);
+            let result = self.write_stream(caller, source);
             if result == Err(Errno::EPIPE) {
-                thread.send_signal(signal::SIGPIPE, signal::Info::from_kernel(signal::SIGPIPE));
+                caller.broken_pipe();
             }
             return result;
         }
@@ -276,10 +337,10 @@ impl OpenFile {
         Ok(done)
     }
 
-    fn write_stream(&self, thread: &Thread, source: &mut dyn Source) -> Result<usize, Errno> {
+    fn write_stream(&self, waiter: &dyn Waiter, source: &mut dyn Source) -> Result<usize, Errno> {
         let mut done = 0usize;
         loop {
-            match self.wait_for(thread, Events::WRITE, false, || self.file.write(0, source)) {
+            match self.wait_for(waiter, Events::WRITE, false, || self.file.write(0, source)) {
                 Ok(written) => done = done.saturating_add(written),
                 Err(_) if done > 0 => return Ok(done),
                 Err(error) => return Err(error),

@@ -1,9 +1,9 @@
 //! The kernel as a value: its devices, its components, its processes.
 
-use crate::{config::Config, parts::Parts, process::Process, table::SystemCallTable, timer::Timers};
+use crate::{config::Config, parts::Parts, timer::Timers};
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU32, Ordering};
-use rumpkin_collections::{OutOfMemory, TryVec};
+use rumpkin_collections::OutOfMemory;
 use rumpuser::{
     device::{Console, Devices, Disk, Link},
     sync::Mutex,
@@ -12,7 +12,7 @@ use rumpuser::{
 /// Makes the content of a [`GeneratedFile`].
 pub type Content = Box<dyn Fn(&Kernel) -> Result<Vec<u8>, OutOfMemory> + Send + Sync>;
 type Hook = Box<dyn Fn(&Arc<Kernel>) + Send + Sync>;
-type ProcessHook = Box<dyn Fn(&Kernel, &mut Parts) -> Result<(), OutOfMemory> + Send + Sync>;
+type PartsHook = Box<dyn Fn(&Kernel, &mut Parts) -> Result<(), OutOfMemory> + Send + Sync>;
 
 /// A file whose content is made when it is opened. The file system component shows them; any component, and layer 5,
 /// may add some without knowing that component.
@@ -33,8 +33,6 @@ pub struct Kernel {
     pub console: Arc<dyn Console>,
     /// Disks, in the order of discovery.
     pub disks: Vec<Arc<dyn Disk>>,
-    /// Every system call that a component has registered.
-    pub table: SystemCallTable,
     /// State of components.
     pub parts: Parts,
     /// What happens at a deadline.
@@ -42,32 +40,30 @@ pub struct Kernel {
     /// Files of made-up content.
     pub generated_files: Vec<GeneratedFile>,
     links: Mutex<Vec<Box<dyn Link>>>,
-    process_hooks: Vec<ProcessHook>,
+    process_hooks: Vec<PartsHook>,
+    thread_hooks: Vec<PartsHook>,
     start_hooks: Vec<Hook>,
     stop_hooks: Vec<Hook>,
     next_id: AtomicU32,
-    processes: Mutex<Vec<Arc<Process>>>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "components register themselves at boot, before there is a program")]
 impl Kernel {
-    /// A kernel without components.
-    pub fn new(config: Config, devices: Devices) -> Kernel {
-        let trace = config.trace_system_calls;
+    /// A kernel without parts, not even the spine's own.
+    pub(crate) fn bare(config: Config, devices: Devices) -> Kernel {
         Kernel {
             config,
             console: devices.console,
             disks: devices.disks,
-            table: SystemCallTable::new(trace),
             parts: Parts::default(),
             timers: Timers::default(),
             generated_files: Vec::new(),
             links: Mutex::new(devices.links),
             process_hooks: Vec::new(),
+            thread_hooks: Vec::new(),
             start_hooks: Vec::new(),
             stop_hooks: Vec::new(),
             next_id: AtomicU32::new(1),
-            processes: Mutex::new(Vec::new()),
         }
     }
 
@@ -77,6 +73,11 @@ impl Kernel {
         hook: impl Fn(&Kernel, &mut Parts) -> Result<(), OutOfMemory> + Send + Sync + 'static,
     ) {
         self.process_hooks.push(Box::new(hook));
+    }
+
+    /// Has `hook` add parts to each new thread.
+    pub fn on_thread(&mut self, hook: impl Fn(&Kernel, &mut Parts) -> Result<(), OutOfMemory> + Send + Sync + 'static) {
+        self.thread_hooks.push(Box::new(hook));
     }
 
     /// Adds a file whose content is made at each open, or at the start if a writable file system is mounted on a folder above.
@@ -147,30 +148,19 @@ impl Kernel {
 
     /// Lets components add their parts to a new process.
     pub fn process_parts(&self) -> Result<Parts, OutOfMemory> {
+        self.parts_of(&self.process_hooks)
+    }
+
+    /// Lets components add their parts to a new thread.
+    pub fn thread_parts(&self) -> Result<Parts, OutOfMemory> {
+        self.parts_of(&self.thread_hooks)
+    }
+
+    fn parts_of(&self, hooks: &[PartsHook]) -> Result<Parts, OutOfMemory> {
         let mut parts = Parts::default();
-        for hook in &self.process_hooks {
+        for hook in hooks {
             hook(self, &mut parts)?;
         }
         Ok(parts)
-    }
-
-    /// Makes a process known.
-    pub fn add_process(&self, process: Arc<Process>) -> Result<(), OutOfMemory> {
-        self.processes.lock().try_push(process)
-    }
-
-    /// Forgets a process that has ended.
-    pub fn remove_process(&self, id: u32) {
-        self.processes.lock().retain(|process| process.id != id);
-    }
-
-    /// Shows every process; the list is locked meanwhile.
-    pub fn with_processes<T>(&self, show: impl FnOnce(&[Arc<Process>]) -> T) -> T {
-        show(&self.processes.lock())
-    }
-
-    /// The process of this number.
-    pub fn process(&self, id: u32) -> Option<Arc<Process>> {
-        self.processes.lock().iter().find(|process| process.id == id).cloned()
     }
 }

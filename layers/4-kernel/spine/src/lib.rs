@@ -30,13 +30,29 @@ pub mod names;
 pub mod notice;
 pub mod parts;
 pub mod process;
-pub mod signal;
+pub mod schedule;
 pub mod strings;
 pub mod table;
-pub mod thread;
 pub mod timer;
 pub mod wait;
 
 pub use kernel::Kernel;
 pub use rumpkin_abi::{self as abi, Errno};
 pub use table::{Call, SystemCall};
+
+use alloc::sync::Arc;
+use process::Processes;
+use rumpuser::device::Devices;
+use table::SystemCallTable;
+
+impl Kernel {
+    /// A kernel without components.
+    #[expect(clippy::disallowed_methods, reason = "once, at boot")]
+    pub fn new(config: config::Config, devices: Devices) -> Kernel {
+        let table = SystemCallTable::new(config.trace_system_calls);
+        let mut kernel = Kernel::bare(config, devices);
+        kernel.parts.insert(Arc::new(table));
+        kernel.parts.insert(Arc::new(Processes::default()));
+        kernel
+    }
+}

@@ -1,4 +1,4 @@
-//! State that components attach to the kernel or to a process, found by its type.
+//! State that components attach to the kernel, to a process or to a thread, found by its type.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::any::{Any, TypeId};
@@ -17,7 +17,7 @@ impl Parts {
         self.0.push((id, part));
     }
 
-    /// Adds a part of a type that there is none of. For parts of a process.
+    /// Adds a part of a type that there is none of. For parts of a process or thread.
     pub fn try_insert<T: Send + Sync + 'static>(&mut self, part: T) -> Result<(), OutOfMemory> {
         self.0.try_push((TypeId::of::<T>(), try_arc(part)?))
     }
@@ -26,6 +26,13 @@ impl Parts {
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
         let id = TypeId::of::<T>();
         self.0.iter().find(|(other, _)| *other == id).and_then(|(_, part)| part.downcast_ref())
+    }
+
+    /// The same, to be changed: as long as its owner is being built and has given out no other owner of the part.
+    pub fn get_mut<T: Send + Sync + 'static>(&mut self) -> Option<&mut T> {
+        let id = TypeId::of::<T>();
+        let (_, part) = self.0.iter_mut().find(|(other, _)| *other == id)?;
+        Arc::get_mut(part)?.downcast_mut()
     }
 
     /// A new owner of the part of this type.

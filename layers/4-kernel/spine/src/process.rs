@@ -1,20 +1,23 @@
-//! Processes: what the threads of a program share.
+//! Processes, and the threads of programs that share them.
 
 use crate::{
     fd::DescriptorTable,
+    file::Caller,
     kernel::Kernel,
+    notice::{Owner, Recipient, Target},
     parts::Parts,
-    signal::{self, Disposition, Pending, SignalSet},
     strings::Strings,
-    thread::Thread,
-    wait::{Events, WaitQueue},
+    wait::{Events, Observer, WaitQueue, Waiter},
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{
+    sync::{Arc, Weak},
+    vec::Vec,
+};
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
-use rumpkin_abi::{ResourceLimit, SignalAction};
+use rumpkin_abi::{Errno, ResourceLimit, SignalInfo, signal::SIGPIPE};
 use rumpkin_collections::{OutOfMemory, TryVec, try_arc};
 use rumpkin_mm::Mm;
 use rumpuser::{clock, sync::Mutex};
@@ -68,8 +71,6 @@ pub struct Process {
     threads: Mutex<Vec<Arc<Thread>>>,
     /// Nanoseconds that CPUs have spent on threads that have ended; changed with `threads` locked.
     ended_cpu_time: AtomicU64,
-    actions: Mutex<[SignalAction; signal::COUNT]>,
-    pending: Mutex<Pending>,
     exiting: AtomicBool,
     /// The exit status, from the moment that it is decided.
     status: Mutex<Option<u8>>,
@@ -92,8 +93,6 @@ impl Process {
             auxiliary: Once::new(),
             threads: Mutex::new(Vec::new()),
             ended_cpu_time: AtomicU64::new(0),
-            actions: Mutex::new([SignalAction::default(); signal::COUNT]),
-            pending: Mutex::new(Pending::default()),
             exiting: AtomicBool::new(false),
             status: Mutex::new(None),
         })?;
@@ -186,59 +185,209 @@ impl Process {
         self.exiting() && self.threads.lock().is_empty()
     }
 
-    /// The action for a signal.
-    pub fn action(&self, number: u8) -> SignalAction {
-        self.actions.lock().get(signal::index(number)).copied().unwrap_or_default()
+    /// Sends the signal that `info` tells of to the process: whichever thread does not block it takes it (kill(2)).
+    pub fn send_signal(&self, info: SignalInfo) {
+        if let Some(signals) = self.kernel.parts.get::<Signals>() {
+            (signals.to_process)(self, info);
+        }
+    }
+}
+
+impl Target for Process {
+    fn send_signal(&self, info: SignalInfo) {
+        Process::send_signal(self, info);
+    }
+}
+
+/// What the component of signals does for others; a part of the kernel. Without it, signals are lost.
+pub struct Signals {
+    /// Sends the signal that is told of to a process.
+    pub to_process: fn(&Process, SignalInfo),
+    /// Sends it to a thread.
+    pub to_thread: fn(&Thread, SignalInfo),
+    /// Whether a signal is pending that the thread does not block.
+    pub pending: fn(&Thread) -> bool,
+}
+
+/// The processes of a kernel; a part of it.
+#[derive(Default)]
+pub(crate) struct Processes(Mutex<Vec<Arc<Process>>>);
+
+impl Kernel {
+    /// Makes a process known. Without the spine's own parts, which every kernel has, there is nobody to know it.
+    fn add_process(&self, process: Arc<Process>) -> Result<(), OutOfMemory> {
+        let processes: &Processes = self.parts.get().ok_or(OutOfMemory)?;
+        processes.0.lock().try_push(process)
     }
 
-    /// Sets the action for a signal; the old one comes back. A signal that is now ignored is no longer pending.
-    pub fn set_action(&self, number: u8, action: SignalAction) -> SignalAction {
-        let old = match self.actions.lock().get_mut(signal::index(number)) {
-            Some(slot) => core::mem::replace(slot, action),
-            None => SignalAction::default(),
-        };
-        if signal::disposition(number, &action) == Disposition::Ignore {
-            self.pending.lock().discard(number);
-            self.with_threads(|threads| threads.iter().for_each(|thread| thread.discard_signal(number)));
+    /// Forgets a process that has ended.
+    pub fn remove_process(&self, id: u32) {
+        if let Some(processes) = self.parts.get::<Processes>() {
+            processes.0.lock().retain(|process| process.id != id);
         }
-        old
     }
 
-    /// Sends a signal to the process (kill(2)): whichever thread does not block it takes it.
-    pub fn send_signal(&self, number: u8, info: signal::Info) {
-        if self.ignores(number) {
-            return;
+    /// Shows every process; the list is locked meanwhile.
+    pub fn with_processes<T>(&self, show: impl FnOnce(&[Arc<Process>]) -> T) -> T {
+        match self.parts.get::<Processes>() {
+            Some(processes) => show(&processes.0.lock()),
+            None => show(&[]),
         }
-        self.pending.lock().add(number, info);
-        self.with_threads(|threads| {
-            let taker = threads.iter().find(|thread| !thread.blocked().contains(number)).or(threads.first());
-            if let Some(thread) = taker {
-                thread.kick();
+    }
+
+    /// The process of this number.
+    pub fn process(&self, id: u32) -> Option<Arc<Process>> {
+        self.with_processes(|processes| processes.iter().find(|process| process.id == id).cloned())
+    }
+
+    /// Whom an owner of files stands for. `ESRCH` if there is no such thread or process.
+    pub fn recipient(&self, owner: Owner) -> Result<Recipient, Errno> {
+        match owner {
+            Owner::Nobody => Ok(None),
+            Owner::Process(id) | Owner::Group(id) => {
+                let process: Weak<Process> = Arc::downgrade(&self.process(id).ok_or(Errno::ESRCH)?);
+                Ok(Some(process))
             }
-        });
+            Owner::Thread(id) => {
+                let thread = self.with_processes(|all| all.iter().find_map(|process| process.thread(id)));
+                let thread: Weak<Thread> = Arc::downgrade(&thread.ok_or(Errno::ESRCH)?);
+                Ok(Some(thread))
+            }
+        }
+    }
+}
+
+/// A thread of a program.
+pub struct Thread {
+    /// Its number; that of the process for the first thread.
+    pub id: u32,
+    /// What it shares with the other threads.
+    pub process: Arc<Process>,
+    /// State of components.
+    pub parts: Parts,
+    /// Where a zero goes when the thread ends, and a futex is woken (set_tid_address(2)); 0 for nowhere.
+    pub clear_child_tid: AtomicUsize,
+    /// Head of the list of robust futexes (set_robust_list(2)); 0 for none.
+    pub robust_list: AtomicUsize,
+    /// Its name (prctl `PR_SET_NAME`).
+    pub name: Mutex<[u8; 16]>,
+    /// For whoever keeps the thread in a queue of sleepers of its own (futexes): where it is, or 0 for nowhere.
+    pub wait_slot: AtomicUsize,
+    /// The thread makes no further return to user code (exit(2)).
+    ending: AtomicBool,
+    /// Something waits to be looked at before user code goes on: a signal, or the end of the process.
+    work: AtomicBool,
+    runner: Arc<Runner>,
+}
+
+/// The kernel thread that runs a thread of a program; it is told of readiness.
+struct Runner(Once<rumpuser::thread::Thread>);
+
+impl Observer for Runner {
+    fn changed(&self, _events: Events) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
+    }
+}
+
+impl Waiter for Thread {
+    fn observer(&self) -> Result<Arc<dyn Observer>, OutOfMemory> {
+        Ok(self.runner.clone())
     }
 
-    /// Has every thread but one look at signals that are pending for the process and that it does not block.
-    pub fn hand_on(&self, pending: SignalSet, except: u32) {
-        self.with_threads(|threads| {
-            let others = threads.iter().filter(|other| other.id != except);
-            others.filter(|other| !pending.without(other.blocked()).is_empty()).for_each(|other| other.kick());
-        });
+    fn interrupted(&self) -> bool {
+        let pending = || self.process.kernel.parts.get::<Signals>().is_some_and(|signals| (signals.pending)(self));
+        self.process.exiting() || self.work.load(Ordering::SeqCst) && pending()
+    }
+}
+
+impl Caller for Thread {
+    fn process_id(&self) -> u32 {
+        self.process.id
     }
 
-    /// Whether a signal would be dropped at once. One that some thread blocks or waits for is kept all the same.
-    pub fn ignores(&self, number: u8) -> bool {
-        signal::disposition(number, &self.action(number)) == Disposition::Ignore
-            && !self.with_threads(|threads| threads.iter().any(|thread| thread.blocked().contains(number)))
+    fn broken_pipe(&self) {
+        self.send_signal(SignalInfo::from_kernel(SIGPIPE));
+    }
+}
+
+impl Target for Thread {
+    fn send_signal(&self, info: SignalInfo) {
+        Thread::send_signal(self, info);
+    }
+}
+
+impl Thread {
+    /// A thread that [`Thread::attach`] has yet to be called for. The caller adds it to the process.
+    pub fn new(id: u32, process: Arc<Process>) -> Result<Arc<Thread>, OutOfMemory> {
+        try_arc(Thread {
+            id,
+            parts: process.kernel.thread_parts()?,
+            process,
+            clear_child_tid: AtomicUsize::new(0),
+            robust_list: AtomicUsize::new(0),
+            name: Mutex::new([0; 16]),
+            wait_slot: AtomicUsize::new(0),
+            ending: AtomicBool::new(false),
+            work: AtomicBool::new(false),
+            runner: try_arc(Runner(Once::new()))?,
+        })
     }
 
-    /// Takes the first pending signal of the process that is in `wanted`.
-    pub fn take_signal(&self, wanted: SignalSet) -> Option<signal::Info> {
-        self.pending.lock().take(wanted)
+    /// Says that the calling kernel thread runs this thread.
+    pub fn attach(&self) {
+        self.runner.0.call_once(rumpuser::thread::current);
     }
 
-    /// Signals that are pending for the process.
-    pub fn pending_signals(&self) -> SignalSet {
-        self.pending.lock().set()
+    /// Whether the calling kernel thread runs this thread.
+    pub fn is_current(&self) -> bool {
+        self.runner.0.get() == Some(&rumpuser::thread::current())
+    }
+
+    /// Nanoseconds that CPUs have spent on the thread.
+    pub fn cpu_time(&self) -> u64 {
+        self.runner.0.get().map_or(0, rumpuser::thread::Thread::cpu_time)
+    }
+
+    /// Wakes the thread from a wait, or has its next one look again at once.
+    pub fn unpark(&self) {
+        self.runner.changed(Events::empty());
+    }
+
+    /// Has the thread end instead of going back to user code. For the thread itself.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        self.work.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the thread or its process is on its way out.
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst) || self.process.exiting()
+    }
+
+    /// Makes the thread look for work soon: it leaves user code, and wakes from waiting.
+    pub fn kick(&self) {
+        self.work.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.runner.0.get() {
+            thread.interrupt();
+        }
+    }
+
+    /// Whether there was work since the last call; to be asked before user code goes on.
+    pub fn take_work(&self) -> bool {
+        self.work.load(Ordering::Relaxed) && self.work.swap(false, Ordering::SeqCst)
+    }
+
+    /// Has the thread look for work before it goes back to user code. For the thread itself.
+    pub fn look_for_work(&self) {
+        self.work.store(true, Ordering::SeqCst);
+    }
+
+    /// Sends the signal that `info` tells of to this thread (tgkill(2), exceptions).
+    pub fn send_signal(&self, info: SignalInfo) {
+        if let Some(signals) = self.process.kernel.parts.get::<Signals>() {
+            (signals.to_thread)(self, info);
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! The system-call table: who answers which number, and what is said of the numbers that nobody answers.
 
-use crate::{kernel::Kernel, process::Process, thread::Thread};
-use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use crate::{
+    kernel::Kernel,
+    process::{Process, Thread},
+};
+use alloc::{sync::Arc, vec, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::Errno;
 use rumpuser::context::Registers;
@@ -87,26 +90,36 @@ macro_rules! system_calls {
     };
 }
 
-/// Every system call that is registered.
+/// Every system call that is registered; a part of the kernel.
 pub struct SystemCallTable {
-    calls: Box<[Option<&'static SystemCall>]>,
+    calls: Vec<Option<&'static SystemCall>>,
     /// One bit per number: it has been logged as missing. All numbers behind the table share the last 64.
     logged: Vec<AtomicU64>,
     trace: bool,
 }
 
-impl SystemCallTable {
-    #[expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "once, at boot")]
-    pub(crate) fn new(trace: bool) -> Self {
-        SystemCallTable {
-            calls: vec![None; SIZE].into_boxed_slice(),
-            logged: (0..=SIZE / 64).map(|_| AtomicU64::new(0)).collect(),
-            trace,
+impl Kernel {
+    /// Adds a component's calls to the table, in place of others of the same numbers.
+    pub fn add_calls(&mut self, calls: &'static [SystemCall]) {
+        if let Some(table) = self.parts.get_mut::<SystemCallTable>() {
+            table.add(calls);
         }
     }
 
-    /// Adds calls, in place of others of the same numbers.
-    pub fn add(&mut self, calls: &'static [SystemCall]) {
+    /// The table of system calls.
+    pub fn table(&self) -> &SystemCallTable {
+        static EMPTY: SystemCallTable = SystemCallTable { calls: Vec::new(), logged: Vec::new(), trace: false };
+        self.parts.get().unwrap_or(&EMPTY)
+    }
+}
+
+impl SystemCallTable {
+    #[expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "once, at boot")]
+    pub(crate) fn new(trace: bool) -> Self {
+        SystemCallTable { calls: vec![None; SIZE], logged: (0..=SIZE / 64).map(|_| AtomicU64::new(0)).collect(), trace }
+    }
+
+    fn add(&mut self, calls: &'static [SystemCall]) {
         for call in calls {
             if let Some(slot) = self.calls.get_mut(call.number as usize) {
                 *slot = Some(call);

@@ -5,7 +5,6 @@
 //! ```
 
 pub use crate::events::Events;
-use crate::thread::Thread;
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_abi::Errno;
@@ -16,6 +15,25 @@ use rumpuser::{clock, sync::Mutex};
 pub trait Observer: Send + Sync {
     /// Some of these became true, or may have.
     fn changed(&self, events: Events);
+}
+
+/// Somebody who waits: a thread of a program, as a rule.
+pub trait Waiter {
+    /// What wakes it.
+    fn observer(&self) -> Result<Arc<dyn Observer>, OutOfMemory>;
+
+    /// Whether it must not wait on: a signal is pending, or the process is ending.
+    fn interrupted(&self) -> bool;
+}
+
+impl<T: Waiter + ?Sized> Waiter for Arc<T> {
+    fn observer(&self) -> Result<Arc<dyn Observer>, OutOfMemory> {
+        (**self).observer()
+    }
+
+    fn interrupted(&self) -> bool {
+        (**self).interrupted()
+    }
 }
 
 /// Whom to tell when a file's readiness changes.
@@ -116,35 +134,7 @@ fn same(one: &Arc<dyn Observer>, other: &Arc<dyn Observer>) -> bool {
 /// `attempt` gives `Ok(None)` or `EAGAIN` for "not yet". At `deadline` (monotonic nanoseconds) the result is `ETIMEDOUT`;
 /// when a signal is pending or the process exits, `ERESTARTSYS`; without memory to be told of changes, `ENOMEM`.
 pub fn block_on<T>(
-    thread: &Thread,
-    queues: &[(&WaitQueue, Events)],
-    deadline: Option<u64>,
-    attempt: impl FnMut() -> Result<Option<T>, Errno>,
-) -> Result<T, Errno> {
-    wait(|| Ok(thread.observer()), || thread.interrupted(), queues, deadline, attempt)
-}
-
-/// As [`block_on`], for a kernel thread that runs no program: nothing interrupts it.
-pub fn block<T>(
-    queues: &[(&WaitQueue, Events)],
-    deadline: Option<u64>,
-    attempt: impl FnMut() -> Result<Option<T>, Errno>,
-) -> Result<T, Errno> {
-    wait(|| Ok(try_arc(Sleeper(rumpuser::thread::current()))?), || false, queues, deadline, attempt)
-}
-
-/// A kernel thread that waits.
-struct Sleeper(rumpuser::thread::Thread);
-
-impl Observer for Sleeper {
-    fn changed(&self, _events: Events) {
-        self.0.unpark();
-    }
-}
-
-fn wait<T>(
-    observer: impl FnOnce() -> Result<Arc<dyn Observer>, OutOfMemory>,
-    interrupted: impl Fn() -> bool,
+    waiter: &dyn Waiter,
     queues: &[(&WaitQueue, Events)],
     deadline: Option<u64>,
     mut attempt: impl FnMut() -> Result<Option<T>, Errno>,
@@ -157,7 +147,7 @@ fn wait<T>(
     if let Some(value) = attempt()? {
         return Ok(value);
     }
-    let observer = observer()?;
+    let observer = waiter.observer()?;
     let added = queues.iter().try_for_each(|(queue, events)| queue.add(*events, observer.clone()));
     let result = loop {
         if added.is_err() {
@@ -168,7 +158,7 @@ fn wait<T>(
             Ok(None) => {}
             Err(error) => break Err(error),
         }
-        if interrupted() {
+        if waiter.interrupted() {
             break Err(Errno::ERESTARTSYS);
         }
         if deadline.is_some_and(|deadline| clock::monotonic() >= deadline) {
@@ -182,9 +172,40 @@ fn wait<T>(
     result
 }
 
+/// As [`block_on`], for a kernel thread that runs no program: nothing interrupts it.
+pub fn block<T>(
+    queues: &[(&WaitQueue, Events)],
+    deadline: Option<u64>,
+    attempt: impl FnMut() -> Result<Option<T>, Errno>,
+) -> Result<T, Errno> {
+    block_on(&KernelThread, queues, deadline, attempt)
+}
+
+/// The calling kernel thread, which runs no program.
+struct KernelThread;
+
+impl Waiter for KernelThread {
+    fn observer(&self) -> Result<Arc<dyn Observer>, OutOfMemory> {
+        Ok(try_arc(Sleeper(rumpuser::thread::current()))?)
+    }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// Wakes a kernel thread.
+struct Sleeper(rumpuser::thread::Thread);
+
+impl Observer for Sleeper {
+    fn changed(&self, _events: Events) {
+        self.0.unpark();
+    }
+}
+
 /// Sleeps until the deadline (monotonic nanoseconds). `ERESTARTSYS` if a signal comes first.
-pub fn sleep_until(thread: &Thread, deadline: u64) -> Result<(), Errno> {
-    match block_on::<()>(thread, &[], Some(deadline), || Ok(None)) {
+pub fn sleep_until(waiter: &dyn Waiter, deadline: u64) -> Result<(), Errno> {
+    match block_on::<()>(waiter, &[], Some(deadline), || Ok(None)) {
         Err(Errno::ETIMEDOUT) => Ok(()),
         other => other,
     }

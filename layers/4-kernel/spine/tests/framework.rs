@@ -1,20 +1,26 @@
-//! The kernel's framework on the hosted hypercalls: descriptors, waiting, signals.
+//! The kernel's framework on the hosted hypercalls: descriptors, waiting, the end of processes.
 
-use rumpkin_abi::{Errno, SignalAction, Stat, linux::general};
+use rumpkin_abi::{Errno, Stat, linux::general};
+use rumpkin_collections::OutOfMemory;
 use rumpkin_mm::Mm;
 use rumpkin_spine::{
     Kernel,
     config::Config,
-    file::{File, OpenFile},
+    file::{Caller, File, OpenFile},
     io::{Sink, Source},
-    process::{Process, Program},
-    signal::{self, Info, Pending, SignalSet},
-    thread::Thread,
-    wait::{Events, WaitQueue, block_on, sleep_until},
+    process::{Process, Program, Thread},
+    wait::{Events, Observer, WaitQueue, Waiter, sleep_until},
 };
 use rumpuser::{clock, device, sync::Mutex};
 use rumpuser_hosted as _;
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// A stream whose other end is the test.
 #[derive(Default)]
@@ -60,7 +66,7 @@ fn process() -> Arc<Process> {
 }
 
 fn thread(process: &Arc<Process>) -> Arc<Thread> {
-    let thread = Thread::new(process.kernel.allocate_id(), process.clone(), SignalSet::default()).unwrap();
+    let thread = Thread::new(process.kernel.allocate_id(), process.clone()).unwrap();
     process.add_thread(thread.clone()).unwrap();
     thread
 }
@@ -141,24 +147,6 @@ fn blocking_read_wakes_when_data_comes() {
 }
 
 #[test]
-fn signal_interrupts_a_wait() {
-    let process = process();
-    let thread = thread(&process);
-    let sender = std::thread::spawn({
-        let process = process.clone();
-        move || {
-            std::thread::sleep(Duration::from_millis(20));
-            process.send_signal(signal::SIGTERM, Info::from_kernel(signal::SIGTERM));
-        }
-    });
-    thread.attach();
-    let queue = WaitQueue::new();
-    assert_eq!(block_on::<()>(&thread, &[(&queue, Events::READ)], None, || Ok(None)), Err(Errno::ERESTARTSYS));
-    assert!(thread.pending_signals().contains(signal::SIGTERM));
-    sender.join().unwrap();
-}
-
-#[test]
 fn deadline_ends_a_wait() {
     let process = process();
     let thread = thread(&process);
@@ -168,34 +156,36 @@ fn deadline_ends_a_wait() {
     assert!(clock::monotonic() >= deadline);
 }
 
-#[test]
-fn write_to_a_closed_stream_raises_sigpipe() {
-    let process = process();
-    let thread = thread(&process);
-    thread.attach();
-    let file = OpenFile::new(Arc::new(Stream::default()), general::O_RDWR).unwrap();
-    assert_eq!(file.write(&thread, None, &mut &b"x"[..]), Err(Errno::EPIPE));
-    assert!(thread.pending_signals().contains(signal::SIGPIPE));
+/// A caller that only hears of broken pipes.
+#[derive(Default)]
+struct Listener(AtomicBool);
 
-    process.set_action(signal::SIGPIPE, SignalAction { handler: 1, ..SignalAction::default() });
-    assert!(!thread.pending_signals().contains(signal::SIGPIPE), "an ignored signal is no longer pending");
-    assert_eq!(file.write(&thread, None, &mut &b"x"[..]), Err(Errno::EPIPE));
-    assert!(thread.pending_signals().is_empty());
+impl Waiter for Listener {
+    fn observer(&self) -> Result<Arc<dyn Observer>, OutOfMemory> {
+        Err(OutOfMemory)
+    }
+
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+impl Caller for Listener {
+    fn process_id(&self) -> u32 {
+        1
+    }
+
+    fn broken_pipe(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
-fn standard_signals_are_pending_once_and_realtime_ones_queue() {
-    let mut pending = Pending::default();
-    for _ in 0..3 {
-        pending.add(signal::SIGUSR1, Info::from_kernel(signal::SIGUSR1));
-        pending.add(40, Info::from_kernel(40));
-    }
-    assert!(pending.take(SignalSet::of(signal::SIGUSR2)).is_none());
-    assert_eq!(pending.take(SignalSet(!0)).map(Info::number), Some(signal::SIGUSR1));
-    for _ in 0..3 {
-        assert_eq!(pending.take(SignalSet(!0)).map(Info::number), Some(40));
-    }
-    assert!(pending.take(SignalSet(!0)).is_none());
+fn write_to_a_closed_stream_tells_the_caller() {
+    let file = OpenFile::new(Arc::new(Stream::default()), general::O_RDWR).unwrap();
+    let caller = Listener::default();
+    assert_eq!(file.write(&caller, None, &mut &b"x"[..]), Err(Errno::EPIPE));
+    assert!(caller.0.load(Ordering::Relaxed));
 }
 
 #[test]

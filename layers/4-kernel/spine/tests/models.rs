@@ -5,8 +5,8 @@ use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_spine::{
     fd::{DescriptorTable, MAX_DESCRIPTORS},
     file::{File, OpenFile},
-    signal::{FIRST_REALTIME, Info, Pending, SignalSet},
-    timer::{Timeout, Timers, next_deadline},
+    schedule::next_deadline,
+    timer::{Timeout, Timers},
 };
 use rumpuser::clock;
 use std::{
@@ -102,51 +102,6 @@ proptest! {
         }
         prop_assert_eq!(table.drain().count(), model.len());
         prop_assert_eq!((table.count(), table.next(0)), (0, None));
-    }
-
-    /// signal(7): a standard signal waits once, a real-time one as often as it was sent; the lowest is taken first, the oldest
-    /// of its kind before the others.
-    #[test]
-    fn signals_wait_in_order(steps in prop::collection::vec((0..4u8, 1..=64u8, any::<u64>()), 1..120)) {
-        let mut pending = Pending::default();
-        let mut model: BTreeMap<u8, Vec<Info>> = BTreeMap::new();
-        for (serial, (operation, number, mask)) in steps.into_iter().enumerate() {
-            match operation {
-                0 | 1 => {
-                    let info = Info::from_user(number, 0, serial as u32);
-                    pending.add(number, info);
-                    let waiting = model.entry(number).or_default();
-                    if waiting.is_empty() || number >= FIRST_REALTIME {
-                        waiting.push(info);
-                    }
-                }
-                2 => {
-                    let wanted = |number: &u8| mask & 1 << (number - 1) != 0;
-                    let first = model.iter_mut().find(|(number, infos)| wanted(number) && !infos.is_empty());
-                    prop_assert_eq!(pending.take(SignalSet(mask)), first.map(|(_, infos)| infos.remove(0)));
-                }
-                _ => {
-                    pending.discard(number);
-                    model.remove(&number);
-                }
-            }
-            let set = model.iter().filter(|(_, infos)| !infos.is_empty()).map(|(number, _)| 1u64 << (number - 1)).sum();
-            prop_assert_eq!(pending.set(), SignalSet(set));
-        }
-    }
-
-    #[test]
-    fn sets_are_sets(one: u64, other: u64, number in 1..=64u8) {
-        let (a, b) = (SignalSet(one), SignalSet(other));
-        for signal in 1..=64 {
-            let (in_a, in_b) = (a.contains(signal), b.contains(signal));
-            prop_assert_eq!(a.union(b).contains(signal), in_a || in_b);
-            prop_assert_eq!(a.intersection(b).contains(signal), in_a && in_b);
-            prop_assert_eq!(a.without(b).contains(signal), in_a && !in_b);
-            prop_assert_eq!(SignalSet::of(number).contains(signal), signal == number);
-        }
-        prop_assert_eq!(a.first(), (1..=64).find(|signal| a.contains(*signal)));
-        prop_assert_eq!(a.is_empty(), one == 0);
     }
 
     /// The next deadline is the first multiple after now, and each one that has passed counts.

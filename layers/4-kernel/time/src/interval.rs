@@ -1,15 +1,18 @@
 //! The interval timers: SIGALRM after real time, SIGVTALRM and SIGPROF after CPU time (alarm(2), setitimer(2)).
 
 use alloc::sync::{Arc, Weak};
-use rumpkin_abi::{Errno, NANOSECONDS_PER_SECOND, Timeval};
+use rumpkin_abi::{
+    Errno, NANOSECONDS_PER_SECOND, SignalInfo, Timeval,
+    signal::{SIGALRM, SIGPROF, SIGVTALRM},
+};
 use rumpkin_collections::try_arc;
 use rumpkin_spine::{
     Call,
     clock::Clock,
     io::{read_value, write_value},
     process::Process,
-    signal,
-    timer::{Schedule, Timeout},
+    schedule::Schedule,
+    timer::Timeout,
 };
 use rumpuser::sync::Mutex;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -30,7 +33,7 @@ struct IntervalValue {
 pub struct IntervalTimers([Mutex<Option<Schedule>>; 3]);
 
 /// What each sends.
-const SIGNALS: [u8; 3] = [signal::SIGALRM, signal::SIGVTALRM, signal::SIGPROF];
+const SIGNALS: [u8; 3] = [SIGALRM, SIGVTALRM, SIGPROF];
 
 /// What the kernel's timers call: of whom, and which timer.
 struct Alarm(Weak<Process>, usize);
@@ -43,7 +46,7 @@ impl Timeout for Alarm {
         let expirations =
             timer.lock().as_mut().map_or(0, |schedule| schedule.expire(&process.kernel.timers, self.clone()));
         if let Some(&signal) = SIGNALS.get(kind).filter(|_| expirations > 0) {
-            process.send_signal(signal, signal::Info::from_kernel(signal));
+            process.send_signal(SignalInfo::from_kernel(signal));
         }
     }
 }

@@ -18,7 +18,7 @@ use rumpkin_spine::{Kernel, system_calls};
 
 /// Adds the component.
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         clock_gettime => clocks::clock_gettime, "REALTIME, MONOTONIC, BOOTTIME, their RAW, COARSE and ALARM kinds, TAI; PROCESS_CPUTIME_ID, THREAD_CPUTIME_ID, those of other processes and threads";
         clock_getres => clocks::clock_getres, "as clock_gettime";
         gettimeofday => clocks::gettimeofday, "the time zone is UTC";

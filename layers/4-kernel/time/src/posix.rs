@@ -4,15 +4,15 @@ use alloc::{
     sync::{Arc, Weak},
     vec::Vec,
 };
-use rumpkin_abi::{Errno, IntervalTimer, SignalInfo, Timespec, linux::general};
+use rumpkin_abi::{Errno, IntervalTimer, SignalInfo, Timespec, linux::general, signal::SIGALRM};
 use rumpkin_collections::{TryVec, try_arc};
 use rumpkin_spine::{
     Call,
     clock::Clock,
     io::{read_value, write_value},
     process::Process,
-    signal::{self, Info},
-    timer::{Schedule, Timeout},
+    schedule::Schedule,
+    timer::Timeout,
 };
 use rumpuser::sync::Mutex;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -66,10 +66,10 @@ impl Timeout for Timer {
         let Some((number, thread)) = self.signal else { return };
         let info = self.info(number, overrun);
         match thread {
-            None => process.send_signal(number, info),
+            None => process.send_signal(info),
             Some(thread) => {
                 if let Some(thread) = process.thread(thread) {
-                    thread.send_signal(number, info);
+                    thread.send_signal(info);
                 }
             }
         }
@@ -78,14 +78,14 @@ impl Timeout for Timer {
 
 impl Timer {
     /// `si_timerid` and `si_overrun` share the first field, `si_value` is the second.
-    fn info(&self, number: u8, overrun: u64) -> Info {
+    fn info(&self, number: u8, overrun: u64) -> SignalInfo {
         let mut info = SignalInfo { number: i32::from(number), code: SI_TIMER, ..SignalInfo::default() };
         let overrun = overrun.min(i32::MAX as u64);
         let fields = [u64::from(self.number as u32) | overrun << 32, self.value];
         for (slot, field) in info.fields.iter_mut().zip(fields) {
             *slot = field;
         }
-        Info(info)
+        info
     }
 }
 
@@ -116,7 +116,7 @@ pub fn timer_create(call: &mut Call<'_>) -> Result<usize, Errno> {
         _ => Err(Errno::EINVAL),
     };
     let target = match &event {
-        None => Some((signal::SIGALRM, None)),
+        None => Some((SIGALRM, None)),
         Some(event) => match event.notify as u32 {
             general::SIGEV_NONE => None,
             general::SIGEV_SIGNAL => Some((signal(event.signal)?, None)),

@@ -1,13 +1,14 @@
 //! Timers and clocks in simulated time, against what their settings say.
 
 use proptest::prelude::*;
-use rumpkin_abi::{Errno, linux::general};
-use rumpkin_program::{Program, ProgramThread};
-use rumpkin_spine::{
-    Kernel,
-    config::Config,
-    signal::{SIGALRM, SIGPROF, SignalSet},
+use rumpkin_abi::{
+    Errno,
+    linux::general,
+    signal::{SIGALRM, SIGPROF},
 };
+use rumpkin_program::{Program, ProgramThread};
+use rumpkin_signal::{ProcessSignals, SignalSet};
+use rumpkin_spine::{Kernel, config::Config};
 use rumpuser::{clock, device, user};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ const SLACK: u64 = 100_000;
 fn simulate(seed: u64, test: impl FnOnce(&Program, &ProgramThread) -> Result<(), String>) -> Result<(), String> {
     rumpuser_hosted::simulate(seed, || {
         let mut kernel = Kernel::new(Config::default(), device::take());
+        rumpkin_signal::register(&mut kernel);
         rumpkin_time::register(&mut kernel);
         let kernel = Arc::new(kernel);
         kernel.start();

@@ -7,8 +7,8 @@ use rumpkin_abi::{Errno, Stat};
 use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
 use rumpkin_mm::Mappable;
 use rumpkin_spine::{
-    Call, Kernel,
-    file::{EachEntry, File},
+    Kernel,
+    file::{Caller, EachEntry, File},
     io::{Sink, Source},
     wait::{Events, WaitQueue},
 };
@@ -94,8 +94,8 @@ impl File for NodeFile {
         self.content.as_ref()?.wait_queue()
     }
 
-    fn ioctl(&self, call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
-        self.content()?.ioctl(call, command, argument)
+    fn ioctl(&self, caller: &dyn Caller, command: u32, argument: usize) -> Result<usize, Errno> {
+        self.content()?.ioctl(caller, command, argument)
     }
 
     fn control(&self, command: u32, argument: usize) -> Result<usize, Errno> {

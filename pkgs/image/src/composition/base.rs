@@ -19,12 +19,19 @@ pub const COMPONENTS: &[(&str, Register)] = &[
     #[cfg(feature = "vfs")]
     ("vfs", rumpkin_vfs::register),
     #[cfg(feature = "process")]
-    ("process", rumpkin_process::register),
+    ("process", process),
     #[cfg(feature = "event")]
     ("event", rumpkin_event::register),
     #[cfg(feature = "time")]
     ("time", rumpkin_time::register),
 ];
+
+/// The component "process" is several crates, of which no program can do without one.
+#[cfg(feature = "process")]
+fn process(kernel: &mut Kernel) {
+    rumpkin_signal::register(kernel);
+    rumpkin_process::register(kernel);
+}
 
 /// What it can use.
 pub const DEVICES: Devices = Devices::All;

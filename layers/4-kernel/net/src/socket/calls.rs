@@ -17,8 +17,8 @@ use rumpkin_spine::{
     file::OpenFile,
     io::write_value,
     names::SocketNames,
+    process::Thread,
     system_calls,
-    thread::Thread,
     wait::Events,
 };
 

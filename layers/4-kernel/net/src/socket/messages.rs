@@ -10,10 +10,9 @@ use crate::ip::wire::Address;
 use rumpkin_spine::{
     Call, Errno,
     abi::{Timespec, linux::net},
-    file::{File, OpenFile},
+    file::{Caller, File, OpenFile},
     io::{Sink, Source, UserBuffers, read_value, write_value},
-    signal,
-    thread::Thread,
+    process::Thread,
     wait::Events,
 };
 use rumpuser::clock;
@@ -90,7 +89,7 @@ fn send(
         return Ok(done);
     }
     if result == Err(Errno::EPIPE) && socket.is_stream() && !has(flags, net::MSG_NOSIGNAL) {
-        thread.send_signal(signal::SIGPIPE, signal::Info::from_kernel(signal::SIGPIPE));
+        thread.broken_pipe();
     }
     result
 }

@@ -20,11 +20,11 @@ use core::sync::atomic::Ordering;
 use options::{Common, Value};
 use rumpkin_collections::try_arc;
 use rumpkin_spine::{
-    Call, Errno,
+    Errno,
     abi::{Stat, linux::net},
-    file::{File, OpenFile},
+    file::{Caller, File, OpenFile},
     io::{Sink, Source},
-    thread::Thread,
+    process::Thread,
     wait::{Events, WaitQueue},
 };
 
@@ -200,7 +200,7 @@ impl File for Socket {
         Some(timeout.load(Ordering::Relaxed)).filter(|timeout| *timeout != 0)
     }
 
-    fn ioctl(&self, _call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+    fn ioctl(&self, _caller: &dyn Caller, command: u32, argument: usize) -> Result<usize, Errno> {
         ioctl::ioctl(self, command, argument)
     }
 }

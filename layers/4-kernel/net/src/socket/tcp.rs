@@ -20,7 +20,7 @@ use rumpkin_spine::{
     Errno,
     abi::linux::net,
     io::{Sink, Source},
-    thread::Thread,
+    process::Thread,
 };
 use rumpuser::memory::ensure;
 use zerocopy::IntoBytes;

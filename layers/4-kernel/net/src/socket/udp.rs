@@ -14,7 +14,7 @@ use rumpkin_spine::{
     Errno,
     abi::linux::net,
     io::{Sink, Source},
-    thread::Thread,
+    process::Thread,
 };
 
 /// A UDP socket of a program.

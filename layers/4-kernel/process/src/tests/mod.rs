@@ -3,7 +3,6 @@
 mod calls;
 mod futexes;
 mod properties;
-mod signals;
 
 use crate::register;
 use alloc::sync::Arc;
@@ -12,9 +11,7 @@ use rumpkin_spine::{
     Call, Errno, Kernel,
     abi::system_call_number,
     config::Config,
-    process::{Process, Program},
-    signal::SignalSet,
-    thread::Thread,
+    process::{Process, Program, Thread},
 };
 use rumpuser::{
     context::Registers,
@@ -34,6 +31,7 @@ struct Fixture {
 /// A process without threads.
 fn process() -> Arc<Process> {
     let mut kernel = Kernel::new(Config::default(), device::take());
+    rumpkin_signal::register(&mut kernel);
     register(&mut kernel);
     Process::new(&Arc::new(kernel), Mm::new().unwrap(), Program::default()).unwrap()
 }
@@ -41,7 +39,7 @@ fn process() -> Arc<Process> {
 fn fixture() -> Fixture {
     let process = process();
     process.memory.activate();
-    let thread = Thread::new(process.id, process.clone(), SignalSet::default()).unwrap();
+    let thread = Thread::new(process.id, process.clone()).unwrap();
     thread.attach();
     process.add_thread(thread.clone()).unwrap();
     let page = map(&process, 4 * PAGE_SIZE);
@@ -62,8 +60,7 @@ impl Fixture {
 
     /// Another thread of the process, on a thread of its own.
     fn spawn<T: Send + 'static>(&self, run: impl FnOnce(&Arc<Thread>) -> T + Send + 'static) -> (Arc<Thread>, Join<T>) {
-        let thread =
-            Thread::new(self.process.kernel.allocate_id(), self.process.clone(), SignalSet::default()).unwrap();
+        let thread = Thread::new(self.process.kernel.allocate_id(), self.process.clone()).unwrap();
         self.process.add_thread(thread.clone()).unwrap();
         let runner = thread.clone();
         let join = std::thread::spawn(move || {
@@ -83,7 +80,7 @@ fn call_as(thread: &Arc<Thread>, name: &str, arguments: &[usize]) -> Result<usiz
     registers.rax = u64::from(system_call_number(name));
     (registers.rdi, registers.rsi, registers.rdx) = (argument(0), argument(1), argument(2));
     (registers.r10, registers.r8, registers.r9) = (argument(3), argument(4), argument(5));
-    thread.process.kernel.table.dispatch(&mut Call { thread, registers: &mut registers })
+    thread.process.kernel.table().dispatch(&mut Call { thread, registers: &mut registers })
 }
 
 fn store(address: usize, words: &[u32]) {
@@ -94,10 +91,6 @@ fn store(address: usize, words: &[u32]) {
 
 fn load(address: usize) -> u32 {
     user::load_u32(address).unwrap()
-}
-
-fn load_u64(address: usize) -> u64 {
-    u64::from(load(address)) | u64::from(load(address + 4)) << 32
 }
 
 /// Waits until a condition holds.

@@ -73,7 +73,7 @@ fn fcntl(call: &mut Call<'_>) -> Result<usize, Errno> {
             let tell = argument as u32 & general::FASYNC != 0;
             if (open.flags() & general::FASYNC != 0) != tell {
                 // For a file that is always ready there is nothing to tell, and that is no error (fcntl(2)).
-                match open.tell_of_readiness(call.kernel(), descriptor, tell) {
+                match open.tell_of_readiness(descriptor, tell) {
                     Ok(()) | Err(Errno::ENOTTY) => {}
                     Err(error) => return Err(error),
                 }
@@ -96,7 +96,7 @@ fn fcntl(call: &mut Call<'_>) -> Result<usize, Errno> {
                 i32::MIN => return Err(Errno::EINVAL),
                 group => Owner::Group(group.unsigned_abs()),
             };
-            open.set_owner(call.kernel(), owner).map(|()| 0)
+            open.set_owner(owner, call.kernel().recipient(owner)?).map(|()| 0)
         }
         general::F_GETOWN => Ok(match open.owner() {
             Owner::Nobody => 0,
@@ -112,7 +112,7 @@ fn fcntl(call: &mut Call<'_>) -> Result<usize, Errno> {
                 general::F_OWNER_PGRP => Owner::Group(id),
                 _ => return Err(Errno::EINVAL),
             };
-            open.set_owner(call.kernel(), owner).map(|()| 0)
+            open.set_owner(owner, call.kernel().recipient(owner)?).map(|()| 0)
         }
         general::F_GETOWN_EX => {
             let owner = match open.owner() {
@@ -123,7 +123,7 @@ fn fcntl(call: &mut Call<'_>) -> Result<usize, Errno> {
             };
             io::write_value(argument, &owner).map(|()| 0)
         }
-        general::F_SETSIG => open.set_owner_signal(call.kernel(), argument).map(|()| 0),
+        general::F_SETSIG => open.set_owner_signal(argument).map(|()| 0),
         general::F_GETSIG => Ok(open.owner_signal().into()),
         _ => open.file().control(command, argument),
     }
@@ -146,13 +146,13 @@ fn ioctl(call: &mut Call<'_>) -> Result<usize, Errno> {
         }
         requests::FIOASYNC => {
             let tell = io::read_value::<i32>(argument)? != 0;
-            open.tell_of_readiness(call.kernel(), descriptor, tell)?;
+            open.tell_of_readiness(descriptor, tell)?;
         }
         requests::FIONREAD if open.file().stat()?.mode & general::S_IFMT == general::S_IFREG => {
             let left = (open.file().stat()?.size as u64).saturating_sub(*open.position().lock());
             io::write_value(argument, &(left as i32))?;
         }
-        _ => return open.file().ioctl(call, command, argument),
+        _ => return open.file().ioctl(call.thread, command, argument),
     }
     Ok(0)
 }

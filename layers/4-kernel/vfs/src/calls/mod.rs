@@ -37,7 +37,7 @@ pub fn register(kernel: &mut Kernel) {
         open::CALLS,
         transfer::CALLS,
     ] {
-        kernel.table.add(family);
+        kernel.add_calls(family);
     }
     kernel.parts.insert(Arc::new(names::SOCKETS));
 }

@@ -9,8 +9,7 @@ use rumpkin_abi::{
     linux::{general, ioctl},
 };
 use rumpkin_spine::{
-    Call,
-    file::File,
+    file::{Caller, File},
     io::{Sink, Source, read_value, write_value},
 };
 use rumpuser::{
@@ -219,7 +218,7 @@ impl File for BlockDevice {
         }
     }
 
-    fn ioctl(&self, _call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+    fn ioctl(&self, _caller: &dyn Caller, command: u32, argument: usize) -> Result<usize, Errno> {
         let block_size = self.disk.info().block_size.max(SECTOR as usize);
         match command {
             ioctl::BLKGETSIZE64 => write_value(argument, &self.size())?,

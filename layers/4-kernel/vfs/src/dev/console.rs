@@ -8,8 +8,7 @@ use rumpkin_abi::{
 };
 use rumpkin_collections::{OutOfMemory, TryDeque, TryVec, try_with_capacity};
 use rumpkin_spine::{
-    Call,
-    file::File,
+    file::{Caller, File},
     io::{Sink, Source, read_value, write_value},
     wait::{Events, WaitQueue},
 };
@@ -280,7 +279,7 @@ impl File for ConsoleFile {
         Some(&self.queue)
     }
 
-    fn ioctl(&self, call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+    fn ioctl(&self, caller: &dyn Caller, command: u32, argument: usize) -> Result<usize, Errno> {
         match command {
             ioctl::TCGETS => {
                 let settings = self.input.lock().settings;
@@ -296,7 +295,7 @@ impl File for ConsoleFile {
                 let window = read_value(argument)?;
                 self.input.lock().window = window;
             }
-            ioctl::TIOCGPGRP => write_value(argument, &call.process().id)?,
+            ioctl::TIOCGPGRP => write_value(argument, &caller.process_id())?,
             ioctl::TIOCSCTTY | ioctl::TIOCSPGRP | ioctl::TCSBRK => {}
             ioctl::FIONREAD => {
                 let count = self.input.lock().ready.len();

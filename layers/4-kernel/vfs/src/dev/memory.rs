@@ -6,8 +6,7 @@ use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::try_arc;
 use rumpkin_mm::Mappable;
 use rumpkin_spine::{
-    Call,
-    file::File,
+    file::{Caller, File},
     io::{Sink, Source},
 };
 use rumpuser::{memory::Frame, random};
@@ -93,7 +92,7 @@ impl File for MemoryDevice {
         Ok(device_stat(general::S_IFCHR, self.number()))
     }
 
-    fn ioctl(&self, _call: &mut Call<'_>, command: u32, argument: usize) -> Result<usize, Errno> {
+    fn ioctl(&self, _caller: &dyn Caller, command: u32, argument: usize) -> Result<usize, Errno> {
         match (self, command) {
             (Random | Urandom, RNDGETENTCNT) => {
                 rumpkin_spine::io::write_value(argument, &256i32)?;

@@ -18,7 +18,11 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{OutOfMemory, try_arc, try_format, try_to_vec};
-use rumpkin_spine::{Kernel, file::File, process::Process, thread::Thread};
+use rumpkin_spine::{
+    Kernel,
+    file::File,
+    process::{Process, Thread},
+};
 use rumpuser::clock;
 use setting::Setting;
 

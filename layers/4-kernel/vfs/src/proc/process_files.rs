@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use core::{fmt, sync::atomic::Ordering};
 use rumpkin_abi::Errno;
 use rumpkin_collections::{OutOfMemory, TryVec, TryWrite, try_format, try_to_vec};
-use rumpkin_spine::{process::Process, thread::Thread};
+use rumpkin_signal::ThreadSignals;
+use rumpkin_spine::process::{Process, Thread};
 use rumpuser::memory::{PAGE_SIZE, Protection};
 
 /// What a file is made to hold.

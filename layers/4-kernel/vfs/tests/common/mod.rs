@@ -9,9 +9,7 @@ use rumpkin_mm::{Mm, Request, Source};
 use rumpkin_spine::{
     Call, Kernel,
     config::Config,
-    process::{Process, Program},
-    signal::SignalSet,
-    thread::Thread,
+    process::{Process, Program, Thread},
 };
 use rumpuser::{boot::BootData, context::Registers, device::Devices, memory::Protection, user};
 use rumpuser_hosted::{
@@ -77,7 +75,7 @@ impl Guest {
         program.arguments.push([b"-x"]).unwrap();
         program.environment.push([b"K=V"]).unwrap();
         let process = Process::new(&kernel, Mm::new().unwrap(), program).unwrap();
-        let thread = Thread::new(process.id, process.clone(), SignalSet::default()).unwrap();
+        let thread = Thread::new(process.id, process.clone()).unwrap();
         thread.attach();
         process.add_thread(thread.clone()).unwrap();
         process.memory.activate();
@@ -105,7 +103,7 @@ impl Guest {
             ..Registers::default()
         };
         let mut call = Call { thread: &self.thread, registers: &mut registers };
-        self.process.kernel.table.dispatch(&mut call)
+        self.process.kernel.table().dispatch(&mut call)
     }
 
     /// Room in the program's memory.

@@ -15,9 +15,9 @@ use crate::{
 use rumpkin_mm::{Mm, Request, Source};
 use rumpkin_spine::{
     Kernel,
+    abi::{SignalInfo, signal::SIGKILL},
     config::{Address, Config, Network},
     process::{Process, Program},
-    signal::{Info, SIGKILL},
 };
 use rumpuser::{
     boot::BootData,
@@ -59,6 +59,7 @@ pub fn kernel(terminal: &Arc<Terminal>) -> Arc<Kernel> {
     let network = Network { address, gateway: Some([10, 0, 0, 2]), ..Network::default() };
     let mut kernel = Kernel::new(Config { network, trace_system_calls: true, ..Config::default() }, machine);
     rumpkin_vfs::register(&mut kernel);
+    rumpkin_signal::register(&mut kernel);
     rumpkin_process::register(&mut kernel);
     rumpkin_event::register(&mut kernel);
     rumpkin_time::register(&mut kernel);
@@ -97,7 +98,7 @@ fn program(kernel: &Arc<Kernel>, user: &User, terminal: &Terminal) {
         terminal.type_in(&[b'a' + second as u8, b'\n']);
     }
     if !process.has_ended() {
-        process.send_signal(SIGKILL, Info::from_kernel(SIGKILL));
+        process.send_signal(SignalInfo::from_kernel(SIGKILL));
         sleep(SECOND);
     }
     assert!(process.has_ended(), "the program does not end though it was killed: {}", user.describe());
@@ -113,7 +114,7 @@ mod tests {
     fn every_call_has_a_signature() {
         let kernel = kernel(&Arc::default());
         let missing: Vec<_> =
-            kernel.table.calls().map(|call| call.name()).filter(|name| signatures::of(name).is_none()).collect();
+            kernel.table().calls().map(|call| call.name()).filter(|name| signatures::of(name).is_none()).collect();
         assert_eq!(missing, [""; 0]);
     }
 }

@@ -5,15 +5,17 @@
 //!                    (8 modulo 16)                                                           (64-byte aligned)
 //! ```
 
-use crate::deliver::Trap;
+use crate::{
+    set::SignalSet,
+    state::{self, NO_STACK, ThreadSignals},
+};
 use alloc::vec::Vec;
 use rumpkin_collections::{OutOfMemory, TryVec, try_with_capacity};
 use rumpkin_spine::{
     Errno,
     abi::{SignalAction, SignalInfo, SignalStack, linux::general},
     io,
-    signal::{Info, SignalSet},
-    thread::Thread,
+    process::Thread,
 };
 use rumpuser::{
     context::{Registers, fpu},
@@ -100,9 +102,25 @@ struct SoftwareBytes {
     padding: [u32; 7],
 }
 
+/// The exception behind a signal, as its frame tells it; all zero for a signal that was sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Trap {
+    /// The vector.
+    pub number: u64,
+    /// The error code.
+    pub error: u64,
+    /// CR2.
+    pub address: u64,
+}
+
 /// Whether a stack pointer is on an alternate stack.
 pub fn is_on(stack: &SignalStack, rsp: u64) -> bool {
     stack.flags & AUTO_DISARM == 0 && rsp > stack.base && rsp.wrapping_sub(stack.base) <= stack.size
+}
+
+/// The alternate stack of a thread.
+pub fn stack_of(thread: &Thread) -> SignalStack {
+    state::of(thread).map_or(NO_STACK, |state| *state.stack.lock())
 }
 
 /// Pushes a frame and makes the registers those of the handler's first instruction; `mask` is what sigreturn restores.
@@ -110,7 +128,7 @@ pub fn is_on(stack: &SignalStack, rsp: u64) -> bool {
 pub fn push(
     thread: &Thread,
     registers: &mut Registers,
-    info: Info,
+    info: SignalInfo,
     action: &SignalAction,
     mask: SignalSet,
     trap: Trap,
@@ -118,7 +136,7 @@ pub fn push(
     if action.flags & u64::from(general::SA_RESTORER) == 0 {
         return Err(Errno::EFAULT);
     }
-    let stack = *thread.signal_stack.lock();
+    let stack = stack_of(thread);
     let was_on = is_on(&stack, registers.rsp);
     let switches = action.flags & u64::from(general::SA_ONSTACK) != 0 && stack.size != 0 && !was_on;
     let top = if switches { stack.base.wrapping_add(stack.size) } else { registers.rsp.wrapping_sub(RED_ZONE) };
@@ -136,16 +154,16 @@ pub fn push(
         stack,
         context: context_of(registers, mask, trap, state_at),
         mask: mask.0,
-        info: info.0,
+        info,
     };
     user::write(state_at as usize, &state).map_err(|_| Errno::EFAULT)?;
     io::write_value(frame_at as usize, &frame)?;
 
-    if stack.flags & AUTO_DISARM != 0 {
-        *thread.signal_stack.lock() = SignalStack { flags: general::SS_DISABLE as i32, ..SignalStack::default() };
+    if let Some(state) = state::of(thread).filter(|_| stack.flags & AUTO_DISARM != 0) {
+        *state.stack.lock() = NO_STACK;
     }
     fpu::reset();
-    registers.rdi = u64::from(info.number());
+    registers.rdi = u64::from(info.signal());
     registers.rsi = frame_at.wrapping_add(core::mem::offset_of!(Frame, info) as u64);
     registers.rdx = frame_at.wrapping_add(core::mem::offset_of!(Frame, flags) as u64);
     registers.rax = 0;
@@ -192,7 +210,7 @@ pub fn pop(thread: &Thread, registers: &mut Registers) -> Result<(), Errno> {
 /// Sets the alternate stack (sigaltstack(2)). `EPERM` while it is in use, `EINVAL` for unknown flags, `ENOMEM` if it is too
 /// small for a frame.
 pub fn set_stack(thread: &Thread, new: &SignalStack, rsp: u64) -> Result<(), Errno> {
-    let mut stack = thread.signal_stack.lock();
+    let mut stack = state::of(thread).ok_or(Errno::ENOMEM)?.stack.lock();
     if is_on(&stack, rsp) {
         return Err(Errno::EPERM);
     }

@@ -1,21 +1,25 @@
 //! Actions, masks, waiting for signals, and the return from handlers (sigaction(2), rt_sigprocmask(2), sigwaitinfo(2)).
 
 use crate::{
-    deliver::{self, Trap},
-    frame,
+    deliver,
+    frame::{self, Trap},
+    set::SignalSet,
+    state::{ProcessSignals, ThreadSignals},
 };
 use rumpkin_spine::{
     Call, Errno, Kernel,
-    abi::{SignalAction, SignalStack, Timespec, linux::general},
-    io,
-    signal::{COUNT, Info, SIGKILL, SIGSEGV, SIGSTOP, SignalSet},
-    system_calls,
+    abi::{
+        SignalAction, SignalInfo, SignalStack, Timespec,
+        linux::general,
+        signal::{COUNT, SIGKILL, SIGSEGV, SIGSTOP},
+    },
+    io, system_calls,
     wait::{block_on, sleep_until},
 };
 use rumpuser::clock;
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         rt_sigaction => rt_sigaction;
         rt_sigprocmask => rt_sigprocmask;
         rt_sigpending => rt_sigpending;
@@ -115,7 +119,7 @@ fn rt_sigpending(call: &mut Call<'_>) -> Result<usize, Errno> {
 fn rt_sigsuspend(call: &mut Call<'_>) -> Result<usize, Errno> {
     check_set_size(call.argument(1))?;
     let mask = SignalSet(io::read_value(call.argument(0))?);
-    *call.thread.saved_mask.lock() = Some(call.thread.blocked());
+    call.thread.save_mask(call.thread.blocked());
     call.thread.set_blocked(mask);
     pause(call)
 }
@@ -161,15 +165,15 @@ fn rt_sigtimedwait(call: &mut Call<'_>) -> Result<usize, Errno> {
         }
     };
     if info_at != 0 {
-        io::write_value(info_at, &info.0)?;
+        io::write_value(info_at, &info)?;
     }
-    Ok(usize::from(info.number()))
+    Ok(usize::from(info.signal()))
 }
 
 fn rt_sigreturn(call: &mut Call<'_>) -> Result<usize, Errno> {
     if frame::pop(call.thread, call.registers).is_err() {
         log::debug!("{}: bad signal frame at {:#x}", call.process().name(), call.registers.rsp);
-        deliver::force(call.thread, call.registers, Info::from_kernel(SIGSEGV), Trap::default());
+        deliver::force(call.thread, call.registers, SignalInfo::from_kernel(SIGSEGV), Trap::default());
     }
     // The caller stores the result in `rax`, which the frame has set.
     Ok(call.registers.rax as usize)
@@ -177,7 +181,7 @@ fn rt_sigreturn(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 fn sigaltstack(call: &mut Call<'_>) -> Result<usize, Errno> {
     let (new, old, rsp) = (call.argument(0), call.argument(1), call.registers.rsp);
-    let before = *call.thread.signal_stack.lock();
+    let before = frame::stack_of(call.thread);
     if new != 0 {
         let new: SignalStack = io::read_value(new)?;
         frame::set_stack(call.thread, &new, rsp)?;

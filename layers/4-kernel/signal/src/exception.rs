@@ -1,14 +1,17 @@
 //! From faults and exceptions of user code to signals (sigaction(2), "The siginfo_t argument").
 
 use crate::{
-    deliver::{self, Trap},
-    frame,
+    deliver,
+    frame::{self, Trap},
 };
 use alloc::sync::Arc;
 use rumpkin_mm::FaultError;
 use rumpkin_spine::{
-    signal::{Info, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP},
-    thread::Thread,
+    abi::{
+        SignalInfo,
+        signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP},
+    },
+    process::Thread,
 };
 use rumpuser::{
     context::{Registers, fpu},
@@ -63,21 +66,21 @@ pub fn page_fault(thread: &Arc<Thread>, registers: &mut Registers, address: usiz
         Access::Execute => ERROR_FETCH,
     };
     let trap = Trap { number: PAGE_FAULT, error: ERROR_USER | kind | present, address: address as u64 };
-    deliver::force(thread, registers, Info::from_fault(number, code, address), trap);
+    deliver::force(thread, registers, SignalInfo::from_fault(number, code, address), trap);
 }
 
 /// Answers another exception by its signal. A debug exception's `code` is what DR6 says.
 pub fn exception(thread: &Arc<Thread>, registers: &mut Registers, vector: u8, code: u64) {
     let at = registers.rip as usize;
     let info = match vector {
-        0 => Info::from_fault(SIGFPE, FPE_INTDIV, at),
-        DEBUG => Info::from_fault(SIGTRAP, debug_cause(code), at),
-        3 => Info::from_kernel(SIGTRAP),
-        6 => Info::from_fault(SIGILL, ILL_ILLOPN, at),
-        11 | 12 => Info::from_kernel(SIGBUS),
-        16 | 19 => Info::from_fault(SIGFPE, floating_point_cause(vector), at),
-        17 => Info::from_fault(SIGBUS, BUS_ADRALN, 0),
-        _ => Info::from_kernel(SIGSEGV),
+        0 => SignalInfo::from_fault(SIGFPE, FPE_INTDIV, at),
+        DEBUG => SignalInfo::from_fault(SIGTRAP, debug_cause(code), at),
+        3 => SignalInfo::from_kernel(SIGTRAP),
+        6 => SignalInfo::from_fault(SIGILL, ILL_ILLOPN, at),
+        11 | 12 => SignalInfo::from_kernel(SIGBUS),
+        16 | 19 => SignalInfo::from_fault(SIGFPE, floating_point_cause(vector), at),
+        17 => SignalInfo::from_fault(SIGBUS, BUS_ADRALN, 0),
+        _ => SignalInfo::from_kernel(SIGSEGV),
     };
     // The addresses of a general protection fault are not known.
     let error = if vector == DEBUG { 0 } else { code };

@@ -1,6 +1,7 @@
 //! Calls that change the signal mask for as long as they wait (ppoll(2), pselect(2), epoll_pwait(2)).
 
-use rumpkin_spine::{Call, Errno, io::read_value, signal::SignalSet};
+use crate::{set::SignalSet, state::ThreadSignals};
+use rumpkin_spine::{Call, Errno, io::read_value};
 
 /// Runs `wait` with the mask at `address` (no change if that is 0). If a signal interrupts it, its handler still sees that
 /// mask, and the old one comes back when it returns.
@@ -21,7 +22,7 @@ pub fn with_mask<R>(
     call.thread.set_blocked(mask);
     let result = wait(call);
     match &result {
-        Err(Errno::EINTR | Errno::ERESTARTNOHAND | Errno::ERESTARTSYS) => *call.thread.saved_mask.lock() = Some(old),
+        Err(Errno::EINTR | Errno::ERESTARTNOHAND | Errno::ERESTARTSYS) => call.thread.save_mask(old),
         _ => call.thread.set_blocked(old),
     }
     result

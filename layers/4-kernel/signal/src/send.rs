@@ -3,16 +3,14 @@
 use alloc::sync::Arc;
 use rumpkin_spine::{
     Call, Errno, Kernel,
-    abi::{SignalInfo, linux::general},
+    abi::{SignalInfo, linux::general, signal::COUNT},
     io,
-    process::Process,
-    signal::{COUNT, Info},
+    process::{Process, Thread},
     system_calls,
-    thread::Thread,
 };
 
 pub fn register(kernel: &mut Kernel) {
-    kernel.table.add(system_calls! {
+    kernel.add_calls(system_calls! {
         kill => kill;
         tkill => tkill;
         tgkill => tgkill;
@@ -38,7 +36,7 @@ fn kill(call: &mut Call<'_>) -> Result<usize, Errno> {
     let own = call.process().id;
     let send = |process: &Process| {
         if let Some(number) = number {
-            process.send_signal(number, Info::from_user(number, general::SI_USER as i32, own));
+            process.send_signal(SignalInfo::from_user(number, general::SI_USER as i32, own));
         }
     };
     match target {
@@ -76,7 +74,7 @@ fn target(call: &Call<'_>, process: Option<i32>, thread: i32) -> Result<Arc<Thre
 fn send_to_thread(call: &Call<'_>, process: Option<i32>, thread: i32, signal: i32) -> Result<usize, Errno> {
     let thread = target(call, process, thread)?;
     if let Some(number) = number(signal)? {
-        thread.send_signal(number, Info::from_user(number, general::SI_TKILL, call.process().id));
+        thread.send_signal(SignalInfo::from_user(number, general::SI_TKILL, call.process().id));
     }
     Ok(0)
 }
@@ -89,9 +87,9 @@ fn tgkill(call: &mut Call<'_>) -> Result<usize, Errno> {
     send_to_thread(call, Some(call.int(0)), call.int(1), call.int(2))
 }
 
-fn queued_info(address: usize, number: u8) -> Result<Info, Errno> {
+fn queued_info(address: usize, number: u8) -> Result<SignalInfo, Errno> {
     let info: SignalInfo = io::read_value(address)?;
-    Ok(Info(SignalInfo { number: i32::from(number), ..info }))
+    Ok(SignalInfo { number: i32::from(number), ..info })
 }
 
 fn rt_sigqueueinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -100,7 +98,7 @@ fn rt_sigqueueinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
         return Err(Errno::ESRCH);
     }
     if let Some(number) = number(call.int(1))? {
-        process.send_signal(number, queued_info(call.argument(2), number)?);
+        process.send_signal(queued_info(call.argument(2), number)?);
     }
     Ok(0)
 }
@@ -108,7 +106,7 @@ fn rt_sigqueueinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
 fn rt_tgsigqueueinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
     let thread = target(call, Some(call.int(0)), call.int(1))?;
     if let Some(number) = number(call.int(2))? {
-        thread.send_signal(number, queued_info(call.argument(3), number)?);
+        thread.send_signal(queued_info(call.argument(3), number)?);
     }
     Ok(0)
 }

@@ -1,28 +1,25 @@
 //! What becomes of signals on the way back to user code, and of the calls that they interrupted (signal(7)).
 
-use crate::{frame, tell_of_stop};
+use crate::{
+    action::{Disposition, disposition},
+    frame::{self, Trap},
+    set::SignalSet,
+    state::{ProcessSignals, ThreadSignals, tell_of_stop},
+};
 use alloc::sync::Arc;
 use rumpkin_spine::{
     Errno,
-    abi::{SignalAction, linux::general},
-    signal::{self, Disposition, Info, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SignalSet},
-    thread::Thread,
+    abi::{
+        SignalAction, SignalInfo,
+        linux::general,
+        signal::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP},
+    },
+    process::Thread,
 };
 use rumpuser::context::Registers;
 
 /// Length of the `syscall` instruction: going back by it makes the call again.
 const SYSCALL_LENGTH: u64 = 2;
-
-/// The exception behind a signal, as its frame tells it; all zero for a signal that was sent.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Trap {
-    /// The vector.
-    pub number: u64,
-    /// The error code.
-    pub error: u64,
-    /// CR2.
-    pub address: u64,
-}
 
 /// A system call that gave up because of a signal, or what seemed one.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +54,9 @@ pub fn settle(thread: &Arc<Thread>, registers: &mut Registers, mut interrupted: 
             return false;
         }
         while let Some(info) = thread.take_signal(SignalSet(!thread.blocked().0)) {
-            let number = info.number();
+            let number = info.signal();
             let action = thread.process.action(number);
-            match signal::disposition(number, &action) {
+            match disposition(number, &action) {
                 Disposition::Ignore => {}
                 Disposition::Stop => tell_of_stop(&thread.process, number),
                 Disposition::Terminate => terminate(thread, registers, info),
@@ -78,7 +75,7 @@ pub fn settle(thread: &Arc<Thread>, registers: &mut Registers, mut interrupted: 
             interrupted.restart(registers);
         }
         // No handler took the mask along, so the call that changed it for its time is over.
-        if let Some(mask) = thread.saved_mask.lock().take() {
+        if let Some(mask) = thread.take_saved_mask() {
             thread.set_blocked(mask);
         }
         if !thread.take_work() {
@@ -88,11 +85,11 @@ pub fn settle(thread: &Arc<Thread>, registers: &mut Registers, mut interrupted: 
 }
 
 /// Delivers a signal that cannot wait: the instruction that raised it cannot go on. Blocked or ignored, it kills.
-pub fn force(thread: &Arc<Thread>, registers: &mut Registers, info: Info, trap: Trap) {
-    let number = info.number();
+pub fn force(thread: &Arc<Thread>, registers: &mut Registers, info: SignalInfo, trap: Trap) {
+    let number = info.signal();
     let action = thread.process.action(number);
     let open = !thread.blocked().contains(number);
-    if open && signal::disposition(number, &action) == Disposition::Handle {
+    if open && disposition(number, &action) == Disposition::Handle {
         handle(thread, registers, info, action, trap);
     } else {
         terminate(thread, registers, info);
@@ -100,10 +97,10 @@ pub fn force(thread: &Arc<Thread>, registers: &mut Registers, info: Info, trap: 
 }
 
 /// Has the handler run next: its frame goes to the stack, and what it blocks is blocked.
-fn handle(thread: &Arc<Thread>, registers: &mut Registers, info: Info, action: SignalAction, trap: Trap) {
-    let number = info.number();
+fn handle(thread: &Arc<Thread>, registers: &mut Registers, info: SignalInfo, action: SignalAction, trap: Trap) {
+    let number = info.signal();
     let blocked = thread.blocked();
-    let mask = thread.saved_mask.lock().take().unwrap_or(blocked);
+    let mask = thread.take_saved_mask().unwrap_or(blocked);
     if frame::push(thread, registers, info, &action, mask, trap).is_err() {
         return refuse(thread, registers, number);
     }
@@ -119,7 +116,7 @@ fn handle(thread: &Arc<Thread>, registers: &mut Registers, info: Info, action: S
 
 /// There is no stack to run a handler on: SIGSEGV, which may have an alternate stack, unless it is that one's turn.
 fn refuse(thread: &Arc<Thread>, registers: &mut Registers, number: u8) {
-    let info = Info::from_kernel(SIGSEGV);
+    let info = SignalInfo::from_kernel(SIGSEGV);
     if number == SIGSEGV {
         terminate(thread, registers, info);
     } else {
@@ -128,18 +125,18 @@ fn refuse(thread: &Arc<Thread>, registers: &mut Registers, number: u8) {
 }
 
 /// Ends the process by a signal: its status is 128 + number. What looks like a crash is logged with its place.
-fn terminate(thread: &Thread, registers: &Registers, info: Info) {
+fn terminate(thread: &Thread, registers: &Registers, info: SignalInfo) {
     let process = &thread.process;
-    let (name, number) = (process.name(), info.number());
+    let (name, number) = (process.name(), info.signal());
     if process.exiting() {
         return;
     }
-    let address = info.0.fields.first().copied().unwrap_or_default();
+    let address = info.fields.first().copied().unwrap_or_default();
     match number {
         SIGSEGV | SIGBUS | SIGILL | SIGFPE | SIGTRAP | SIGSYS => log::error!(
             "{name}[{}]: killed by signal {number} (code {}) at address {address:#x}, rip {:#x}, rsp {:#x}",
             thread.id,
-            info.0.code,
+            info.code,
             registers.rip,
             registers.rsp,
         ),

@@ -2,16 +2,17 @@
 
 use super::*;
 use crate::{
-    deliver::{self, Interrupted, Trap},
-    frame,
+    Pending,
+    deliver::{self, Interrupted},
+    frame::{self, Trap},
 };
-use rumpkin_spine::{
-    abi::{SignalAction, SignalStack, linux::general},
-    signal::{Info, SIGCHLD, SIGFPE, SIGKILL, SIGSEGV, SIGTERM, SIGTRAP, SIGUSR1, SIGUSR2},
+use rumpkin_spine::abi::{
+    SignalStack,
+    signal::{SIGCHLD, SIGFPE, SIGKILL, SIGPIPE, SIGSEGV, SIGTERM, SIGTRAP, SIGUSR1, SIGUSR2},
 };
+use rumpkin_spine::file::Caller;
+use rumpkin_spine::wait::{Events, WaitQueue, block_on};
 
-const HANDLER: u64 = 0x40_1000;
-const RESTORER: u64 = 0x40_2000;
 const RESTORER_FLAG: u64 = general::SA_RESTORER as u64;
 const RESTART: u64 = general::SA_RESTART as u64;
 
@@ -39,7 +40,7 @@ fn sigreturn(f: &Fixture, registers: &mut Registers) {
     assert_eq!(load_u64(registers.rsp as usize), RESTORER);
     registers.rsp += 8;
     registers.rax = 15;
-    let result = f.process.kernel.table.dispatch(&mut Call { thread: &f.thread, registers });
+    let result = f.process.kernel.table().dispatch(&mut Call { thread: &f.thread, registers });
     registers.rax = result.unwrap() as u64;
 }
 
@@ -49,7 +50,7 @@ fn handler_gets_its_arguments_and_return_restores_all() {
     f.process.set_action(SIGUSR1, action(0, 1 << (SIGTERM - 1)));
     let before = registers(&f);
     let mut now = before;
-    f.thread.send_signal(SIGUSR1, Info::from_user(SIGUSR1, -6, 77));
+    f.thread.send_signal(SignalInfo::from_user(SIGUSR1, -6, 77));
     assert!(deliver::settle(&f.thread, &mut now, None));
     assert_eq!((now.rip, now.rdi, now.rax), (HANDLER, u64::from(SIGUSR1), 0));
     assert_eq!(now.rsp % 16, 8);
@@ -75,7 +76,7 @@ fn interrupted_calls_are_made_again_or_fail() {
         f.process.set_action(SIGUSR1, action(flags, 0));
         let before = registers(&f);
         let mut now = Registers { rax: error.to_rax(), ..before };
-        f.thread.send_signal(SIGUSR1, Info::from_kernel(SIGUSR1));
+        f.thread.send_signal(SignalInfo::from_kernel(SIGUSR1));
         assert!(deliver::settle(&f.thread, &mut now, Some(Interrupted { number: 7, error })));
         sigreturn(&f, &mut now);
         let expected = if restarted { (7, before.rip - 2) } else { (Errno::EINTR.to_rax(), before.rip) };
@@ -93,8 +94,8 @@ fn several_signals_stack_their_frames() {
     f.process.set_action(SIGUSR2, action(0, 0));
     let before = registers(&f);
     let mut now = before;
-    f.thread.send_signal(SIGUSR1, Info::from_kernel(SIGUSR1));
-    f.thread.send_signal(SIGUSR2, Info::from_kernel(SIGUSR2));
+    f.thread.send_signal(SignalInfo::from_kernel(SIGUSR1));
+    f.thread.send_signal(SignalInfo::from_kernel(SIGUSR2));
     assert!(deliver::settle(&f.thread, &mut now, None));
     assert_eq!(now.rdi, u64::from(SIGUSR2));
     sigreturn(&f, &mut now);
@@ -131,12 +132,12 @@ fn exceptions_that_are_blocked_kill() {
     f.process.set_action(SIGSEGV, action(0, 0));
     let mut now = registers(&f);
     let trap = Trap { number: 14, error: 6, address: 0x10 };
-    deliver::force(&f.thread, &mut now, Info::from_fault(SIGSEGV, 1, 0x10), trap);
+    deliver::force(&f.thread, &mut now, SignalInfo::from_fault(SIGSEGV, 1, 0x10), trap);
     assert_eq!((now.rip, load(now.rsi as usize + 16)), (HANDLER, 0x10));
     // ucontext: error, vector, mask, CR2 lie 152 bytes into the registers.
     let context = now.rdx as usize + 40;
     assert_eq!((load(context + 152), load(context + 160), load(context + 176)), (6, 14, 0x10));
-    deliver::force(&f.thread, &mut now, Info::from_fault(SIGSEGV, 1, 0x10), trap);
+    deliver::force(&f.thread, &mut now, SignalInfo::from_fault(SIGSEGV, 1, 0x10), trap);
     assert_eq!(f.process.status(), Some(128 + SIGSEGV));
 }
 
@@ -178,14 +179,14 @@ fn stack_that_cannot_be_written_kills_unless_there_is_another() {
     let stack = SignalStack { base: f.page as u64, size: 2 * PAGE_SIZE as u64, ..SignalStack::default() };
     frame::set_stack(&f.thread, &stack, 0).unwrap();
     let mut now = Registers { rsp: 0x3000, ..registers(&f) };
-    f.thread.send_signal(SIGUSR1, Info::from_kernel(SIGUSR1));
+    f.thread.send_signal(SignalInfo::from_kernel(SIGUSR1));
     assert!(deliver::settle(&f.thread, &mut now, None));
     assert_eq!((now.rip, now.rdi), (HANDLER + 8, u64::from(SIGSEGV)));
     assert!((f.page as u64..f.page as u64 + 2 * PAGE_SIZE as u64).contains(&now.rsp));
     let mut now = Registers { rsp: 0x3000, ..registers(&f) };
-    f.thread.signal_stack.lock().flags = general::SS_DISABLE as i32;
-    f.thread.signal_stack.lock().size = 0;
-    f.thread.send_signal(SIGUSR1, Info::from_kernel(SIGUSR1));
+    let none = SignalStack { flags: general::SS_DISABLE as i32, ..SignalStack::default() };
+    frame::set_stack(&f.thread, &none, 0).unwrap();
+    f.thread.send_signal(SignalInfo::from_kernel(SIGUSR1));
     assert!(!deliver::settle(&f.thread, &mut now, None));
     assert_eq!(f.process.status(), Some(128 + SIGSEGV));
 }
@@ -210,7 +211,7 @@ fn alternate_stacks_are_checked() {
 fn bad_frame_kills() {
     let f = fixture();
     let mut now = Registers { rsp: 0x5000, rax: 15, ..registers(&f) };
-    let result = f.process.kernel.table.dispatch(&mut Call { thread: &f.thread, registers: &mut now });
+    let result = f.process.kernel.table().dispatch(&mut Call { thread: &f.thread, registers: &mut now });
     assert!(result.is_ok());
     assert_eq!(f.process.status(), Some(128 + SIGSEGV));
 }
@@ -219,7 +220,7 @@ fn bad_frame_kills() {
 fn reset_handlers_run_once() {
     let f = fixture();
     f.process.set_action(SIGUSR1, action(u64::from(general::SA_RESETHAND | general::SA_NODEFER), 0));
-    f.thread.send_signal(SIGUSR1, Info::from_kernel(SIGUSR1));
+    f.thread.send_signal(SignalInfo::from_kernel(SIGUSR1));
     assert!(deliver::settle(&f.thread, &mut registers(&f), None));
     assert_eq!((f.process.action(SIGUSR1).handler, f.thread.blocked()), (0, SignalSet(0)));
 }
@@ -253,7 +254,7 @@ fn sigtimedwait_takes_what_is_pending_or_comes() {
     let (process, sender) = (f.process.clone(), f.thread.clone());
     let join = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(20));
-        process.send_signal(SIGUSR1, Info::from_user(SIGUSR1, 0, sender.id));
+        process.send_signal(SignalInfo::from_user(SIGUSR1, 0, sender.id));
     });
     assert_eq!(f.call("rt_sigtimedwait", &[f.page, 0, 0, 8]), Ok(usize::from(SIGUSR1)));
     assert_eq!(f.thread.blocked().0, 1 << (SIGUSR1 - 1) | 1 << (SIGTERM - 1));
@@ -266,7 +267,7 @@ fn sigsuspend_goes_back_to_the_old_mask_through_the_frame() {
     f.process.set_action(SIGUSR1, action(0, 0));
     let old = SignalSet(1 << (SIGUSR1 - 1));
     f.thread.set_blocked(old);
-    f.thread.send_signal(SIGUSR1, Info::from_kernel(SIGUSR1));
+    f.thread.send_signal(SignalInfo::from_kernel(SIGUSR1));
     store(f.page, &[0, 0]);
     assert_eq!(f.call("rt_sigsuspend", &[f.page, 8]), Err(Errno::ERESTARTNOHAND));
     let mut now = registers(&f);
@@ -286,7 +287,7 @@ fn ignored_signals_are_dropped() {
     assert_eq!(f.call("kill", &[usize::MAX, 0]), Err(Errno::ESRCH), "there is nobody but the caller");
     let second = Process::new(&f.process.kernel, Mm::new().unwrap(), Program::default()).unwrap();
     let third = Process::new(&f.process.kernel, Mm::new().unwrap(), Program::default()).unwrap();
-    let thread = Thread::new(second.id, second.clone(), SignalSet::default()).unwrap();
+    let thread = Thread::new(second.id, second.clone()).unwrap();
     assert_eq!(f.call("kill", &[usize::MAX, usize::from(SIGTERM)]), Ok(0));
     assert!(second.pending_signals().contains(SIGTERM) && third.pending_signals().contains(SIGTERM));
     assert!(!f.process.pending_signals().contains(SIGTERM));
@@ -297,4 +298,47 @@ fn ignored_signals_are_dropped() {
     assert_eq!(f.call("kill", &[0, 65]), Err(Errno::EINVAL));
     assert_eq!(f.call("tgkill", &[f.process.id as usize, 4000, 0]), Err(Errno::ESRCH));
     assert_eq!(f.call("tgkill", &[f.process.id as usize, 0, 0]), Err(Errno::EINVAL));
+}
+
+#[test]
+fn signal_interrupts_a_wait() {
+    let Fixture { process, thread, .. } = fixture();
+    let sender = std::thread::spawn({
+        let process = process.clone();
+        move || {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            process.send_signal(SignalInfo::from_kernel(SIGTERM));
+        }
+    });
+    let queue = WaitQueue::new();
+    assert_eq!(block_on::<()>(&thread, &[(&queue, Events::READ)], None, || Ok(None)), Err(Errno::ERESTARTSYS));
+    assert!(thread.pending_signals().contains(SIGTERM));
+    sender.join().unwrap();
+}
+
+#[test]
+fn broken_pipe_raises_sigpipe() {
+    let Fixture { process, thread, .. } = fixture();
+    thread.broken_pipe();
+    assert!(thread.pending_signals().contains(SIGPIPE));
+
+    process.set_action(SIGPIPE, SignalAction { handler: 1, ..SignalAction::default() });
+    assert!(!thread.pending_signals().contains(SIGPIPE), "an ignored signal is no longer pending");
+    thread.broken_pipe();
+    assert!(thread.pending_signals().is_empty());
+}
+
+#[test]
+fn standard_signals_are_pending_once_and_realtime_ones_queue() {
+    let mut pending = Pending::default();
+    for _ in 0..3 {
+        pending.add(SignalInfo::from_kernel(SIGUSR1));
+        pending.add(SignalInfo::from_kernel(40));
+    }
+    assert!(pending.take(SignalSet::of(SIGUSR2)).is_none());
+    assert_eq!(pending.take(SignalSet(!0)).map(|info| info.signal()), Some(SIGUSR1));
+    for _ in 0..3 {
+        assert_eq!(pending.take(SignalSet(!0)).map(|info| info.signal()), Some(40));
+    }
+    assert!(pending.take(SignalSet(!0)).is_none());
 }

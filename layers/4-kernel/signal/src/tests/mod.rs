@@ -1,0 +1,84 @@
+//! Tests on the hosted hypercalls: system calls are made through the table, on real user memory, without user code.
+
+mod properties;
+mod signals;
+
+use crate::{ProcessSignals, SignalSet, ThreadSignals, register};
+use alloc::sync::Arc;
+use rumpkin_mm::{Mm, Request, Source};
+use rumpkin_spine::{
+    Call, Errno, Kernel,
+    abi::{SignalAction, SignalInfo, linux::general, system_call_number},
+    config::Config,
+    process::{Process, Program, Thread},
+};
+use rumpuser::{
+    context::Registers,
+    device,
+    memory::{PAGE_SIZE, Protection},
+    user,
+};
+use rumpuser_hosted as _;
+
+const HANDLER: u64 = 0x40_1000;
+const RESTORER: u64 = 0x40_2000;
+
+/// A process whose memory is the calling thread's, with a page to put arguments in.
+struct Fixture {
+    process: Arc<Process>,
+    thread: Arc<Thread>,
+    page: usize,
+}
+
+/// A process without threads.
+fn process() -> Arc<Process> {
+    let mut kernel = Kernel::new(Config::default(), device::take());
+    register(&mut kernel);
+    Process::new(&Arc::new(kernel), Mm::new().unwrap(), Program::default()).unwrap()
+}
+
+fn fixture() -> Fixture {
+    let process = process();
+    process.memory.activate();
+    let thread = Thread::new(process.id, process.clone()).unwrap();
+    thread.attach();
+    process.add_thread(thread.clone()).unwrap();
+    let page = map(&process, 4 * PAGE_SIZE);
+    Fixture { process, thread, page }
+}
+
+fn map(process: &Process, length: usize) -> usize {
+    let source = Source::Anonymous { shared: false };
+    let protection = Protection::READ | Protection::WRITE;
+    let request = Request { address: 0, fixed: false, replace: false, length, protection, source };
+    process.memory.map(request).unwrap()
+}
+
+impl Fixture {
+    fn call(&self, name: &str, arguments: &[usize]) -> Result<usize, Errno> {
+        call_as(&self.thread, name, arguments)
+    }
+}
+
+fn call_as(thread: &Arc<Thread>, name: &str, arguments: &[usize]) -> Result<usize, Errno> {
+    let mut registers = Registers::default();
+    let argument = |index: usize| arguments.get(index).copied().unwrap_or_default() as u64;
+    registers.rax = u64::from(system_call_number(name));
+    (registers.rdi, registers.rsi, registers.rdx) = (argument(0), argument(1), argument(2));
+    (registers.r10, registers.r8, registers.r9) = (argument(3), argument(4), argument(5));
+    thread.process.kernel.table().dispatch(&mut Call { thread, registers: &mut registers })
+}
+
+fn store(address: usize, words: &[u32]) {
+    for (index, word) in words.iter().enumerate() {
+        user::write(address + 4 * index, &word.to_le_bytes()).unwrap();
+    }
+}
+
+fn load(address: usize) -> u32 {
+    user::load_u32(address).unwrap()
+}
+
+fn load_u64(address: usize) -> u64 {
+    u64::from(load(address)) | u64::from(load(address + 4)) << 32
+}
