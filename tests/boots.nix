@@ -43,6 +43,7 @@ let
     "local"
     "locks"
     "mmap"
+    "mounts"
     "options"
     "signals"
     "tcp"
@@ -218,6 +219,12 @@ in
     (without [ "net" ])
     (without [ "event" ])
     (without [ "time" ])
+    (without [ "proc" ])
+    (without [
+      "tmpfs"
+      "proc"
+      "dev"
+    ])
     (without [
       "net"
       "event"

@@ -4,6 +4,7 @@
 let
   needed = [
     "vfs"
+    "erofs"
     "process"
   ];
   optional = builtins.filter (name: !(builtins.elem name needed)) layers.image.components;
@@ -20,10 +21,10 @@ let
       strings ${image}/boot/kernel | grep -F '"components":[${quoted components}]'
       nm ${image}/boot/kernel.debug > symbols
       for component in ${toString components}; do
-        grep -q "rumpkin_$component" symbols || { echo "no symbol of $component in the image that has it"; exit 1; }
+        grep -qE "rumpkin_$component([^a-z]|$)" symbols || { echo "no symbol of $component in the image that has it"; exit 1; }
       done
       for component in ${toString (builtins.filter (name: !(builtins.elem name components)) optional)}; do
-        ! grep "rumpkin_$component" symbols || { echo "$component is in an image without it"; exit 1; }
+        ! grep -E "rumpkin_$component([^a-z]|$)" symbols || { echo "$component is in an image without it"; exit 1; }
       done
       echo 'rumpkin-image 0.1.0' | cmp - ${image}/compiled-here
       echo "$(stat -c %s ${image}/boot/kernel) bytes with ${toString components}" | tee -a $out

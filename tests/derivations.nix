@@ -62,6 +62,7 @@ let
     "layers/2-core/src/lib.rs" = "core image platform program-image rumpuser-core sensor-image";
     "layers/3-rumpuser/interface/src/lib.rs" =
       "base image kernel kernel-tiny program-image rumpuser rumpuser-c rumpuser-core sensor sensor-image";
+    "layers/4-kernel/fs/tmpfs/src/lib.rs" = "base image kernel program-image sensor sensor-image";
     "layers/4-kernel/vfs/src/lib.rs" = "base image kernel program-image sensor sensor-image";
     "layers/4-kernel-tiny/c/main.c" = "kernel-tiny";
     "layers/5-base/src/lib.rs" = "base image program-image";
@@ -98,7 +99,7 @@ let
     in
     "${if holds then "ok" else "not ok"} ${name} makes the image anew, no layer${if sameKernel then ", and not the kernel" else ""}";
   byChoice = [
-    (choice "components" { components = [ "vfs" "process" ]; } false)
+    (choice "components" { components = [ "vfs" "erofs" "process" ]; } false)
     (choice "platforms" { platforms = [ "hw" ]; } false)
     (choice "env" { env.A = "b"; } true)
     (choice "files" { files."/a" = ./derivations.nix; } true)

@@ -85,7 +85,7 @@ let
     "a platform that there is not" = [ { platforms = [ "kvm" ]; } "`platforms[0]` is \"kvm\"; it must be one of \"xen\", \"hw\"" ];
     "no platform" = [ { platforms = [ ]; } "`platforms` is empty" ];
     "a component that there is not" = [ { components = [ "vfs" "process" "tcp" ]; } "`components[2]` is \"tcp\"" ];
-    "components that are too few" = [ { components = [ "net" ]; } "`components` must have \"vfs\" and \"process\"" ];
+    "components that are too few" = [ { components = [ "net" ]; } "`components` must have \"vfs\", \"erofs\" and \"process\"" ];
     "a description of two lines" = [ { description = "a\nb"; } "`description` is \"a\\nb\"; it must be one line of text" ];
     "a port alone" = [ { forward = [ "80" ]; } "`forward[0]` is \"80\"; it must be [tcp:|udp:]" ];
     "a port beyond 65535" = [ { forward = [ "80:65536" ]; } "`forward[0]` is \"80:65536\"" ];

@@ -22,6 +22,7 @@
         # It needs no network, so none is in the image.
         components = [
           "vfs"
+          "erofs"
           "process"
         ];
         config.network.address = "none";

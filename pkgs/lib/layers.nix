@@ -17,6 +17,10 @@ let
   allComponents = [
     "net"
     "vfs"
+    "erofs"
+    "tmpfs"
+    "proc"
+    "dev"
     "process"
     "event"
     "time"

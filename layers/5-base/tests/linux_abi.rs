@@ -13,8 +13,12 @@ use std::{fmt::Write, fs, path::Path};
 type Component = (&'static str, fn(&mut Kernel));
 
 /// The components of an image.
-const COMPONENTS: [Component; 6] = [
+const COMPONENTS: [Component; 10] = [
     ("vfs", rumpkin_vfs::register),
+    ("erofs", rumpkin_erofs::register),
+    ("tmpfs", rumpkin_tmpfs::register),
+    ("proc", rumpkin_proc::register),
+    ("dev", rumpkin_dev::register),
     ("process", rumpkin_process::register),
     ("signal", rumpkin_signal::register),
     ("event", rumpkin_event::register),

@@ -157,7 +157,7 @@ let
     components = {
       type = listOf (oneOf components);
       default = components;
-      example = ''[ "vfs" "process" ]'';
+      example = ''[ "vfs" "erofs" "process" ]'';
       description = "The kernel's components. What is left out is not in the image, and its system calls return `ENOSYS`, those for sockets too, as on a Linux without any.";
     };
     description = {
@@ -242,9 +242,10 @@ let
       hasUserspace
       && builtins.any (needed: !(builtins.elem needed all.components)) [
         "vfs"
+        "erofs"
         "process"
       ]
-    ) "`components` must have \"vfs\" and \"process\": no program runs without them";
+    ) "`components` must have \"vfs\", \"erofs\" and \"process\": no program runs without them";
 
   # The file to run, or null.
   mainProgram =

@@ -24,6 +24,7 @@ pub fn kernel(
 ) -> Arc<Kernel> {
     let mut kernel = Kernel::new(config, devices);
     rumpkin_vfs::register(&mut kernel);
+    rumpkin_erofs::register(&mut kernel);
     rumpkin_net::register(&mut kernel);
     if let Some(content) = content {
         kernel.add_generated_file(SERVED, move |_| Ok(content()));

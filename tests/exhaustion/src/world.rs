@@ -46,6 +46,9 @@ pub fn kernel_with(link: Box<dyn Link>, number: u8, prepare: impl FnOnce(&mut Ke
     let mut kernel = Kernel::new(Config { network, ..Config::default() }, devices);
     rumpkin_net::register(&mut kernel);
     rumpkin_vfs::register(&mut kernel);
+    rumpkin_tmpfs::register(&mut kernel);
+    rumpkin_proc::register(&mut kernel);
+    rumpkin_dev::register(&mut kernel);
     rumpkin_signal::register(&mut kernel);
     rumpkin_process::register(&mut kernel);
     rumpkin_event::register(&mut kernel);

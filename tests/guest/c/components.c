@@ -65,7 +65,20 @@ int main(int argc, char **argv)
 	call("time", "nanosleep", syscall(SYS_nanosleep, &span, NULL));
 	call("time", "alarm", syscall(SYS_alarm, 0));
 
-	/* Files and memory do not depend on any of them. */
+	call("tmpfs", "memfd_create", syscall(SYS_memfd_create, "components", 0));
+
+	/* Without a file system, what it shows is not there; the console is, as this is read on it. */
+	file = syscall(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY);
+	OK((file == -1) == is_absent("proc"), "/proc is there with proc alone");
+	file = syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR);
+	OK((file == -1) == (is_absent("dev") || is_absent("tmpfs")), "/dev is there with dev and tmpfs alone");
+	if (is_absent("tmpfs")) {
+		file = syscall(SYS_openat, AT_FDCWD, "/tmp/components", O_CREAT | O_RDWR, 0600);
+		OK(file == -1 && (errno == EROFS || errno == ENOENT), "nothing is made without tmpfs");
+		return tap_done();
+	}
+
+	/* Files and memory do not depend on the others. */
 	file = syscall(SYS_openat, AT_FDCWD, "/tmp/components", O_CREAT | O_RDWR | O_TRUNC, 0600);
 	OK(file >= 0, "a file is made");
 	OK(write(file, "abc", 3) == 3 && lseek(file, 0, SEEK_SET) == 0, "it is written");

@@ -11,6 +11,7 @@ use std::sync::Arc;
 fn kernel() -> Arc<Kernel> {
     let mut kernel = Kernel::new(Config::default(), device::take());
     rumpkin_vfs::register(&mut kernel);
+    rumpkin_tmpfs::register(&mut kernel);
     let kernel = Arc::new(kernel);
     kernel.start();
     kernel

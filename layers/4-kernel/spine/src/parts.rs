@@ -9,12 +9,15 @@ use rumpkin_collections::{OutOfMemory, TryVec, try_arc};
 pub struct Parts(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
 
 impl Parts {
-    /// Adds a part, in place of one of the same type. For parts of the kernel.
     #[expect(clippy::disallowed_methods, reason = "once for each component, at boot")]
-    pub fn insert<T: Send + Sync + 'static>(&mut self, part: Arc<T>) {
-        let id = TypeId::of::<T>();
+    fn put(&mut self, id: TypeId, part: Arc<dyn Any + Send + Sync>) {
         self.0.retain(|(other, _)| *other != id);
         self.0.push((id, part));
+    }
+
+    /// Adds a part, in place of one of the same type. For parts of the kernel.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, part: Arc<T>) {
+        self.put(TypeId::of::<T>(), part);
     }
 
     /// Adds a part of a type that there is none of. For parts of a process or thread.

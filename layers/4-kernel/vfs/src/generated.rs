@@ -90,7 +90,7 @@ impl Plan {
 
 impl Generated {
     /// The directories and files of a kernel's generated files, and these directories besides.
-    pub fn new(kernel: &Kernel, directories: &[&str]) -> Arc<Generated> {
+    pub(crate) fn new<'a>(kernel: &Kernel, directories: impl Iterator<Item = &'a str>) -> Arc<Generated> {
         let mut plan = Plan::Directory(Vec::new());
         for path in directories {
             plan.add(path, Plan::Directory(Vec::new()));
@@ -113,7 +113,7 @@ impl Generated {
     }
 
     /// What is at a path from here.
-    pub fn descendant(&self, path: &str) -> Option<&Generated> {
+    pub(crate) fn descendant(&self, path: &str) -> Option<&Generated> {
         path.split('/').filter(|name| !name.is_empty()).try_fold(self, |at, name| Some(&**at.child(name.as_bytes())?))
     }
 
@@ -126,7 +126,7 @@ impl Generated {
     }
 
     /// Whether a real file goes first.
-    pub fn is_stand_in(&self) -> bool {
+    pub(crate) fn is_stand_in(&self) -> bool {
         matches!(self.content, Content::File { stand_in: true, .. })
     }
 
@@ -145,7 +145,7 @@ impl Generated {
     }
 
     /// Puts the files of a folder into a file system that lies over it, as files of its own that only root can read.
-    pub fn copy_to(&self, kernel: &Kernel, over: &dyn Inode) -> Result<(), Errno> {
+    pub(crate) fn copy_to(&self, kernel: &Kernel, over: &dyn Inode) -> Result<(), Errno> {
         for (name, child) in self.children() {
             let Content::File { .. } = child.content else {
                 child.copy_to(kernel, &*over.create(name, New::Directory(0o755))?)?;

@@ -1,6 +1,6 @@
 //! Inodes: what a file system is made of, and how directories lead from one to the next.
 
-use crate::tree::Location;
+use crate::location::Location;
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::try_to_vec;
@@ -24,6 +24,8 @@ pub enum New {
     Symlink(Vec<u8>),
     /// The name of a socket, with these permissions.
     Socket(u32),
+    /// A device of this number; the mode is `S_IFCHR` or `S_IFBLK`, and its permissions.
+    Device(u32, u64),
 }
 
 /// Attributes that are to change; `None` stays. Times are nanoseconds since 1970.
@@ -41,9 +43,13 @@ pub struct Change {
     pub modify_time: Option<u64>,
 }
 
-/// A file, directory, link or device of a file system. What an open one can do is in [`File`]; `stat` is cheap.
+/// A file, directory, link or device of a file system. What an open one can do is in [`File`]; `stat` is cheap, and for a device it
+/// gives the number.
 ///
-/// Names never contain a slash and are never empty, `.` or `..`. Mutating methods default to `EROFS`.
+/// Names are bytes, never contain a slash and are never empty, `.` or `..`. Whoever calls a method that changes something has seen
+/// to it that the mount may be written to ([`Mount::write`](crate::Mount::write)); they default to `EROFS`. A file system that keeps
+/// state with an inode gives the same inode for the same number; its pages in memory, if it has any, are behind
+/// [`File::mappable`], [`File::read`] and [`File::write`] alike.
 pub trait Inode: File {
     /// The type, as `S_IF*`.
     fn kind(&self) -> u32;
@@ -78,12 +84,22 @@ pub trait Inode: File {
         Err(Errno::EINVAL)
     }
 
-    /// What reads and writes go to, once the inode is opened with these `O_*` flags.
+    /// Whether following it leads to a place whatever its path (`RESOLVE_NO_MAGICLINKS`).
+    fn is_magic(&self) -> bool {
+        false
+    }
+
+    /// What reads and writes go to, once the inode is opened with these `O_*` flags. Devices are opened by their number instead.
     fn open(self: Arc<Self>, kernel: &Kernel, flags: u32) -> Result<Arc<dyn File>, Errno>;
 
     /// Adds an entry. `EEXIST` if the name is taken.
     fn create(&self, _name: &[u8], _new: New) -> Result<Arc<dyn Inode>, Errno> {
         Err(Errno::EROFS)
+    }
+
+    /// A regular file with these permissions in the file system of this directory, without a name (`O_TMPFILE`).
+    fn create_unnamed(&self, _permissions: u32) -> Result<Arc<dyn Inode>, Errno> {
+        Err(Errno::EOPNOTSUPP)
     }
 
     /// Adds an entry for an inode of the same file system.

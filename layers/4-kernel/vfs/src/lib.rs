@@ -1,16 +1,19 @@
-//! Layer 4: the file system: path lookup, the read-only root (EROFS) with generated files over it, tmpfs, `/dev`, `/proc`.
+//! Layer 4: the tree of files: path lookup, mounts, and the calls about files, whatever file systems there are.
 //!
 //! ```text
-//!   descriptor ──▶ OpenFile ──▶ NodeFile ──▶ Inode (erofs, tmpfs, generated, proc) ──▶ content: pages, device, snapshot
+//!   descriptor ──▶ OpenFile ──▶ NodeFile ──▶ Inode (of a file system) ──▶ content: pages, device, snapshot
 //!                                   │
 //!                                   └──▶ Location = mount + inode, found by a Walk through the Tree
 //! ```
 //!
-//! Directories find their entries in O(log n), in place; only the root file system, which never changes, keeps names in a
-//! cache. A directory knows the directory above it, so `..` and getcwd(2) stay right when directories are moved.
+//! File systems are components of their own (`layers/4-kernel/fs`): each adds a [`FileSystemType`] to the [`Registry`], and gives
+//! [`Inode`]s. The root is the file system that was booted, with the files that components have added over it. Only the root, which
+//! never changes, keeps names in a cache; directories find their entries in O(log n). A directory knows the directory above it, so
+//! `..` and getcwd(2) stay right when directories are moved.
 //!
-//! Depends on the kernel crate alone. Invariants: what an image, a disk or a program hands over never panics; no lock that
-//! the pager takes is held while user memory is touched; the tree is fixed once it is built.
+//! Depends on the crates of layer 4 that every component stands on (`spine`, `abi`, `mm`, `collections`) and on `rumpuser`, and on no
+//! file system. Invariants: what a disk or a program hands over never panics; no lock that the pager takes is held while user memory is
+//! touched; nothing is changed but through [`Mount::write`].
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
@@ -23,41 +26,55 @@
 extern crate alloc;
 
 mod calls;
-mod dev;
-mod erofs;
-mod generated;
-mod inode;
+pub mod console;
+pub mod devices;
+mod file_system;
+mod folders;
+pub mod generated;
+pub mod inode;
+mod location;
+mod mount;
 mod names;
 mod node_file;
-mod open_file_node;
-mod proc;
+pub mod options;
+mod registry;
 mod root;
+mod start;
 mod state;
-mod tmpfs;
 mod tree;
-mod variable;
 mod walk;
 
-pub use node_file::NodeFile;
+pub use file_system::{FileSystem, FileSystemType, MountError, Request, Statistics};
+pub use location::Location;
+pub use mount::{LongWriting, Mount, NewMount, Writing};
+pub use names::hash;
+pub use node_file::{NodeFile, or_name};
+pub use registry::{Registry, StartMount};
+pub use state::State;
+pub use tree::{Tree, Wish, next_device, of as tree};
+pub use walk::{Found, Walk};
 
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OutOfMemory, TryVec};
 use rumpkin_spine::{Kernel, file::OpenFile, process::Process};
 use rumpuser::memory::PAGE_SIZE;
-use state::State;
 use tree::Vfs;
 
-/// Adds the file system to a kernel.
+/// Adds the tree of files to a kernel.
 #[expect(clippy::disallowed_methods, reason = "once, at boot")]
 pub fn register(kernel: &mut Kernel) {
-    let vfs = Arc::new(Vfs::new(kernel));
-    kernel.parts.insert(vfs);
-    proc::register(kernel);
+    Registry::of(kernel);
+    kernel.parts.insert(Arc::new(Vfs::default()));
     calls::register(kernel);
     kernel.on_process(|kernel, parts| {
         let tree = tree::of(kernel).map_err(|_| OutOfMemory)?;
         parts.try_insert(State::new(tree))
+    });
+    kernel.on_stop(|kernel| {
+        if let Err(error) = tree::sync(kernel) {
+            log::error!("not everything could be written: {error:?}");
+        }
     });
 }
 
@@ -91,7 +108,7 @@ pub fn read_all(process: &Process, path: &[u8], limit: usize) -> Result<Vec<u8>,
 }
 
 /// A buffer of so many zeroes or, where memory is short or scattered, of fewer, but of a page at least.
-fn zeroes(length: usize) -> Result<Vec<u8>, OutOfMemory> {
+pub fn zeroes(length: usize) -> Result<Vec<u8>, OutOfMemory> {
     let mut buffer = Vec::new();
     let whole = buffer.try_resize(length, 0);
     whole.or_else(|_| buffer.try_resize(length.min(PAGE_SIZE), 0))?;
@@ -104,11 +121,13 @@ pub fn set_working_directory(process: &Process, path: &[u8]) -> Result<(), Errno
     State::of(process)?.set_directory(place)
 }
 
+/// Mounts a file system on the directory of this path, as a process finds it.
+pub fn mount(process: &Process, path: &[u8], wish: &Wish<'_>) -> Result<(), MountError> {
+    let place = calls::walk(process, general::AT_FDCWD, path, true)?.existing()?;
+    tree::mount(&process.kernel, place, wish)
+}
+
 /// Opens the console for reading and writing, as descriptors 0, 1 and 2 of a program.
 pub fn open_console(kernel: &Kernel) -> Result<Arc<OpenFile>, Errno> {
-    match tree::of(kernel) {
-        Ok(tree) => tree::open_console(kernel, tree),
-        // Without this component registered, a console that is nobody else's.
-        Err(_) => OpenFile::new(dev::ConsoleFile::new(kernel.console.clone()), general::O_RDWR),
-    }
+    console::open(kernel)
 }

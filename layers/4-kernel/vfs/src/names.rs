@@ -2,7 +2,7 @@
 //!
 //! Direct-mapped: a name has one slot, and the latest to want it has it. Nothing ever has to be taken out.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
 use rumpkin_collections::{TryVec, try_to_vec};
 use rumpuser::sync::Mutex;
 
@@ -14,27 +14,27 @@ const MAX_NAME: usize = 64;
 struct Entry<T> {
     directory: u64,
     name: Box<[u8]>,
-    found: Option<Arc<T>>,
+    found: Option<T>,
 }
 
 /// Names, each with the number of its directory, and what they lead to.
 pub struct Names<T>(Mutex<Vec<Option<Entry<T>>>>);
 
-impl<T> Names<T> {
+impl<T: Clone> Names<T> {
     /// No names. Memory is taken with the first.
     pub const fn new() -> Self {
         Names(Mutex::new(Vec::new()))
     }
 
     /// What is known: nothing, that it is missing, or what it is.
-    pub fn get(&self, directory: u64, name: &[u8]) -> Option<Option<Arc<T>>> {
+    pub fn get(&self, directory: u64, name: &[u8]) -> Option<Option<T>> {
         let slots = self.0.lock();
         let entry = slots.get(slot(directory, name))?.as_ref()?;
         (entry.directory == directory && *entry.name == *name).then(|| entry.found.clone())
     }
 
     /// Notes what a name leads to, or that it is missing.
-    pub fn put(&self, directory: u64, name: &[u8], found: Option<Arc<T>>) {
+    pub fn put(&self, directory: u64, name: &[u8], found: Option<T>) {
         if name.len() > MAX_NAME {
             return;
         }
@@ -74,8 +74,8 @@ mod tests {
         let names = Names::new();
         assert_eq!(names.get(1, b"a"), None);
         for number in 0..1000u64 {
-            names.put(number, b"name", Some(Arc::new(number)));
-            assert_eq!(names.get(number, b"name"), Some(Some(Arc::new(number))));
+            names.put(number, b"name", Some(number));
+            assert_eq!(names.get(number, b"name"), Some(Some(number)));
             assert_eq!(names.get(number, b"nam"), None);
         }
         names.put(7, b"absent", None);

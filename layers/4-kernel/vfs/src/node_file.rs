@@ -1,9 +1,8 @@
 //! An open inode: where it was found, and what its reads and writes go to.
 
-use crate::{inode::Inode, tree::Location};
+use crate::{inode::Inode, location::Location, mount::LongWriting};
 use alloc::{sync::Arc, vec::Vec};
-use core::any::Any;
-use rumpkin_abi::{Errno, Stat};
+use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
 use rumpkin_mm::Mappable;
 use rumpkin_spine::{
@@ -22,12 +21,19 @@ pub struct NodeFile {
     found: (Location, Vec<u8>),
     /// `None` for `O_PATH`.
     content: Option<Arc<dyn File>>,
+    /// Of a regular file that is open for writing.
+    writing: Option<LongWriting>,
 }
 
 impl NodeFile {
     /// An opened inode; `content` is what [`Inode::open`] gave.
     pub fn new(place: Location, directory: Location, name: Vec<u8>, content: Option<Arc<dyn File>>) -> Self {
-        NodeFile { place, found: (directory, name), content }
+        NodeFile { place, found: (directory, name), content, writing: None }
+    }
+
+    /// The same, open for writing.
+    pub fn for_writing(self, writing: LongWriting) -> Self {
+        NodeFile { writing: Some(writing), ..self }
     }
 
     /// The absolute path. One that has been removed ends in ` (deleted)`.
@@ -50,19 +56,18 @@ impl NodeFile {
         &self.place.inode
     }
 
-    /// What reads and writes go to, if it is of this type.
-    pub fn content_as<T: File>(&self) -> Option<&T> {
-        let content: &dyn Any = self.content.as_deref()?;
-        content.downcast_ref()
-    }
-
-    /// Whether reads and writes go to a file of this type.
-    pub fn holds<T: File>(&self) -> bool {
-        self.content_as::<T>().is_some()
+    /// What reads and writes go to, if it is a disk, whose inode has no size of its own.
+    pub fn disk(&self) -> Option<&dyn File> {
+        self.content.as_deref().filter(|_| self.place.inode.kind() == general::S_IFBLK)
     }
 
     fn content(&self) -> Result<&dyn File, Errno> {
         self.content.as_deref().ok_or(Errno::EBADF)
+    }
+
+    fn named(&self, pages: Arc<dyn Mappable>, writing: Option<LongWriting>) -> Result<Arc<dyn Mappable>, Errno> {
+        let (directory, name) = &self.found;
+        Ok(try_arc(Named { pages, found: (directory.clone(), try_to_vec(name)?), _writing: writing })?)
     }
 }
 
@@ -115,15 +120,13 @@ impl File for NodeFile {
     }
 
     fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
-        let pages = self.content()?.mappable()?;
-        let (directory, name) = &self.found;
-        Ok(try_arc(Named { pages, found: (directory.clone(), try_to_vec(name)?) })?)
+        self.named(self.content()?.mappable()?, None)
     }
 
     fn mappable_for_stores(&self) -> Result<Arc<dyn Mappable>, Errno> {
-        let pages = self.content()?.mappable_for_stores()?;
-        let (directory, name) = &self.found;
-        Ok(try_arc(Named { pages, found: (directory.clone(), try_to_vec(name)?) })?)
+        // Stores come through as long as it is mapped, even if the file is closed.
+        let writing = self.writing.as_ref().map(|_| self.place.mount.write_long()).transpose()?;
+        self.named(self.content()?.mappable_for_stores()?, writing)
     }
 }
 
@@ -131,6 +134,7 @@ impl File for NodeFile {
 struct Named {
     pages: Arc<dyn Mappable>,
     found: (Location, Vec<u8>),
+    _writing: Option<LongWriting>,
 }
 
 impl Mappable for Named {

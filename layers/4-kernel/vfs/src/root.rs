@@ -1,12 +1,12 @@
-//! The root file system: the image of the payload with generated files laid over it.
+//! The root file system: what was booted, with generated files laid over it.
 //!
-//! Directories that hold generated files are *merged*: their paths are known from the start, so the numbers of the image's
-//! directories under them are found once, and every other inode is the image's own.
+//! Directories that hold generated files are *merged*: their paths are known from the start, so the directories under them are found
+//! once. Every file is the lower file system's own inode; only directories are wrapped, since each may lead to a merged one.
 
 use crate::{
-    erofs::{Erofs, ErofsNode},
+    file_system::{FileSystem, Statistics},
     generated::{Generated, Listing, Snapshot},
-    inode::{Inode, Link},
+    inode::Inode,
     names::Names,
 };
 use alloc::{
@@ -15,103 +15,139 @@ use alloc::{
 };
 use rumpkin_abi::{Errno, Stat, linux::general};
 use rumpkin_collections::{OutOfMemory, try_arc};
-use rumpkin_mm::Mappable;
 use rumpkin_spine::{
     Kernel,
     file::{EachEntry, File},
     io::Sink,
-    process::Process,
 };
+
+/// `RAMFS_MAGIC`, which a root file system of nothing but made-up files has.
+const NONE_MAGIC: u32 = 0x8584_58f6;
+
+/// What is remembered of names, in a file system that never changes.
+type Known = Names<Arc<dyn Inode>>;
 
 /// What all inodes of the root file system share.
 struct Shared {
-    lower: Option<Arc<Erofs>>,
     top: Arc<Generated>,
-    /// Merged directories, sorted by the number of the image's.
-    merged: Vec<(u64, Arc<Generated>)>,
+    /// Sorted by number.
+    merged: Vec<Merged>,
     device: u64,
-    /// The tree owns it: inodes that own the cache which they are in would never go.
-    names: Weak<Names<Root>>,
+    /// The file system owns it: inodes that own the cache which they are in would never go.
+    names: Weak<Known>,
+}
+
+/// A directory of the lower file system with its made-up counterpart.
+struct Merged {
+    number: u64,
+    lower: Arc<dyn Inode>,
+    upper: Arc<Generated>,
 }
 
 impl Shared {
-    /// The made-up counterpart of one of the image's directories.
+    /// The made-up counterpart of one of the lower file system's directories.
     fn merged(&self, number: u64) -> Option<&Arc<Generated>> {
-        let index = self.merged.binary_search_by_key(&number, |(number, _)| *number).ok()?;
-        self.merged.get(index).map(|(_, upper)| upper)
+        let index = self.merged.binary_search_by_key(&number, |merged| merged.number).ok()?;
+        self.merged.get(index).map(|merged| &merged.upper)
     }
 }
 
-/// An inode of the root file system: of the image, made up, or both (a merged directory).
-pub struct Root {
+/// The root file system, and what it owns.
+pub struct RootFileSystem {
+    lower: Option<Arc<dyn FileSystem>>,
+    top: Arc<dyn Inode>,
+    _names: Arc<Known>,
+}
+
+impl RootFileSystem {
+    /// Of the file system that was booted, if any, and generated files.
+    #[expect(clippy::disallowed_methods, reason = "once, at boot")]
+    pub fn new(
+        kernel: &Kernel,
+        lower: Option<Arc<dyn FileSystem>>,
+        generated: Arc<Generated>,
+    ) -> Result<Arc<Self>, Errno> {
+        let node = lower.as_ref().map(|lower| lower.root());
+        let mut merged = Vec::new();
+        if let Some(node) = &node {
+            find_merged(kernel, node, &generated, &mut merged);
+        }
+        let device = node.as_ref().map_or(Ok(1), |node| node.stat().map(|stat| stat.device))?;
+        let names = Arc::new(Names::new());
+        let shared = Arc::new(Shared { top: generated.clone(), merged, device, names: Arc::downgrade(&names) });
+        let top = Root::join(shared, node, Some(generated))?;
+        Ok(try_arc(RootFileSystem { lower, top, _names: names })?)
+    }
+}
+
+impl FileSystem for RootFileSystem {
+    fn root(&self) -> Arc<dyn Inode> {
+        self.top.clone()
+    }
+
+    fn statistics(&self) -> Statistics {
+        let none = Statistics { magic: NONE_MAGIC, block_size: 4096, ..Statistics::default() };
+        self.lower.as_ref().map_or(none, |lower| lower.statistics())
+    }
+
+    fn read_only(&self) -> bool {
+        true
+    }
+}
+
+/// A directory of the root file system (of the lower file system, made up, or both: merged), or a generated file.
+struct Root {
     shared: Arc<Shared>,
-    kind: u32,
     number: u64,
-    lower: Option<ErofsNode>,
+    lower: Option<Arc<dyn Inode>>,
     upper: Option<Arc<Generated>>,
 }
 
-/// The top directory, and the cache of names.
-type Top = (Arc<dyn Inode>, Arc<Names<Root>>);
-
 impl Root {
-    /// The top directory, and the cache of names, which is of use as long as somebody owns it.
-    #[allow(clippy::new_ret_no_self)]
-    #[expect(clippy::disallowed_methods, reason = "once, at boot")]
-    pub fn new(lower: Option<Arc<Erofs>>, top: Arc<Generated>, device: u64) -> Result<Top, OutOfMemory> {
-        let node = lower.as_ref().and_then(|lower| ErofsNode::new(lower, lower.root()).ok());
-        let mut merged = Vec::new();
-        if let Some(node) = &node {
-            find_merged(node, &top, &mut merged);
-        }
-        let names = Arc::new(Names::new());
-        let shared = Arc::new(Shared { lower, top: top.clone(), merged, device, names: Arc::downgrade(&names) });
-        Ok((Root::join(shared, node, Some(top))?, names))
-    }
-
     fn join(
         shared: Arc<Shared>,
-        lower: Option<ErofsNode>,
+        lower: Option<Arc<dyn Inode>>,
         upper: Option<Arc<Generated>>,
     ) -> Result<Arc<Root>, OutOfMemory> {
-        let (kind, number) = match (&lower, &upper) {
-            (Some(lower), _) => (lower.kind(), lower.number()),
-            (None, Some(upper)) => (upper.attributes(0).mode & general::S_IFMT, upper.number),
-            (None, None) => (0, 0),
+        let number = match (&lower, &upper) {
+            (Some(lower), _) => lower.number(),
+            (None, Some(upper)) => upper.number,
+            (None, None) => 0,
         };
-        try_arc(Root { shared, kind, number, lower, upper })
+        try_arc(Root { shared, number, lower, upper })
     }
 
-    fn with(&self, lower: Option<ErofsNode>, upper: Option<Arc<Generated>>) -> Result<Arc<Root>, OutOfMemory> {
-        Root::join(self.shared.clone(), lower, upper)
+    fn with(&self, lower: Option<Arc<dyn Inode>>, upper: Option<Arc<Generated>>) -> Result<Arc<dyn Inode>, Errno> {
+        Ok(Root::join(self.shared.clone(), lower, upper)?)
     }
 
-    fn of_image(&self, node: ErofsNode) -> Result<Arc<Root>, OutOfMemory> {
+    fn of_lower(&self, node: Arc<dyn Inode>) -> Result<Arc<dyn Inode>, Errno> {
+        if !node.is_directory() {
+            return Ok(node);
+        }
         let upper = self.shared.merged(node.number()).cloned();
         self.with(Some(node), upper)
     }
 
-    /// The made-up directory and, where the image has it too, the image's.
-    fn of_generated(&self, upper: Arc<Generated>) -> Result<Arc<Root>, OutOfMemory> {
-        let merged = self.shared.merged.iter().find(|(_, other)| Arc::ptr_eq(other, &upper));
-        let lower = merged.zip(self.shared.lower.as_ref());
-        let lower = lower.and_then(|((number, _), file_system)| ErofsNode::new(file_system, *number).ok());
-        self.with(lower, Some(upper))
+    /// The made-up directory and, where the lower file system has it too, that one.
+    fn of_generated(&self, upper: Arc<Generated>) -> Result<Arc<dyn Inode>, Errno> {
+        let merged = self.shared.merged.iter().find(|merged| Arc::ptr_eq(&merged.upper, &upper));
+        self.with(merged.map(|merged| merged.lower.clone()), Some(upper))
     }
 
     /// The entry of a directory, looked for where it lies.
-    fn find(&self, name: &[u8]) -> Result<Arc<Root>, Errno> {
+    fn find(&self, kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
         let upper = self.upper.as_ref().and_then(|upper| upper.child(name));
         let lower = match &self.lower {
-            Some(lower) => lower.child(name),
+            Some(lower) => lower.lookup(kernel, name),
             None => Err(Errno::ENOENT),
         };
         match (upper, lower) {
-            (None, lower) => Ok(self.of_image(lower?)?),
+            (None, lower) => self.of_lower(lower?),
             (Some(upper), Ok(lower)) if upper.is_stand_in() || self.shared.merged(lower.number()).is_some() => {
-                Ok(self.of_image(lower)?)
+                self.of_lower(lower)
             }
-            (Some(upper), _) => Ok(self.with(None, Some(upper.clone()))?),
+            (Some(upper), _) => self.with(None, Some(upper.clone())),
         }
     }
 
@@ -139,27 +175,29 @@ impl Root {
     }
 }
 
-/// Notes which of the image's directories have a made-up counterpart.
+/// Notes which of the lower file system's directories have a made-up counterpart.
 #[expect(clippy::disallowed_methods, reason = "at boot, once for each directory that components have files in")]
-fn find_merged(node: &ErofsNode, upper: &Arc<Generated>, merged: &mut Vec<(u64, Arc<Generated>)>) {
-    if !node.is_directory() {
+fn find_merged(kernel: &Kernel, lower: &Arc<dyn Inode>, upper: &Arc<Generated>, merged: &mut Vec<Merged>) {
+    if !lower.is_directory() {
         return;
     }
-    match merged.binary_search_by_key(&node.number(), |(number, _)| *number) {
+    match merged.binary_search_by_key(&lower.number(), |merged| merged.number) {
         Ok(_) => return,
-        Err(place) => merged.insert(place, (node.number(), upper.clone())),
+        Err(place) => {
+            merged.insert(place, Merged { number: lower.number(), lower: lower.clone(), upper: upper.clone() });
+        }
     }
     for (name, child) in upper.children() {
         let is_directory = child.attributes(0).mode & general::S_IFMT == general::S_IFDIR;
-        if let (true, Ok(node)) = (is_directory, node.child(name)) {
-            find_merged(&node, child, merged);
+        if let (true, Ok(node)) = (is_directory, lower.lookup(kernel, name)) {
+            find_merged(kernel, &node, child, merged);
         }
     }
 }
 
 impl File for Root {
-    fn read(&self, position: u64, destination: &mut dyn Sink) -> Result<usize, Errno> {
-        self.lower.as_ref().ok_or(Errno::EISDIR)?.read(position, destination)
+    fn read(&self, _position: u64, _destination: &mut dyn Sink) -> Result<usize, Errno> {
+        Err(Errno::EISDIR)
     }
 
     fn seekable(&self) -> bool {
@@ -184,27 +222,26 @@ impl File for Root {
             _ => self.listing()?.read_directory(position, each),
         }
     }
-
-    fn mappable(&self) -> Result<Arc<dyn Mappable>, Errno> {
-        self.lower.as_ref().ok_or(Errno::ENODEV)?.mappable()
-    }
 }
 
 impl Inode for Root {
     fn kind(&self) -> u32 {
-        self.kind
+        match (&self.lower, &self.upper) {
+            (None, Some(upper)) => upper.attributes(0).mode & general::S_IFMT,
+            _ => general::S_IFDIR,
+        }
     }
 
     fn number(&self) -> u64 {
         self.number
     }
 
-    fn lookup(&self, _kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
-        let Some(names) = self.shared.names.upgrade() else { return Ok(self.find(name)?) };
+    fn lookup(&self, kernel: &Kernel, name: &[u8]) -> Result<Arc<dyn Inode>, Errno> {
+        let Some(names) = self.shared.names.upgrade() else { return self.find(kernel, name) };
         if let Some(known) = names.get(self.number, name) {
-            return Ok(known.ok_or(Errno::ENOENT)?);
+            return known.ok_or(Errno::ENOENT);
         }
-        match self.find(name) {
+        match self.find(kernel, name) {
             Ok(inode) => {
                 names.put(self.number, name, Some(inode.clone()));
                 Ok(inode)
@@ -220,27 +257,16 @@ impl Inode for Root {
 
     fn parent(&self) -> Result<Arc<dyn Inode>, Errno> {
         match (&self.lower, &self.upper) {
-            (_, Some(upper)) => Ok(self.of_generated(upper.above().unwrap_or(self.shared.top.clone()))?),
-            (Some(lower), None) => Ok(self.of_image(lower.above()?)?),
+            (_, Some(upper)) => self.of_generated(upper.above().unwrap_or(self.shared.top.clone())),
+            (Some(lower), None) => self.of_lower(lower.parent()?),
             (None, None) => Err(Errno::EIO),
         }
     }
 
-    fn follow(&self, process: &Process) -> Result<Link, Errno> {
-        self.lower.as_ref().ok_or(Errno::EINVAL)?.follow(process)
-    }
-
-    fn open(self: Arc<Self>, kernel: &Kernel, flags: u32) -> Result<Arc<dyn File>, Errno> {
-        match (&self.lower, &self.upper) {
-            _ if self.is_directory() => Ok(self),
-            (None, Some(upper)) => Ok(try_arc(Snapshot(upper.content(kernel)?))?),
-            (Some(_), _) if self.kind == general::S_IFREG => Ok(self),
-            (Some(lower), _) => try_arc(lower.clone())?.open(kernel, flags),
-            (None, None) => Err(Errno::EIO),
+    fn open(self: Arc<Self>, kernel: &Kernel, _flags: u32) -> Result<Arc<dyn File>, Errno> {
+        match &self.upper {
+            Some(upper) if !self.is_directory() => Ok(try_arc(Snapshot(upper.content(kernel)?))?),
+            _ => Ok(self),
         }
-    }
-
-    fn in_place(&self) -> Option<&'static [u8]> {
-        self.lower.as_ref()?.in_place()
     }
 }

@@ -1,7 +1,7 @@
 //! What the file system keeps for each process: its working directory and its file mode mask.
 
-use crate::tree::{Location, Tree};
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use crate::{location::Location, tree::Tree};
+use core::sync::atomic::{AtomicU32, Ordering};
 use rumpkin_abi::Errno;
 use rumpkin_spine::process::Process;
 use rumpuser::sync::Mutex;
@@ -10,14 +10,12 @@ use rumpuser::sync::Mutex;
 pub struct State {
     directory: Mutex<Location>,
     mask: AtomicU32,
-    /// How much rather than others it is to be killed when memory runs out (`/proc/self/oom_score_adj`).
-    kill_preference: AtomicI32,
 }
 
 impl State {
     /// What a program starts with: the root directory, and a mask of 022.
     pub fn new(tree: &Tree) -> State {
-        State { directory: Mutex::new(tree.root()), mask: AtomicU32::new(0o022), kill_preference: AtomicI32::new(0) }
+        State { directory: Mutex::new(tree.root()), mask: AtomicU32::new(0o022) }
     }
 
     /// That of a process. `ENOSYS` if this component is not registered.
@@ -38,12 +36,6 @@ impl State {
         // The old one is dropped after the lock is let go.
         let _old = core::mem::replace(&mut *self.directory.lock(), directory);
         Ok(())
-    }
-
-    /// How much rather than others it is to be killed when memory runs out: -1000 to 1000. It is kept for whoever asks: the
-    /// kernel kills the program that finds no memory.
-    pub fn kill_preference(&self) -> &AtomicI32 {
-        &self.kill_preference
     }
 
     /// Permissions that a new file does not get.

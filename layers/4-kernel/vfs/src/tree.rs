@@ -1,65 +1,60 @@
-//! The tree of mounted file systems: places in it, and the way between a place and its path.
+//! The tree of mounted file systems: the table of mounts, and the way from a place to the next.
 
 use crate::{
     calls::{Locks, RecordLocks},
-    dev::{self, ConsoleFile},
-    erofs::Erofs,
+    file_system::{MountError, Request},
     generated::Generated,
-    inode::Inode,
-    names::Names,
-    node_file::NodeFile,
-    proc::ProcessDirectories,
-    root::Root,
-    tmpfs::{Limit, Tmpfs, TmpfsNode},
-    variable::{self, Found},
+    location::{Location, Shown},
+    mount::{Mount, NewMount},
+    options::{self, Options, WORDS},
+    registry::Registry,
+    start,
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{OutOfMemory, TryVec, try_arc, try_to_vec};
-use rumpkin_spine::{
-    Kernel,
-    file::{File, OpenFile},
-};
-use rumpuser::memory::{PAGE_SIZE, total_frames};
-use spin::Once;
+use rumpkin_spine::Kernel;
+use spin::{Once, RwLock};
 
-/// What a mounted file system says of itself.
-#[derive(Debug, Clone)]
-pub struct MountInfo {
-    /// Type, as in `/proc/mounts`.
-    pub kind: &'static str,
-    /// Where it is mounted.
-    pub path: &'static str,
-    /// `f_type` (statfs(2)).
-    pub magic: u32,
-    /// Nothing in it can be changed.
-    pub read_only: bool,
-    /// Its device number (`st_dev`).
-    pub device: u64,
+/// This component's part of the kernel. The tree is built when the first process needs it: by then every component has
+/// registered its files.
+#[derive(Default)]
+pub struct Vfs {
+    tree: Once<Tree>,
+    /// Locks of flock(2).
+    pub(crate) locks: Arc<Locks>,
+    /// Locks of fcntl(2).
+    pub(crate) record_locks: Arc<RecordLocks>,
+    /// Numbers for file systems that lie on no device.
+    devices: AtomicU64,
 }
 
-/// A file system in its place.
-pub struct Mount {
-    /// What it says of itself.
-    pub info: MountInfo,
-    /// Its top directory.
-    pub root: Arc<dyn Inode>,
-    /// The directory that it covers; `None` for the root file system.
-    on: Option<Location>,
-    /// Which of its own directories are covered by others: a bit for each number, modulo 64.
-    covered: AtomicU64,
-    /// How full it is, if it can be.
-    pub limit: Option<Arc<Limit>>,
+impl Vfs {
+    /// The part of a kernel. `ENOSYS` if this component is not registered.
+    pub(crate) fn of(kernel: &Kernel) -> Result<&Vfs, Errno> {
+        kernel.parts.get().ok_or(Errno::ENOSYS)
+    }
+
+    /// The tree of this kernel. `ENOMEM` if there is no memory to make it.
+    fn tree<'a>(&'a self, kernel: &Kernel) -> Result<&'a Tree, Errno> {
+        self.tree.try_call_once(|| start::tree(kernel, self))
+    }
+
+    /// A number that nobody has, for the `st_dev` of a file system that lies on no device.
+    pub(crate) fn next_device(&self) -> u64 {
+        self.devices.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
 }
 
-/// An inode in the tree. Two mounts may show inodes of equal numbers, so both together make an identity.
-#[derive(Clone)]
-pub struct Location {
-    /// The file system.
-    pub mount: Arc<Mount>,
-    /// The inode in it.
-    pub inode: Arc<dyn Inode>,
+/// The tree of a kernel. `ENOSYS` if this component is not registered.
+pub fn of(kernel: &Kernel) -> Result<&Tree, Errno> {
+    Vfs::of(kernel)?.tree(kernel)
+}
+
+/// A number that nobody has, for the `st_dev` of a file system that is mounted nowhere.
+pub fn next_device(kernel: &Kernel) -> Result<u64, Errno> {
+    Ok(Vfs::of(kernel)?.next_device())
 }
 
 /// The bit of a number in [`Mount::covered`].
@@ -67,168 +62,28 @@ fn bit(number: u64) -> u64 {
     1u64.wrapping_shl(number as u32)
 }
 
-impl PartialEq for Location {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.mount, &other.mount) && self.inode.number() == other.inode.number()
-    }
-}
-
 /// The tree of a kernel; a part of it.
 pub struct Tree {
-    /// Files without a name (memfd_create(2)).
-    pub unnamed: Arc<TmpfsNode>,
     root: Location,
-    mounts: Vec<Arc<Mount>>,
-    /// What the root file system remembers.
-    _names: Arc<Names<Root>>,
+    /// The files that components have added.
+    generated: Arc<Generated>,
+    next_id: AtomicU64,
+    /// Every mount, each behind the one that it lies on. The lock is held for a look alone: nothing in it waits.
+    mounts: RwLock<Vec<Arc<Mount>>>,
 }
-
-/// This component's part of the kernel. The tree is built when the first process needs it: by then every component has
-/// registered its files.
-pub struct Vfs {
-    tree: Once<Tree>,
-    /// The console, the same for all who open it.
-    pub console: Arc<ConsoleFile>,
-    /// Locks of flock(2).
-    pub locks: Arc<Locks>,
-    /// Locks of fcntl(2).
-    pub record_locks: Arc<RecordLocks>,
-    limit: Arc<Limit>,
-}
-
-impl Vfs {
-    /// Without a tree yet.
-    #[expect(clippy::disallowed_methods, reason = "once, at boot")]
-    pub fn new(kernel: &Kernel) -> Vfs {
-        // Half of memory in all, whichever file system it goes to.
-        let limit = Arc::new(Limit::new(total_frames() / 2));
-        let console = ConsoleFile::new(kernel.console.clone());
-        Vfs { tree: Once::new(), console, locks: Arc::default(), record_locks: Arc::default(), limit }
-    }
-
-    /// The part of a kernel. `ENOSYS` if this component is not registered.
-    pub fn of(kernel: &Kernel) -> Result<&Vfs, Errno> {
-        kernel.parts.get().ok_or(Errno::ENOSYS)
-    }
-
-    /// The tree of this kernel. `ENOMEM` if there is no memory to make it.
-    pub fn tree<'a>(&'a self, kernel: &Kernel) -> Result<&'a Tree, Errno> {
-        self.tree.try_call_once(|| Tree::new(kernel, self))
-    }
-}
-
-/// `st_dev` of files without a name.
-const UNNAMED_DEVICE: u64 = 0x1001;
-
-/// The tree of a kernel. `ENOSYS` if this component is not registered.
-pub fn of(kernel: &Kernel) -> Result<&Tree, Errno> {
-    Vfs::of(kernel)?.tree(kernel)
-}
-
-/// Folders that are writable and lost at power-off.
-const TEMPORARY: [&str; 4] = ["/tmp", "/var/tmp", "/run", "/dev/shm"];
 
 impl Tree {
-    fn new(kernel: &Kernel, vfs: &Vfs) -> Result<Tree, Errno> {
-        let lower = rumpuser::boot::data().root_file_system.and_then(|image| match Erofs::new(image, 1) {
-            Ok(file_system) => Some(file_system),
-            Err(error) => {
-                log::error!("root file system: {error}; starting with an empty one");
-                None
-            }
-        });
-        let mut folders = Vec::new();
-        folders.try_extend_from_slice(&["/proc", "/sys", "/dev", "/tmp", "/var/tmp", "/run"])?;
-        let mut variable = Vec::new();
-        for path in variable::FOLDERS.into_iter().chain(["/var/run"]) {
-            let found = variable::find(lower.as_ref(), path);
-            if !matches!(found, Found::Other) {
-                folders.try_push(path)?;
-                variable.try_push((path, found))?;
-            }
-        }
-        let generated = Generated::new(kernel, &folders);
-        let (root, names) = Root::new(lower, generated.clone(), 1)?;
-        let info = MountInfo { kind: "erofs", path: "/", magic: 0xe0f5_e1e2, read_only: true, device: 1 };
-        let root = Location::top(try_arc(Mount { info, root, on: None, covered: AtomicU64::new(0), limit: None })?);
-        let limit = &vfs.limit;
-        let unnamed = Tmpfs::new(UNNAMED_DEVICE, limit.clone(), 0o700)?;
-        let mut tree = Tree { unnamed, root: root.clone(), mounts: Vec::new(), _names: names };
-        tree.mounts.try_push(root.mount)?;
-
-        tree.mount_at(kernel, "proc", "/proc", 0x9fa0, None, |device| ProcessDirectories::new(&generated, device))?;
-        tree.mount_at(kernel, "devtmpfs", "/dev", 0x0102_1994, Some(limit.clone()), |device| {
-            Ok(dev::populate(kernel, vfs, Tmpfs::new(device, limit.clone(), 0o755)?))
-        })?;
-        for path in TEMPORARY {
-            let permissions = if path == "/run" { 0o755 } else { 0o1777 };
-            tree.mount_at(kernel, "tmpfs", path, 0x0102_1994, Some(limit.clone()), |device| {
-                let top = Tmpfs::new(device, limit.clone(), permissions)?;
-                if let Some(folder) = generated.descendant(path)
-                    && let Err(error) = folder.copy_to(kernel, &*top)
-                {
-                    log::error!("{path} is incomplete: {error:?}");
-                }
-                Ok(top)
-            })?;
-        }
-        tree.mount_variable(kernel, limit, &variable)?;
-        Ok(tree)
+    /// A tree of one file system.
+    pub(crate) fn new(root: NewMount, generated: Arc<Generated>) -> Result<Tree, OutOfMemory> {
+        let root = try_arc(Mount::new(1, root, None, true))?;
+        let mut mounts = Vec::new();
+        mounts.try_push(root.clone())?;
+        Ok(Tree { root: Location::top(root), generated, next_id: AtomicU64::new(2), mounts: RwLock::new(mounts) })
     }
 
-    /// Makes the folders of `/var` writable that the image leaves empty.
-    fn mount_variable(
-        &mut self,
-        kernel: &Kernel,
-        limit: &Arc<Limit>,
-        folders: &[(&'static str, Found)],
-    ) -> Result<(), Errno> {
-        let run = self.find(kernel, "/run")?;
-        for (path, found) in folders {
-            let device = self.next_device();
-            let top: Arc<dyn Inode> = match (*path, found) {
-                ("/var/run", Found::Nothing) => run.inode.clone(),
-                ("/var/lock", _) => Tmpfs::new(device, limit.clone(), 0o1777)?,
-                _ => Tmpfs::new(device, limit.clone(), 0o755)?,
-            };
-            if let Found::Folder(folder) = found {
-                match variable::copy(folder, &*top) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(error) => {
-                        log::error!("{path} stays as the image has it, read-only: {error:?}");
-                        continue;
-                    }
-                }
-            }
-            self.mount_at(kernel, "tmpfs", path, 0x0102_1994, Some(limit.clone()), |_| Ok(top))?;
-        }
-        Ok(())
-    }
-
-    /// The device number of the next file system.
-    fn next_device(&self) -> u64 {
-        self.mounts.len().saturating_add(1) as u64
-    }
-
-    fn mount_at(
-        &mut self,
-        kernel: &Kernel,
-        kind: &'static str,
-        path: &'static str,
-        magic: u32,
-        limit: Option<Arc<Limit>>,
-        root: impl FnOnce(u64) -> Result<Arc<dyn Inode>, OutOfMemory>,
-    ) -> Result<(), OutOfMemory> {
-        let device = self.next_device();
-        let Ok(on) = self.find(kernel, path) else {
-            log::error!("{path}: cannot be mounted on");
-            return Ok(());
-        };
-        on.mount.covered.fetch_or(bit(on.inode.number()), Ordering::Relaxed);
-        let info = MountInfo { kind, path, magic, read_only: false, device };
-        let root = root(device)?;
-        self.mounts.try_push(try_arc(Mount { info, root, covered: AtomicU64::new(0), on: Some(on), limit })?)
+    /// The files that components have added.
+    pub(crate) fn generated(&self) -> &Arc<Generated> {
+        &self.generated
     }
 
     /// The top of the tree.
@@ -236,9 +91,9 @@ impl Tree {
         self.root.clone()
     }
 
-    /// Every mount, the root's first.
-    pub fn mounts(&self) -> &[Arc<Mount>] {
-        &self.mounts
+    /// Every mount, the root's first. Whoever keeps them keeps them from being unmounted.
+    pub fn mounts(&self) -> Result<Vec<Arc<Mount>>, OutOfMemory> {
+        try_to_vec(&self.mounts.read())
     }
 
     /// The top of the file system that is mounted on a place, or the place itself.
@@ -248,9 +103,9 @@ impl Tree {
             if place.mount.covered.load(Ordering::Relaxed) & bit(place.inode.number()) == 0 {
                 return place;
             }
-            let covers = |mount: &&Arc<Mount>| mount.on.as_ref() == Some(&place);
-            match self.mounts.iter().find(covers) {
-                Some(mount) => place = Location::top(mount.clone()),
+            let covering = self.mounts.read().iter().find(|mount| mount.on.as_ref() == Some(&place)).cloned();
+            match covering {
+                Some(mount) => place = Location::top(mount),
                 None => return place,
             }
         }
@@ -258,9 +113,10 @@ impl Tree {
 
     /// The directory above a directory; that of the root is the root.
     pub fn parent(&self, place: &Location) -> Result<Location, Errno> {
-        match place.uncovered() {
-            Some(place) => Ok(self.cover(place.above()?)),
-            None => Ok(self.root()),
+        match place.shown() {
+            Shown::Entry(place) => Ok(self.cover(place.above()?)),
+            Shown::Top => Ok(self.root()),
+            Shown::Nowhere => Ok(place.clone()),
         }
     }
 
@@ -273,77 +129,130 @@ impl Tree {
         }
         Ok(at)
     }
+
+    /// Mounts on a directory. `ENOTDIR` if it is none, `ENOENT` if it has been removed, `EINVAL` if it is not in the tree.
+    pub(crate) fn mount(&self, on: Location, new: NewMount) -> Result<Arc<Mount>, Errno> {
+        if !on.inode.is_directory() || !new.root.is_directory() {
+            return Err(Errno::ENOTDIR);
+        }
+        on.inode.parent()?;
+        let (parent, number) = (on.mount.clone(), on.inode.number());
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mount = try_arc(Mount::new(id, new, Some(on), true))?;
+        let mut mounts = self.mounts.write();
+        if !parent.attached.load(Ordering::Relaxed) {
+            return Err(Errno::EINVAL);
+        }
+        mounts.try_push(mount.clone())?;
+        parent.covered.fetch_or(bit(number), Ordering::Relaxed);
+        Ok(mount)
+    }
+
+    /// Changes the flags of a mount: of this place alone, or of its file system wherever it is seen. `EBUSY` if it is to be made
+    /// read-only while somebody writes.
+    pub(crate) fn remount(&self, mount: &Mount, flags: u32, everywhere: bool) -> Result<(), Errno> {
+        let read_only = flags & general::MS_RDONLY != 0;
+        if everywhere {
+            if !read_only && mount.file_system.read_only() {
+                return Err(Errno::EROFS);
+            }
+            let mounts = self.mounts.write();
+            let was = mount.file_system_read_only();
+            let theirs = || mounts.iter().filter(|other| Arc::ptr_eq(&other.file_system, &mount.file_system));
+            let mut changed = theirs().try_for_each(|other| other.set_file_system_read_only(read_only));
+            changed = changed.and_then(|()| mount.set_read_only(read_only));
+            if changed.is_err() {
+                // What had been changed was not written to, or is made writable anew.
+                let _ = theirs().try_for_each(|other| other.set_file_system_read_only(was));
+                return changed;
+            }
+        } else {
+            mount.set_read_only(read_only)?;
+        }
+        mount.set_rules(flags);
+        Ok(())
+    }
+
+    /// Takes a mount out of the tree, which `place` is the top of; with `MNT_DETACH` all that lies on it, too, whoever uses it.
+    /// `EINVAL` for what is no mount, `EBUSY` if somebody uses it.
+    pub(crate) fn unmount(&self, place: Location, detach: bool) -> Result<(), Errno> {
+        let mount = place.mount.clone();
+        if place.inode.number() != mount.root.number() {
+            return Err(Errno::EINVAL);
+        }
+        let Some(on) = &mount.on else { return Err(Errno::EBUSY) };
+        mount.file_system.sync()?;
+        let before;
+        {
+            let mut mounts = self.mounts.write();
+            // Kept until the lock is let go: with its last user goes a file system.
+            before = try_to_vec(&mounts)?;
+            if !mount.attached.load(Ordering::Relaxed) {
+                return Err(Errno::EINVAL);
+            }
+            // Both tables', `place` and `mount`.
+            if !detach && Arc::strong_count(&mount) > 4 {
+                return Err(Errno::EBUSY);
+            }
+            mount.attached.store(false, Ordering::Relaxed);
+            mounts.retain(|one| {
+                // What lies on another stands behind it.
+                if one.parent().is_some_and(|below| !below.attached.load(Ordering::Relaxed)) {
+                    one.attached.store(false, Ordering::Relaxed);
+                }
+                one.attached.load(Ordering::Relaxed)
+            });
+            let left =
+                mounts.iter().filter_map(|one| one.on.as_ref()).filter(|left| Arc::ptr_eq(&left.mount, &on.mount));
+            let covered = left.fold(0, |bits, place| bits | bit(place.inode.number()));
+            on.mount.covered.store(covered, Ordering::Relaxed);
+        }
+        drop(before);
+        Ok(())
+    }
 }
 
-impl Location {
-    fn top(mount: Arc<Mount>) -> Location {
-        Location { inode: mount.root.clone(), mount }
-    }
-
-    /// The directory that is shown here: from the top of a file system, the one that it is mounted on. `None` for the
-    /// root.
-    fn uncovered(&self) -> Option<Location> {
-        let mut place = self.clone();
-        while place.inode.number() == place.mount.root.number() {
-            place = place.mount.on.clone()?;
-        }
-        Some(place)
-    }
-
-    /// The directory above, in the same file system, of one that is not its top.
-    fn above(&self) -> Result<Location, Errno> {
-        let inode = self.inode.parent()?;
-        // The mount knows the whole of its top directory, an inode below perhaps only its number.
-        let top = inode.number() == self.mount.root.number();
-        Ok(Location { inode: if top { self.mount.root.clone() } else { inode }, mount: self.mount.clone() })
-    }
-
-    /// The absolute path of a directory. `ENOENT` for one that has been removed.
-    pub fn path(&self) -> Result<Vec<u8>, Errno> {
-        let mut names = Vec::new();
-        let mut place = self.clone();
-        // A component takes at least two bytes, so a longer chain has no path that fits anywhere.
-        for _ in 0..PAGE_SIZE / 2 {
-            let Some(shown) = place.uncovered() else { return Ok(join(&names)?) };
-            place = shown.above()?;
-            names.try_push(place.inode.name_of(shown.inode.number())?)?;
-        }
-        Err(Errno::ENAMETOOLONG)
-    }
-
-    /// The path of an entry of this directory.
-    pub fn path_of(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
-        let mut path = self.path()?;
-        if !path.ends_with(b"/") {
-            path.try_push(b'/')?;
-        }
-        path.try_extend_from_slice(name)?;
-        Ok(path)
-    }
+/// What mount(2) is asked for.
+pub struct Wish<'a> {
+    /// What holds the file system, as its type understands it.
+    pub source: &'a [u8],
+    /// The type.
+    pub kind: &'a [u8],
+    /// `MS_*`, of which `MS_RDONLY` and [`RULES`](crate::mount::RULES) count.
+    pub flags: u32,
+    /// Options, as in fstab(5): those of mount(8) for every type, and the type's own.
+    pub options: &'a [u8],
 }
 
-fn join(names: &[Vec<u8>]) -> Result<Vec<u8>, OutOfMemory> {
-    let mut path = Vec::new();
-    for name in names.iter().rev() {
-        path.try_push(b'/')?;
-        path.try_extend_from_slice(name)?;
-    }
-    if path.is_empty() {
-        path.try_push(b'/')?;
-    }
-    Ok(path)
-}
-
-/// The console by its place in the tree, so that it has a name there.
-pub fn open_console(kernel: &Kernel, tree: &Tree) -> Result<Arc<OpenFile>, Errno> {
-    let opened = Vfs::of(kernel).and_then(|vfs| {
-        let directory = tree.find(kernel, "/dev")?;
-        let place = tree.find(kernel, "/dev/console")?;
-        Ok(try_arc(NodeFile::new(place, directory, try_to_vec(b"console")?, Some(vfs.console.clone())))?)
-    });
-    let file: Arc<dyn File> = match opened {
-        Ok(file) => file,
-        Err(_) => ConsoleFile::new(kernel.console.clone()),
+/// Makes a file system and mounts it on a directory.
+pub fn mount(kernel: &Kernel, on: Location, wish: &Wish<'_>) -> Result<(), MountError> {
+    let tree = of(kernel)?;
+    let kind = Registry::find_type(kernel, wish.kind)?;
+    let (flags, rest) = options::split(wish.options)?;
+    let request = Request {
+        source: wish.source,
+        options: Options(&rest),
+        device: next_device(kernel)?,
+        generated: &tree.generated,
     };
-    OpenFile::new(file, general::O_RDWR | general::O_LARGEFILE)
+    request.options.check(&*kind, &WORDS)?;
+    let file_system = kind.mount(kernel, &request)?;
+    let new = NewMount {
+        kind: kind.name(),
+        source: try_to_vec(wish.source)?,
+        root: file_system.root(),
+        file_system,
+        flags: wish.flags | flags,
+    };
+    tree.mount(on, new)?;
+    Ok(())
+}
+
+/// Makes everything durable that was written to any file system. The first error comes back, after all have been asked.
+pub fn sync(kernel: &Kernel) -> Result<(), Errno> {
+    let mut result = Ok(());
+    for mount in of(kernel)?.mounts()? {
+        result = result.and(mount.file_system.sync());
+    }
+    result
 }

@@ -1,9 +1,6 @@
 //! Path lookup (path_resolution(7)): from a place and a path to a place, or to the name that is missing there.
 
-use crate::{
-    inode::Link,
-    tree::{Location, Tree},
-};
+use crate::{inode::Link, location::Location, tree::Tree};
 use alloc::{borrow::Cow, sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_collections::{try_concat, try_to_vec};
@@ -14,9 +11,6 @@ const MAX_LINKS: u32 = 40;
 
 /// Longest name (`NAME_MAX`).
 const MAX_NAME: usize = 255;
-
-/// Besides `RESOLVE_*`: no links of `/proc`. For finding the program of `/proc/self/exe`, which must not be found by way of it.
-pub const NO_PROCESS_LINKS: u32 = 1 << 31;
 
 /// Where a path led.
 pub struct Found {
@@ -199,17 +193,14 @@ impl<'a> Walk<'a> {
         if self.links > MAX_LINKS || self.rule(general::RESOLVE_NO_SYMLINKS) {
             return Err(Errno::ELOOP);
         }
-        if self.rule(NO_PROCESS_LINKS) && link.mount.info.kind == "proc" {
+        if self.rule(general::RESOLVE_NO_MAGICLINKS) && link.inode.is_magic() {
             return Err(Errno::ELOOP);
         }
         link.inode.follow(self.process)
     }
 
-    /// Whether the rules allow a link that leads to a place without a path.
+    /// Whether the rules allow a link that has led to a place without a path.
     fn magic(&self, from: &Location, to: &Location) -> Result<(), Errno> {
-        if self.rule(general::RESOLVE_NO_MAGICLINKS) {
-            return Err(Errno::ELOOP);
-        }
         if self.rule(general::RESOLVE_BENEATH | general::RESOLVE_IN_ROOT) {
             return Err(Errno::EXDEV);
         }

@@ -250,7 +250,10 @@ fn kernel_tells_of_itself() {
     let boot = "/proc/sys/kernel/random/boot_id";
     assert_eq!(guest.content(boot).unwrap(), guest.content(boot).unwrap());
     let mounts = String::from_utf8(guest.content("/proc/mounts").unwrap()).unwrap();
-    assert!(mounts.starts_with("erofs / erofs ro,relatime 0 0\nproc /proc proc rw,"), "{mounts}");
+    assert!(mounts.starts_with("erofs / erofs ro,relatime 0 0\n"), "{mounts}");
+    for mount in ["devtmpfs /dev devtmpfs", "proc /proc proc", "tmpfs /tmp tmpfs"] {
+        assert!(mounts.contains(&format!("\n{mount} rw,relatime")), "{mounts}");
+    }
     for name in ["cpuinfo", "stat", "uptime", "version", "loadavg", "filesystems"] {
         assert!(!guest.content(&format!("/proc/{name}")).unwrap().is_empty());
     }

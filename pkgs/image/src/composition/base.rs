@@ -18,6 +18,14 @@ pub const COMPONENTS: &[(&str, Register)] = &[
     ("net", rumpkin_net::register),
     #[cfg(feature = "vfs")]
     ("vfs", rumpkin_vfs::register),
+    #[cfg(feature = "erofs")]
+    ("erofs", rumpkin_erofs::register),
+    #[cfg(feature = "tmpfs")]
+    ("tmpfs", rumpkin_tmpfs::register),
+    #[cfg(feature = "proc")]
+    ("proc", rumpkin_proc::register),
+    #[cfg(feature = "dev")]
+    ("dev", rumpkin_dev::register),
     #[cfg(feature = "process")]
     ("process", process),
     #[cfg(feature = "event")]

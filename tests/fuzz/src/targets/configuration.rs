@@ -39,6 +39,7 @@ fn check(boot: &'static BootData) {
     }
     let mut kernel = Kernel::new(Config::from(settings), devices(Arc::new(rumpuser_hosted::Terminal::default())));
     rumpkin_vfs::register(&mut kernel);
+    rumpkin_tmpfs::register(&mut kernel);
     rumpkin_net::register(&mut kernel);
     rumpkin_base::prepare(&mut kernel, &document);
     let kernel = Arc::new(kernel);

@@ -37,6 +37,7 @@ pub fn run(data: &[u8]) {
     boot.simulate(0, |_: &'static BootData| {
         let mut kernel = Kernel::new(Config::default(), devices(Arc::new(rumpuser_hosted::Terminal::default())));
         rumpkin_vfs::register(&mut kernel);
+        rumpkin_tmpfs::register(&mut kernel);
         rumpkin_signal::register(&mut kernel);
         rumpkin_process::register(&mut kernel);
         rumpkin_base::prepare(&mut kernel, &document);

@@ -21,6 +21,10 @@ pub fn run(data: &[u8]) {
     Boot { root: Some(data), ..Boot::default() }.simulate(0, |_| {
         let mut kernel = Kernel::new(Config::default(), devices(Arc::new(rumpuser_hosted::Terminal::default())));
         rumpkin_vfs::register(&mut kernel);
+        rumpkin_erofs::register(&mut kernel);
+        rumpkin_tmpfs::register(&mut kernel);
+        rumpkin_proc::register(&mut kernel);
+        rumpkin_dev::register(&mut kernel);
         rumpkin_signal::register(&mut kernel);
         rumpkin_process::register(&mut kernel);
         kernel.add_stand_in_file("/etc/hosts", |_| Ok(b"made up\n".to_vec()));

@@ -47,6 +47,7 @@ impl Station {
         machine.links.push(peer.link());
         let mut kernel = Kernel::new(Config { network, ..Config::default() }, machine);
         rumpkin_vfs::register(&mut kernel);
+        rumpkin_tmpfs::register(&mut kernel);
         rumpkin_net::register(&mut kernel);
         let kernel = Arc::new(kernel);
         kernel.start();

@@ -1,14 +1,10 @@
 //! Attributes: stat(2), statx(2), access(2), chmod(2), chown(2), utimensat(2), statfs(2), xattr(7).
 
 use super::{Target, walk};
-use crate::{
-    inode::Change,
-    node_file::NodeFile,
-    tree::{Location, Mount},
-};
+use crate::{devices::device_parts, inode::Change, mount::Mount, node_file::NodeFile};
 use rumpkin_abi::{Errno, Stat, Timespec, linux::general};
 use rumpkin_spine::{Call, SystemCall, io, system_calls};
-use rumpuser::{clock, memory::PAGE_SIZE};
+use rumpuser::clock;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 pub const CALLS: &[SystemCall] = system_calls! {
@@ -100,12 +96,17 @@ impl Target {
         }
     }
 
-    /// The place whose attributes can change. What is in no tree has none.
-    fn place(self) -> Result<Location, Errno> {
-        match self {
-            Target::Place(place) => Ok(place),
-            Target::Open(_) => Err(Errno::EPERM),
-        }
+    /// Changes attributes. What is in no tree has none that can.
+    fn change(&self, change: &Change) -> Result<usize, Errno> {
+        let Target::Place(place) = self else { return Err(Errno::EPERM) };
+        let _writing = place.mount.write()?;
+        place.inode.change(change)?;
+        Ok(0)
+    }
+
+    /// Whether it is a symbolic link.
+    fn is_link(&self) -> bool {
+        matches!(self, Target::Place(place) if place.inode.kind() == general::S_IFLNK)
     }
 }
 
@@ -153,12 +154,10 @@ fn statx(call: &mut Call<'_>) -> Result<usize, Errno> {
     let target = Target::find(call, call.int(0), call.argument(1), flags, follow)?;
     let stat = target.stat()?;
     let time = |seconds: u64, nanoseconds: u64| [seconds as u32, (seconds >> 32) as u32, nanoseconds as u32, 0];
-    let (major, minor) = (
-        |device: u64| (device >> 8) as u32 & 0xfff,
-        |device: u64| (device & 0xff) as u32 | (device >> 12) as u32 & !0xff,
-    );
+    let ((special_major, special_minor), (device_major, device_minor)) =
+        (device_parts(stat.special_device), device_parts(stat.device));
     let mount = match &target {
-        Target::Place(place) => place.mount.info.device,
+        Target::Place(place) => place.mount.id,
         Target::Open(_) => 0,
     };
     let value = Statx {
@@ -177,10 +176,10 @@ fn statx(call: &mut Call<'_>) -> Result<usize, Errno> {
             time(stat.change_time, stat.change_nanoseconds),
             time(stat.modify_time, stat.modify_nanoseconds),
         ],
-        special_major: major(stat.special_device),
-        special_minor: minor(stat.special_device),
-        device_major: major(stat.device),
-        device_minor: minor(stat.device),
+        special_major,
+        special_minor,
+        device_major,
+        device_minor,
         mount,
         ..Statx::default()
     };
@@ -201,7 +200,7 @@ fn check_access(target: &Target, mode: u32) -> Result<usize, Errno> {
     }
     let stored = matches!(kind, general::S_IFREG | general::S_IFDIR | general::S_IFLNK);
     match target {
-        Target::Place(place) if mode & general::W_OK != 0 && stored && place.mount.info.read_only => Err(Errno::EROFS),
+        Target::Place(place) if mode & general::W_OK != 0 && stored && place.mount.read_only() => Err(Errno::EROFS),
         _ => Ok(0),
     }
 }
@@ -221,12 +220,10 @@ fn faccessat2(call: &mut Call<'_>) -> Result<usize, Errno> {
 }
 
 fn set_permissions(target: Target, mode: u32) -> Result<usize, Errno> {
-    let place = target.place()?;
-    if place.inode.kind() == general::S_IFLNK {
+    if target.is_link() {
         return Err(Errno::EOPNOTSUPP);
     }
-    place.inode.change(&Change { permissions: Some(mode & 0o7777), ..Change::default() })?;
-    Ok(0)
+    target.change(&Change { permissions: Some(mode & 0o7777), ..Change::default() })
 }
 
 fn chmod(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -255,8 +252,7 @@ fn opened(call: &Call<'_>) -> Result<Target, Errno> {
 
 fn set_owner(target: Target, uid: u32, gid: u32) -> Result<usize, Errno> {
     let given = |id: u32| (id != u32::MAX).then_some(id);
-    target.place()?.inode.change(&Change { uid: given(uid), gid: given(gid), ..Change::default() })?;
-    Ok(0)
+    target.change(&Change { uid: given(uid), gid: given(gid), ..Change::default() })
 }
 
 fn chown(call: &mut Call<'_>) -> Result<usize, Errno> {
@@ -303,43 +299,42 @@ fn utimensat(call: &mut Call<'_>) -> Result<usize, Errno> {
         0 if flags == 0 => opened(call)?,
         path => Target::find(call, call.int(0), path, flags, follow)?,
     };
-    if change.access_time.is_some() || change.modify_time.is_some() {
-        target.place()?.inode.change(&change)?;
+    match (change.access_time, change.modify_time) {
+        (None, None) => Ok(0),
+        _ => target.change(&change),
     }
-    Ok(0)
 }
 
-fn describe(mount: &Mount) -> StatFs {
-    let (blocks, used) = mount.limit.as_ref().map_or((0, 0), |limit| limit.counts());
-    let free = blocks.saturating_sub(used) as u64;
-    let inodes = mount.limit.as_ref().map_or(0, |limit| limit.inodes());
-    StatFs {
-        kind: i64::from(mount.info.magic),
-        block_size: PAGE_SIZE as i64,
-        blocks: blocks as u64,
-        blocks_free: free,
-        blocks_available: free,
-        files: blocks as u64,
-        files_free: blocks.saturating_sub(inodes) as u64,
-        id: mount.info.device,
+fn describe(mount: &Mount) -> Result<StatFs, Errno> {
+    /// `ST_VALID`: the flags mean something. The others are numbered as `MS_*` are.
+    const VALID: u32 = 0x20;
+    let told = mount.file_system.statistics();
+    Ok(StatFs {
+        kind: i64::from(told.magic),
+        block_size: i64::from(told.block_size),
+        blocks: told.blocks,
+        blocks_free: told.blocks_free,
+        blocks_available: told.blocks_free,
+        files: told.files,
+        files_free: told.files_free,
+        id: mount.root.stat()?.device,
         name_length: 255,
-        fragment_size: PAGE_SIZE as i64,
-        // ST_VALID, and ST_RDONLY where it is.
-        flags: 0x20 | i64::from(mount.info.read_only),
+        fragment_size: i64::from(told.block_size),
+        flags: i64::from(VALID | mount.flags()),
         ..StatFs::default()
-    }
+    })
 }
 
 fn statfs(call: &mut Call<'_>) -> Result<usize, Errno> {
     let place = walk(call.process(), CWD, &io::read_path(call.argument(0))?, true)?.existing()?;
-    io::write_value(call.argument(1), &describe(&place.mount))?;
+    io::write_value(call.argument(1), &describe(&place.mount)?)?;
     Ok(0)
 }
 
 fn fstatfs(call: &mut Call<'_>) -> Result<usize, Errno> {
     let open = call.process().descriptors.get(call.int(0))?;
     let file = open.downcast::<NodeFile>().ok_or(Errno::ENOSYS)?;
-    io::write_value(call.argument(1), &describe(&file.place.mount))?;
+    io::write_value(call.argument(1), &describe(&file.place.mount)?)?;
     Ok(0)
 }
 

@@ -1,7 +1,7 @@
 //! The content of files as a whole: truncate(2), fallocate(2), fsync(2), posix_fadvise(2).
 
 use super::walk;
-use crate::{node_file::NodeFile, tree::Location};
+use crate::{location::Location, node_file::NodeFile, tree};
 use alloc::sync::Arc;
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_spine::{Call, SystemCall, file::OpenFile, io, system_calls};
@@ -29,8 +29,10 @@ fn truncate(call: &mut Call<'_>) -> Result<usize, Errno> {
     let Location { mount, inode } =
         walk(call.process(), general::AT_FDCWD, &io::read_path(call.argument(0))?, true)?.existing()?;
     match inode.kind() {
-        general::S_IFREG if mount.info.read_only => Err(Errno::EROFS),
-        general::S_IFREG => inode.truncate(length).map(|()| 0),
+        general::S_IFREG => {
+            let _writing = mount.write()?;
+            inode.truncate(length).map(|()| 0)
+        }
         general::S_IFDIR => Err(Errno::EISDIR),
         _ => Err(Errno::EINVAL),
     }
@@ -89,15 +91,16 @@ fn flush_disks(call: &Call<'_>) -> Result<(), Errno> {
 
 fn sync(call: &mut Call<'_>) -> Result<usize, Errno> {
     // sync(2) has no way to tell of errors; fsync(2) tells.
-    if flush_disks(call).is_err() {
-        log::error!("sync: a disk could not be flushed");
+    if tree::sync(call.kernel()).and(flush_disks(call)).is_err() {
+        log::error!("sync: not everything could be written");
     }
     Ok(0)
 }
 
-/// No file system here lies on a disk.
 fn syncfs(call: &mut Call<'_>) -> Result<usize, Errno> {
-    open(call)?;
+    if let Some(file) = open(call)?.downcast::<NodeFile>() {
+        file.place.mount.file_system.sync()?;
+    }
     Ok(0)
 }
 

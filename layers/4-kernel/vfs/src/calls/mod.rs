@@ -5,6 +5,7 @@ mod content;
 mod descriptors;
 mod directories;
 mod locks;
+mod mounts;
 mod names;
 mod open;
 mod record_locks;
@@ -15,9 +16,10 @@ pub use open::open_at;
 pub use record_locks::RecordLocks;
 
 use crate::{
+    location::Location,
     node_file::NodeFile,
     state::State,
-    tree::{self, Location},
+    tree,
     walk::{Found, Walk},
 };
 use alloc::sync::Arc;
@@ -33,6 +35,7 @@ pub fn register(kernel: &mut Kernel) {
         descriptors::CALLS,
         directories::CALLS,
         locks::CALLS,
+        mounts::CALLS,
         names::CALLS,
         open::CALLS,
         transfer::CALLS,

@@ -2,7 +2,8 @@
 
 use super::{Target, walk, walker};
 use crate::{
-    inode::{Link, New},
+    inode::{Inode, Link, New},
+    location::Location,
     state::State,
     walk::Found,
 };
@@ -27,8 +28,6 @@ pub const CALLS: &[SystemCall] = system_calls! {
     readlinkat => readlinkat;
     mknod => mknod, "none: EPERM";
     mknodat => mknod, "none: EPERM";
-    mount => mount, "none: EPERM";
-    umount2 => mount, "none: EPERM";
 };
 
 const CWD: i32 = general::AT_FDCWD;
@@ -45,6 +44,12 @@ fn vacancy(call: &Call<'_>, descriptor: i32, path: usize) -> Result<Found, Errno
     if found.target.is_some() { Err(Errno::EEXIST) } else { Ok(found) }
 }
 
+/// Makes what is not there.
+fn create(found: &Found, new: New) -> Result<Arc<dyn Inode>, Errno> {
+    let _writing = found.directory.mount.write()?;
+    found.directory.inode.create(&found.name, new)
+}
+
 /// What the file system does for sockets.
 pub const SOCKETS: SocketNames = SocketNames { make: make_socket, find: find_socket };
 
@@ -54,7 +59,7 @@ fn make_socket(process: &Process, path: &[u8]) -> Result<Arc<dyn File>, Errno> {
         return Err(Errno::EEXIST);
     }
     let permissions = 0o777 & !State::of(process)?.mask();
-    Ok(found.directory.inode.create(&found.name, New::Socket(permissions))?)
+    Ok(create(&found, New::Socket(permissions))?)
 }
 
 fn find_socket(process: &Process, path: &[u8]) -> Result<Arc<dyn File>, Errno> {
@@ -64,7 +69,7 @@ fn find_socket(process: &Process, path: &[u8]) -> Result<Arc<dyn File>, Errno> {
 fn make_directory(call: &Call<'_>, descriptor: i32, path: usize, mode: u32) -> Result<usize, Errno> {
     let found = vacancy(call, descriptor, path)?;
     let mode = mode & 0o1777 & !State::of(call.process())?.mask();
-    found.directory.inode.create(&found.name, New::Directory(mode))?;
+    create(&found, New::Directory(mode))?;
     Ok(0)
 }
 
@@ -92,6 +97,7 @@ fn remove(call: &Call<'_>, descriptor: i32, path: usize, directory: bool) -> Res
     if found.trailing_slash && !directory {
         return Err(if target.inode.is_directory() { Errno::EISDIR } else { Errno::ENOTDIR });
     }
+    let _writing = found.directory.mount.write()?;
     found.directory.inode.unlink(&found.name, directory)?;
     Ok(0)
 }
@@ -130,10 +136,11 @@ fn move_name(call: &Call<'_>, from: (i32, usize), to: (i32, usize), flags: u32) 
     if !is_directory && (old.trailing_slash || new.trailing_slash) {
         return Err(Errno::ENOTDIR);
     }
-    let covered = |place: &crate::tree::Location| !Arc::ptr_eq(&place.mount, &old.directory.mount);
+    let covered = |place: &Location| !Arc::ptr_eq(&place.mount, &old.directory.mount);
     if covered(&source) || new.target.as_ref().is_some_and(covered) {
         return Err(Errno::EBUSY);
     }
+    let _writing = old.directory.mount.write()?;
     old.directory.inode.rename(&old.name, &new.directory.inode, &new.name, flags)?;
     Ok(0)
 }
@@ -159,7 +166,10 @@ fn add_link(call: &Call<'_>, target: Target, descriptor: i32, path: usize) -> Re
     if target.inode.is_directory() {
         return Err(Errno::EPERM);
     }
-    // A file without a name lies in the root's place, but belongs to a file system of its own: the inode tells.
+    if !Arc::ptr_eq(&target.mount, &found.directory.mount) {
+        return Err(Errno::EXDEV);
+    }
+    let _writing = found.directory.mount.write()?;
     found.directory.inode.link(&found.name, &target.inode)?;
     Ok(0)
 }
@@ -188,7 +198,7 @@ fn make_symlink(call: &Call<'_>, text: usize, descriptor: i32, path: usize) -> R
     if found.trailing_slash {
         return Err(Errno::ENOENT);
     }
-    found.directory.inode.create(&found.name, New::Symlink(text))?;
+    create(&found, New::Symlink(text))?;
     Ok(0)
 }
 
@@ -226,10 +236,5 @@ fn readlinkat(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 /// There are no device files but those of `/dev`, and no named pipes.
 fn mknod(_call: &mut Call<'_>) -> Result<usize, Errno> {
-    Err(Errno::EPERM)
-}
-
-/// The tree is fixed when the kernel starts.
-fn mount(_call: &mut Call<'_>) -> Result<usize, Errno> {
     Err(Errno::EPERM)
 }

@@ -1,26 +1,11 @@
-//! open(2), openat2(2), creat(2), memfd_create(2), close(2), close_range(2).
+//! open(2), openat2(2), creat(2), close(2), close_range(2).
 
 use super::base;
-use crate::{
-    dev::BlockDevice,
-    inode::New,
-    node_file::NodeFile,
-    state::State,
-    tmpfs::TmpfsNode,
-    tree::{self, Location},
-    walk::Walk,
-};
-use alloc::sync::Arc;
-use core::any::Any;
+use crate::{inode::New, location::Location, node_file::NodeFile, registry::Registry, state::State, tree, walk::Walk};
+use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
-use rumpkin_collections::{try_arc, try_concat, try_format};
-use rumpkin_spine::{
-    Call, SystemCall,
-    file::{File, OpenFile},
-    io,
-    process::Process,
-    system_calls,
-};
+use rumpkin_collections::{try_arc, try_format};
+use rumpkin_spine::{Call, SystemCall, file::OpenFile, io, process::Process, system_calls};
 use rumpuser::memory::PAGE_SIZE;
 
 pub const CALLS: &[SystemCall] = system_calls! {
@@ -28,7 +13,6 @@ pub const CALLS: &[SystemCall] = system_calls! {
     openat => openat;
     openat2 => openat2, "RESOLVE_NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH, IN_ROOT";
     creat => creat;
-    memfd_create => memfd_create, "MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_NOEXEC_SEAL, MFD_EXEC; no huge pages";
     close => close;
     close_range => close_range, "CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE (nothing is shared)";
 };
@@ -103,12 +87,12 @@ pub fn open_at(
         }
         None if !wish.has(general::O_CREAT) => return Err(Errno::ENOENT),
         None => {
+            let _writing = found.directory.mount.write()?;
             let inode = found.directory.inode.create(&found.name, New::File(wish.mode))?;
             Location { mount: found.directory.mount.clone(), inode }
         }
     };
-    let content = if wish.has(general::O_PATH) { None } else { Some(open_content(process, &place, &wish)?) };
-    OpenFile::new(try_arc(NodeFile::new(place, found.directory, found.name, content))?, flags)
+    OpenFile::new(try_arc(open_node(process, place, found.directory, found.name, &wish)?)?, flags)
 }
 
 /// Whether something that exists may be opened so.
@@ -120,23 +104,42 @@ fn check(place: &Location, wish: &Wish) -> Result<(), Errno> {
         _ if directory_wanted => Err(Errno::ENOTDIR),
         _ if wish.has(general::O_PATH) => Ok(()),
         general::S_IFLNK => Err(Errno::ELOOP),
-        general::S_IFREG if (wish.writes() || wish.has(general::O_TRUNC)) && place.mount.info.read_only => {
-            Err(Errno::EROFS)
-        }
         _ => Ok(()),
     }
 }
 
-fn open_content(process: &Process, place: &Location, wish: &Wish) -> Result<Arc<dyn File>, Errno> {
-    let content = place.inode.clone().open(&process.kernel, wish.flags)?;
-    let device: &dyn Any = &*content;
-    if device.downcast_ref::<BlockDevice>().is_some_and(|disk| wish.writes() && disk.read_only()) {
-        return Err(Errno::EACCES);
+/// Opens what was found, or made, in a directory.
+fn open_node(
+    process: &Process,
+    place: Location,
+    directory: Location,
+    name: Vec<u8>,
+    wish: &Wish,
+) -> Result<NodeFile, Errno> {
+    if wish.has(general::O_PATH) {
+        return Ok(NodeFile::new(place, directory, name, None));
     }
-    if wish.has(general::O_TRUNC) && place.inode.kind() == general::S_IFREG {
+    let kernel = &process.kernel;
+    let kind = place.inode.kind();
+    if matches!(kind, general::S_IFCHR | general::S_IFBLK) {
+        if place.mount.has(general::MS_NODEV) {
+            return Err(Errno::EACCES);
+        }
+        let device = Registry::open_device(kernel, kind, place.inode.stat()?.special_device, wish.flags)?;
+        return Ok(NodeFile::new(place, directory, name, Some(device)));
+    }
+    let truncates = wish.has(general::O_TRUNC);
+    let writing =
+        (kind == general::S_IFREG && (wish.writes() || truncates)).then(|| place.mount.write_long()).transpose()?;
+    let content = place.inode.clone().open(kernel, wish.flags)?;
+    if truncates && kind == general::S_IFREG {
         content.truncate(0)?;
     }
-    Ok(content)
+    let file = NodeFile::new(place, directory, name, Some(content));
+    Ok(match writing {
+        Some(writing) if wish.writes() => file.for_writing(writing),
+        _ => file,
+    })
 }
 
 /// `O_TMPFILE`: a file in a directory's file system, without a name.
@@ -147,13 +150,15 @@ fn open_unnamed(process: &Process, directory: Location, wish: &Wish) -> Result<A
     if !wish.writes() {
         return Err(Errno::EINVAL);
     }
-    let any: &dyn Any = &*directory.inode;
-    let inode = any.downcast_ref::<TmpfsNode>().ok_or(Errno::EOPNOTSUPP)?.unnamed(wish.mode, general::F_SEAL_SEAL)?;
+    let inode = {
+        let _writing = directory.mount.write()?;
+        directory.inode.create_unnamed(wish.mode)?
+    };
+    let name = try_format(format_args!("#{}", inode.number()))?.into_bytes();
     let place = Location { mount: directory.mount.clone(), inode };
-    let content = open_content(process, &place, wish)?;
-    let name = try_format(format_args!("#{}", place.inode.number()))?.into_bytes();
-    let flags = wish.flags & !(general::O_TMPFILE & !general::O_DIRECTORY);
-    OpenFile::new(try_arc(NodeFile::new(place, directory, name, Some(content)))?, flags & !general::O_DIRECTORY)
+    let file = open_node(process, place, directory, name, wish)?;
+    // `O_TMPFILE` has the bit of `O_DIRECTORY` in it.
+    OpenFile::new(try_arc(file)?, wish.flags & !general::O_TMPFILE)
 }
 
 fn open_path(
@@ -223,32 +228,6 @@ fn openat2(call: &mut Call<'_>) -> Result<usize, Errno> {
         return Err(Errno::EINVAL);
     }
     open_path(call, call.int(0), call.argument(1), flags as u32, mode as u32, resolve as u32)
-}
-
-fn memfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
-    /// Longest name (`MFD_NAME_MAX_LEN`).
-    const MAX_NAME: usize = 249;
-    let flags = call.uint(1);
-    let known = general::MFD_CLOEXEC | general::MFD_ALLOW_SEALING | general::MFD_NOEXEC_SEAL | general::MFD_EXEC;
-    let both = general::MFD_NOEXEC_SEAL | general::MFD_EXEC;
-    if flags & !known != 0 || flags & both == both {
-        return Err(Errno::EINVAL);
-    }
-    let name = io::read_string(call.argument(0), MAX_NAME.saturating_add(1))?;
-    let name = try_concat(&[b"memfd:", &*name.ok_or(Errno::EINVAL)?])?;
-    let kernel = call.kernel();
-    let (permissions, seals) = match flags & (general::MFD_ALLOW_SEALING | general::MFD_NOEXEC_SEAL) {
-        0 => (0o777, general::F_SEAL_SEAL),
-        general::MFD_ALLOW_SEALING => (0o777, 0),
-        _ => (0o666, general::F_SEAL_EXEC),
-    };
-    let inode = tree::of(kernel)?.unnamed.unnamed(permissions, seals)?;
-    let root = tree::of(kernel)?.root();
-    let place = Location { mount: root.mount.clone(), inode: inode.clone() };
-    let file = try_arc(NodeFile::new(place, root, name, Some(inode)))?;
-    let open = OpenFile::new(file, general::O_RDWR | general::O_LARGEFILE)?;
-    let descriptor = call.process().descriptors.insert(open, flags & general::MFD_CLOEXEC != 0, 0)?;
-    Ok(descriptor as usize)
 }
 
 fn close(call: &mut Call<'_>) -> Result<usize, Errno> {

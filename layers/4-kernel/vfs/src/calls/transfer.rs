@@ -1,6 +1,6 @@
 //! Moving data: read(2), write(2) and their relatives, lseek(2), sendfile(2), copy_file_range(2).
 
-use crate::{dev::BlockDevice, node_file::NodeFile, zeroes};
+use crate::{node_file::NodeFile, zeroes};
 use alloc::{sync::Arc, vec::Vec};
 use rumpkin_abi::{Errno, linux::general};
 use rumpkin_spine::{
@@ -35,7 +35,7 @@ fn check_direct(open: &OpenFile, offset: Option<u64>, address: usize, length: us
     if open.flags() & general::O_DIRECT == 0 {
         return Ok(());
     }
-    let disk = open.downcast::<NodeFile>().is_some_and(|file| file.holds::<BlockDevice>());
+    let disk = open.downcast::<NodeFile>().is_some_and(|file| file.disk().is_some());
     let position = offset.unwrap_or_else(|| *open.position().lock());
     if disk && !(position | address as u64 | length as u64).is_multiple_of(512) {
         return Err(Errno::EINVAL);
@@ -171,11 +171,8 @@ fn lseek(call: &mut Call<'_>) -> Result<usize, Errno> {
 
 /// The end of a file; of a disk, which has no size of its own as an inode, its capacity.
 fn size(open: &OpenFile) -> Result<i64, Errno> {
-    let disk = open.downcast::<NodeFile>().and_then(|file| file.content_as::<BlockDevice>());
-    match disk {
-        Some(disk) => Ok(disk.size() as i64),
-        None => Ok(open.file().stat()?.size),
-    }
+    let disk = open.downcast::<NodeFile>().and_then(|file| file.disk());
+    Ok(disk.map_or_else(|| open.file().stat(), |disk| disk.stat())?.size)
 }
 
 /// Copies from file to file at these offsets. Stops at the end of the input, or when the output takes no more.

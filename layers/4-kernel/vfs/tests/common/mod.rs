@@ -62,6 +62,10 @@ impl Guest {
         let devices = Devices { links: Vec::new(), disks: vec![disk.clone(), read_only], console: terminal.clone() };
         let mut kernel = Kernel::new(Config::default(), devices);
         rumpkin_vfs::register(&mut kernel);
+        rumpkin_erofs::register(&mut kernel);
+        rumpkin_tmpfs::register(&mut kernel);
+        rumpkin_proc::register(&mut kernel);
+        rumpkin_dev::register(&mut kernel);
         components.iter().for_each(|register| register(&mut kernel));
         kernel.add_generated_file("/etc/resolv.conf", |_| Ok(b"nameserver 10.0.2.3\n".to_vec()));
         kernel.add_stand_in_file("/etc/hosts", |_| Ok(b"generated\n".to_vec()));

@@ -59,6 +59,9 @@ pub fn kernel(terminal: &Arc<Terminal>) -> Arc<Kernel> {
     let network = Network { address, gateway: Some([10, 0, 0, 2]), ..Network::default() };
     let mut kernel = Kernel::new(Config { network, trace_system_calls: true, ..Config::default() }, machine);
     rumpkin_vfs::register(&mut kernel);
+    rumpkin_tmpfs::register(&mut kernel);
+    rumpkin_proc::register(&mut kernel);
+    rumpkin_dev::register(&mut kernel);
     rumpkin_signal::register(&mut kernel);
     rumpkin_process::register(&mut kernel);
     rumpkin_event::register(&mut kernel);

@@ -28,6 +28,7 @@ impl Node {
         let devices = Devices { links: vec![link], disks: Vec::new(), console: device::take().console };
         let mut kernel = Kernel::new(Config { network, ..Config::default() }, devices);
         rumpkin_vfs::register(&mut kernel);
+        rumpkin_tmpfs::register(&mut kernel);
         crate::register(&mut kernel);
         let kernel = Arc::new(kernel);
         kernel.start();
