@@ -4,6 +4,7 @@ mod common;
 mod script;
 
 use rumpkin_bake::{Parts, bake};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -202,7 +203,7 @@ fn a_guest_that_does_not_stop_is_killed() {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, format!("HEAD{CONFIGURATION}\n"));
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(137));
     assert!(text(&output.stderr).contains("was killed"), "{}", text(&output.stderr));

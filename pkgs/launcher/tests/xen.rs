@@ -4,6 +4,7 @@ mod common;
 mod script;
 
 use rumpkin_bake::{Parts, bake};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
@@ -85,7 +86,7 @@ impl Host {
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "from the guest\n");
-        Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         child.wait_with_output().unwrap()
     }
 }
