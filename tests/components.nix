@@ -2,13 +2,8 @@
 # theirs. To choose compiles the composition root alone.
 { world, layers }:
 let
-  needed = [
-    "vfs"
-    "erofs"
-    "process"
-  ];
+  inherit (layers.image) needed;
   optional = builtins.filter (name: !(builtins.elem name needed)) layers.image.components;
-  quoted = names: builtins.concatStringsSep "," (map (name: "\"${name}\"") names);
 
   # Examines the image with the needed components and, of the others, `chosen` alone.
   examine =
@@ -18,7 +13,8 @@ let
       image = layers.image.for { inherit components; };
     in
     ''
-      strings ${image}/boot/kernel | grep -F '"components":[${quoted components}]'
+      strings ${image}/boot/kernel | sed -n 's/.*"components":\[\([^]]*\)\].*/\1/p' | tr -d '"' | tr , '\n' | sort > named
+      echo ${toString components} | tr ' ' '\n' | sort | diff named -
       nm ${image}/boot/kernel.debug > symbols
       for component in ${toString components}; do
         grep -qE "rumpkin_$component([^a-z]|$)" symbols || { echo "no symbol of $component in the image that has it"; exit 1; }

@@ -98,7 +98,11 @@ in
         rustflags = flags.kernel;
         command = ''
           cargo clippy --offline --target ${flags.target} ${packages kernelSide} -- -D warnings
-          cargo clippy --offline --target ${flags.target} --no-default-features --features hw,sensor -p rumpkin-image -p sensor -- -D warnings
+          ${builtins.concatStringsSep "" (
+            map (app: ''
+              cargo clippy --offline --target ${flags.target} --no-default-features --features hw,${app} ${packages [ "pkgs/image" "apps/${app}" ]} -- -D warnings
+            '') layers.image.apps
+          )}
           cargo clippy --offline --target ${flags.target} --no-default-features --features hw,tiny -p rumpkin-image -p rumpkin-kernel-tiny -p rumpuser-c -- -D warnings
         '';
       };

@@ -99,7 +99,7 @@ let
     in
     "${if holds then "ok" else "not ok"} ${name} makes the image anew, no layer${if sameKernel then ", and not the kernel" else ""}";
   byChoice = [
-    (choice "components" { components = [ "vfs" "erofs" "process" ]; } false)
+    (choice "components" { components = [ ]; } false)
     (choice "platforms" { platforms = [ "hw" ]; } false)
     (choice "env" { env.A = "b"; } true)
     (choice "files" { files."/a" = ./derivations.nix; } true)

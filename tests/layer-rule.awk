@@ -1,7 +1,10 @@
 # Checks the layer rule over Cargo's resolved dependencies.
-# Usage: cargo tree --workspace --depth 1 --prefix depth --edges normal,build --format ' {p}' | awk -v top=$PWD -f layer-rule.awk
+# Usage: cargo tree --workspace --depth 1 --prefix depth --edges normal,build --format ' {p}' | awk -v top=$PWD -v apps='NAME…' -f layer-rule.awk
+# The apps are those without userspace.
 
 BEGIN {
+  count = split(apps, names, " ")
+  for (i = 1; i <= count; i++) of_apps = of_apps " apps/" names[i]
   # A crate under the first path may depend on crates under the others, and on no other crate of ours.
   rule("layers/0-vocabulary", "")
   rule("layers/1-platform/", "layers/1-platform/ layers/2-core")
@@ -13,7 +16,7 @@ BEGIN {
   rule("layers/4-kernel/", "layers/4-kernel/ layers/3-rumpuser/interface")
   rule("layers/4-kernel-tiny", "layers/3-rumpuser/c")
   rule("layers/5-base", "layers/4-kernel/ layers/3-rumpuser/interface")
-  rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/3-rumpuser/c layers/4-kernel/ layers/4-kernel-tiny layers/5-base apps/sensor")
+  rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/3-rumpuser/c layers/4-kernel/ layers/4-kernel-tiny layers/5-base" of_apps)
   rule("pkgs/format", "")
   rule("pkgs/tap-server", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/")
   rule("pkgs/bake", "pkgs/format")
@@ -22,7 +25,7 @@ BEGIN {
   # What runs in an image runs on any Linux and knows nothing of us.
   rule("apps/", "")
   # An app without userspace stands on the kernel.
-  rule("apps/sensor", "layers/4-kernel/ layers/3-rumpuser/interface")
+  for (i = 1; i <= count; i++) rule("apps/" names[i], "layers/4-kernel/ layers/3-rumpuser/interface")
   rule("tests/guest/", "")
   rule("tests/bench/", "")
   rule("tests/exhaustion", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/ layers/5-base")

@@ -8,25 +8,23 @@ let
   flags = import ./flags.nix;
   linked = import ./linked.nix { inherit world; };
 
-  # What an image is made with unless less is asked for: what it boots on, and the kernel's components; named as the
-  # image's features are (pkgs/image/Cargo.toml).
-  allPlatforms = [
-    "xen"
-    "hw"
-  ];
-  allComponents = [
-    "net"
-    "vfs"
-    "erofs"
-    "tmpfs"
-    "proc"
-    "dev"
-    "process"
-    "event"
-    "time"
-  ];
-  # Layers that are apps without userspace.
-  allApps = [ "sensor" ];
+  # What an image is made with unless less is asked for: what it boots on, and the kernel's components.
+  allPlatforms = workspace.choices "layers/1-platform";
+  allComponents = workspace.choices "layers/4-kernel";
+  # Those without which no program runs: an image with one has them, whatever is chosen.
+  neededComponents = builtins.filter (name: builtins.elem name workspace.features.base) allComponents;
+  # Apps without userspace, each a layer that stands on the kernel itself.
+  allApps = workspace.choices "apps";
+  appLayers = builtins.listToAttrs (
+    map (name: {
+      inherit name;
+      value = mkLayer {
+        inherit name;
+        members = [ "apps/${name}" ];
+        below = [ layers.kernel ];
+      };
+    }) allApps
+  );
 
   layers = {
     vocabulary = mkLayer {
@@ -73,13 +71,6 @@ let
       below = [ layers.kernel ];
     };
 
-    # Apps without userspace, which stand on the kernel itself.
-    sensor = mkLayer {
-      name = "sensor";
-      members = [ "apps/sensor" ];
-      below = [ layers.kernel ];
-    };
-
     # The hypercalls for kernels in C, and a kernel in C on them.
     rumpuser-c = mkLayer {
       name = "rumpuser-c";
@@ -95,7 +86,8 @@ let
 
     # With every platform and component; `image.for` makes one with some of them.
     image = imageFor { };
-  };
+  }
+  // appLayers;
 
   # The composition root joins the layers into the kernel's ELF file: boot/kernel, and boot/kernel.debug with symbols.
   # What is not chosen is not in it, and choosing compiles the one crate of the composition root anew.
@@ -124,7 +116,7 @@ let
         else if app == null then
           {
             layer = layers.base;
-            features = [ "base" ] ++ components;
+            features = [ "base" ] ++ builtins.filter (name: builtins.elem name (neededComponents ++ components)) allComponents;
           }
         else
           {
@@ -167,6 +159,8 @@ let
       for = imageFor;
       platforms = allPlatforms;
       components = allComponents;
+      needed = neededComponents;
+      inherit (workspace) description;
       apps = allApps;
     };
 in

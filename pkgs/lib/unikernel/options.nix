@@ -16,7 +16,14 @@ let
   schema = import ./schema.nix { inherit types; } (
     builtins.fromJSON (builtins.readFile ../../../docs/configuration.schema.json)
   );
-  inherit (layers.image) platforms components apps;
+  inherit (layers.image)
+    platforms
+    components
+    needed
+    apps
+    ;
+  # What these are, each in the words of its crate.
+  explain = names: builtins.concatStringsSep "; " (map (name: "`${name}`: ${layers.image.description name}") names);
 
   # Where the kernel has file systems of its own, and the files that it makes.
   hidden = [
@@ -77,7 +84,7 @@ let
       type = nullOr (oneOf apps);
       default = null;
       example = ''"sensor"'';
-      description = "Instead of a program: an [app without userspace](userspace-less.md), which stands on the kernel itself.";
+      description = "Instead of a program: an [app without userspace](userspace-less.md), which stands on the kernel itself (${explain apps}).";
     };
     kernel = {
       type = nullOr (
@@ -152,13 +159,13 @@ let
       type = listOf (oneOf platforms);
       default = platforms;
       example = ''[ "hw" ]'';
-      description = "What the image boots on: PC hardware, QEMU and KVM (`hw`), and Xen. What is left out is not in it.";
+      description = "What the image boots on (${explain platforms}). What is left out is not in it.";
     };
     components = {
       type = listOf (oneOf components);
       default = components;
-      example = ''[ "vfs" "erofs" "process" ]'';
-      description = "The kernel's components. What is left out is not in the image, and its system calls return `ENOSYS`, those for sockets too, as on a Linux without any.";
+      example = ''[ "net" "time" ]'';
+      description = "The kernel's components (${explain components}). ${builtins.concatStringsSep ", " (map (name: "`${name}`") needed)} are always there, since no program runs without them. What is left out is not in the image, and its system calls return `ENOSYS`, those for sockets too, as on a Linux without any.";
     };
     description = {
       type = nullOr (matching "[^\n]+" "one line of text");
@@ -237,15 +244,7 @@ let
       hasUserspace && !all.closure && named != [ ]
     ) "${list named} name something in the store, which is not in the image without `closure`: put the file there by `files`, and name it by its place"
     ++ when (hasProgram && mainProgram all != null && all.files ? ${inBin}) "`files.\"${inBin}\"` is where the program goes; choose another place"
-    ++ when (all.platforms == [ ]) "`platforms` is empty, so that the image boots nowhere: there are ${list platforms}"
-    ++ when (
-      hasUserspace
-      && builtins.any (needed: !(builtins.elem needed all.components)) [
-        "vfs"
-        "erofs"
-        "process"
-      ]
-    ) "`components` must have \"vfs\", \"erofs\" and \"process\": no program runs without them";
+    ++ when (all.platforms == [ ]) "`platforms` is empty, so that the image boots nowhere: there are ${list platforms}";
 
   # The file to run, or null.
   mainProgram =

@@ -11,35 +11,9 @@ const BAD_CONFIGURATION: u8 = 125;
 /// What a component adds to a kernel.
 type Register = fn(&mut Kernel);
 
-/// The kernel's components, in the order in which they start: first the network, which then has the others' time to get an
-/// address.
-pub const COMPONENTS: &[(&str, Register)] = &[
-    #[cfg(feature = "net")]
-    ("net", rumpkin_net::register),
-    #[cfg(feature = "vfs")]
-    ("vfs", rumpkin_vfs::register),
-    #[cfg(feature = "erofs")]
-    ("erofs", rumpkin_erofs::register),
-    #[cfg(feature = "tmpfs")]
-    ("tmpfs", rumpkin_tmpfs::register),
-    #[cfg(feature = "proc")]
-    ("proc", rumpkin_proc::register),
-    #[cfg(feature = "dev")]
-    ("dev", rumpkin_dev::register),
-    #[cfg(feature = "process")]
-    ("process", process),
-    #[cfg(feature = "event")]
-    ("event", rumpkin_event::register),
-    #[cfg(feature = "time")]
-    ("time", rumpkin_time::register),
-];
-
-/// The component "process" is several crates, of which no program can do without one.
-#[cfg(feature = "process")]
-fn process(kernel: &mut Kernel) {
-    rumpkin_signal::register(kernel);
-    rumpkin_process::register(kernel);
-}
+/// The kernel's components that were chosen, in the order in which they start, with their names: as the manifest of this
+/// crate lists them (build.rs).
+pub const COMPONENTS: &[(&str, Register)] = include!(concat!(env!("OUT_DIR"), "/components.rs"));
 
 /// What it can use.
 pub const DEVICES: Devices = Devices::All;

@@ -40,16 +40,16 @@ pub const PLATFORMS: &[(&str, &dyn Platform)] = &[
 ];
 
 #[cfg(feature = "hw")]
-static PC: rumpkin_hw::Pc = {
-    use rumpkin_hw::driver::{DISK, ENTROPY, NETWORK, TERMINAL};
-    rumpkin_hw::Pc::new(match DEVICES {
+static PC: hw::Pc = {
+    use hw::driver::{DISK, ENTROPY, NETWORK, TERMINAL};
+    hw::Pc::new(match DEVICES {
         Devices::All => &[NETWORK, ENTROPY, DISK, TERMINAL],
         Devices::Links => &[NETWORK, ENTROPY],
     })
 };
 
 #[cfg(feature = "xen")]
-static XEN: rumpkin_xen::Xen = rumpkin_xen::Xen::new(match DEVICES {
-    Devices::All => Some(rumpkin_xen::DISKS),
+static XEN: xen::Xen = xen::Xen::new(match DEVICES {
+    Devices::All => Some(xen::DISKS),
     Devices::Links => None,
 });
