@@ -240,7 +240,18 @@ static void broken_pipes(void)
 	handle(SIGPIPE, count, 0);
 	FAILS(send(ends[1], "x", 1, MSG_NOSIGNAL), EPIPE, "or not wanted");
 	OK(calls == 0, "then it is not");
+	FAILS(write(ends[1], "x", 1), EPIPE, "a stream of a socket");
+	OK(calls == 1, "is like a pipe");
 	close(ends[1]);
+	for (int kind = 0; kind < 2; kind++) {
+		handle(SIGPIPE, count, 0);
+		MUST(socketpair(AF_UNIX, kind ? SOCK_DGRAM : SOCK_SEQPACKET, 0, ends));
+		MUST(shutdown(ends[1], SHUT_WR));
+		FAILS(write(ends[1], "x", 1), EPIPE, "messages that cannot be sent");
+		OK(calls == 0, "are only an error");
+		close(ends[0]);
+		close(ends[1]);
+	}
 }
 
 static sigjmp_buf back;

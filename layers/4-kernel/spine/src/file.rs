@@ -68,6 +68,11 @@ pub trait File: Any + Send + Sync {
         false
     }
 
+    /// Whether bytes are written to it in a row, and not messages: where nobody reads them any more, SIGPIPE is raised.
+    fn is_stream(&self) -> bool {
+        true
+    }
+
     /// Attributes.
     fn stat(&self) -> Result<Stat, Errno>;
 
@@ -309,7 +314,7 @@ impl OpenFile {
         Ok(done)
     }
 
-    /// write(2), or pwrite(2) with `offset`. A stream takes all of it unless it is non-blocking. `EPIPE` raises SIGPIPE.
+    /// write(2), or pwrite(2) with `offset`. A stream takes all of it unless it is non-blocking. `EPIPE` of a stream raises SIGPIPE.
     pub fn write(&self, caller: &dyn Caller, offset: Option<u64>, source: &mut dyn Source) -> Result<usize, Errno> {
         if !self.writable() {
             return Err(Errno::EBADF);
@@ -319,7 +324,7 @@ impl OpenFile {
                 return Err(Errno::ESPIPE);
             }
             let result = self.write_stream(caller, source);
-            if result == Err(Errno::EPIPE) {
+            if result == Err(Errno::EPIPE) && self.file.is_stream() {
                 caller.broken_pipe();
             }
             return result;

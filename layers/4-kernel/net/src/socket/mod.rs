@@ -182,6 +182,10 @@ impl File for Socket {
         self.operations.send(source, None, &Outgoing::default())
     }
 
+    fn is_stream(&self) -> bool {
+        Socket::is_stream(self)
+    }
+
     fn stat(&self) -> Result<Stat, Errno> {
         Ok(Stat { mode: MODE, links: 1, block_size: 4096, ..Stat::default() })
     }
