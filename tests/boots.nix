@@ -126,6 +126,15 @@ let
     script = "rumpkin-boottest sensor --machine $machine --memory ${memory} ${apps.sensor}";
   };
 
+  # A server that is stormed from outside with datagrams and connections: more of these than it has memory for, and as many as it has.
+  siege = {
+    name = "siege";
+    script = ''
+      rumpkin-boottest siege --machine $machine --memory 16 ${area "besieged-musl"}
+      rumpkin-boottest siege --machine $machine --memory 96 --all ${area "besieged-musl"}
+    '';
+  };
+
   areas =
     builtins.concatMap (name: [
       (areaTest "${name}-musl" "${name}-musl" "")
@@ -138,6 +147,7 @@ let
       (areaTest "threads" "threads" "")
       (areaTest "streams" "streams" "")
       (areaTest "peer" "peer" "")
+      siege
     ];
 
   # A disk kept where there is no room for all of it: on a file system of 512 KiB, in a name space of the test's own.

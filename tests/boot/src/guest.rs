@@ -4,6 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,6 +47,13 @@ pub struct Watched {
     console: Arc<Console>,
 }
 
+/// A port of this host that nobody else is given as long as this is held.
+#[derive(Debug)]
+struct Unused {
+    port: u16,
+    _socket: OwnedFd,
+}
+
 /// How a process ended.
 #[derive(Debug)]
 pub struct Outcome {
@@ -68,17 +76,34 @@ impl Rig {
         self.0.machine == "xen"
     }
 
-    /// Options for the launcher with which the guest's `port` can be reached from here, and where that is then.
+    /// Options for the launcher with which the guest's TCP `port` can be reached from here, and where that is then.
     pub fn reach(&self, port: u16) -> Result<(Vec<String>, SocketAddr), String> {
-        if !self.is_xen() {
-            let free = free_port().map_err(|error| format!("no free port: {error}"))?;
-            return Ok((vec!["--forward".into(), format!("{free}:{port}")], (Ipv4Addr::LOCALHOST, free).into()));
+        let (options, addresses) = self.reach_all([("tcp", port)])?;
+        Ok((options, addresses[0]))
+    }
+
+    /// The same for several, each `tcp` or `udp` and a port. One that is named twice is reached in two ways where there is a
+    /// forwarder between.
+    pub fn reach_all(
+        &self,
+        ports: impl IntoIterator<Item = (&'static str, u16)>,
+    ) -> Result<(Vec<String>, Vec<SocketAddr>), String> {
+        if self.is_xen() {
+            let RigOptions { bridge, address, .. } = &self.0;
+            let guest = address.split_once('/').and_then(|(guest, _)| guest.parse::<Ipv4Addr>().ok());
+            let guest = guest.ok_or_else(|| format!("{address}: not an IPv4 address with its prefix"))?;
+            let options = ["--bridge", bridge, "--address", address].map(str::to_owned);
+            return Ok((options.into(), ports.into_iter().map(|(_, port)| (guest, port).into()).collect()));
         }
-        let RigOptions { bridge, address, .. } = &self.0;
-        let guest = address.split_once('/').and_then(|(guest, _)| guest.parse::<Ipv4Addr>().ok());
-        let guest = guest.ok_or_else(|| format!("{address}: not an IPv4 address with its prefix"))?;
-        let options = ["--bridge", bridge, "--address", address].map(str::to_owned);
-        Ok((options.into(), (guest, port).into()))
+        // Held until all are chosen, so that none is chosen twice.
+        let (mut options, mut addresses, mut held) = (vec![], vec![], vec![]);
+        for (protocol, port) in ports {
+            let free = Unused::bind(protocol).map_err(|error| format!("no free port: {error}"))?;
+            options.extend(["--forward".into(), format!("{protocol}:127.0.0.1:{}:{port}", free.port)]);
+            addresses.push((Ipv4Addr::LOCALHOST, free.port).into());
+            held.push(free);
+        }
+        Ok((options, addresses))
     }
 
     /// Options for the launcher with which the guest has a link to a network like QEMU's own, in which it is 10.0.2.15 and this host
@@ -88,15 +113,14 @@ impl Rig {
     }
 
     /// The same, and where the `port` of that address can be reached from here; `protocol` is tcp or udp.
-    pub fn link_with_port(&self, protocol: &str, port: u16) -> Result<(Vec<String>, SocketAddr), String> {
+    pub fn link_with_port(&self, protocol: &'static str, port: u16) -> Result<(Vec<String>, SocketAddr), String> {
         let mut options = self.link();
         if self.is_xen() {
             return Ok((options, (Ipv4Addr::new(10, 0, 2, 15), port).into()));
         }
-        let free = if protocol == "udp" { free_udp_port() } else { free_port() };
-        let free = free.map_err(|error| format!("no free port: {error}"))?;
-        options.extend(["--forward".into(), format!("{protocol}:127.0.0.1:{free}:{port}")]);
-        Ok((options, (Ipv4Addr::LOCALHOST, free).into()))
+        let (forward, addresses) = self.reach_all([(protocol, port)])?;
+        options.extend(forward);
+        Ok((options, addresses[0]))
     }
 
     /// Boots `image`; `options` go to the launcher and `arguments` to the program.
@@ -292,11 +316,16 @@ impl Outcome {
     }
 }
 
-/// A port that nobody listens on at the moment.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-fn free_udp_port() -> io::Result<u16> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+impl Unused {
+    fn bind(protocol: &str) -> io::Result<Unused> {
+        let anywhere = (Ipv4Addr::LOCALHOST, 0);
+        let (port, socket) = if protocol == "udp" {
+            let socket = UdpSocket::bind(anywhere)?;
+            (socket.local_addr()?.port(), OwnedFd::from(socket))
+        } else {
+            let listener = TcpListener::bind(anywhere)?;
+            (listener.local_addr()?.port(), OwnedFd::from(listener))
+        };
+        Ok(Unused { port, _socket: socket })
+    }
 }

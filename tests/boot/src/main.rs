@@ -10,6 +10,7 @@ mod http;
 mod program;
 mod report;
 mod sensor;
+mod siege;
 mod site;
 mod tiny;
 mod web;
@@ -128,6 +129,24 @@ enum Case {
         #[arg(long, default_value_t = 200)]
         connections: usize,
     },
+    /// Storm a server (tests/guest/c/besieged.c) with datagrams and connections: it goes on answering, and its memory comes back.
+    Siege {
+        #[command(flatten)]
+        rig: RigOptions,
+        image: PathBuf,
+        /// So many UDP ports are flooded.
+        #[arg(long, default_value_t = 128)]
+        ports: u16,
+        /// So often.
+        #[arg(long, default_value_t = 2)]
+        rounds: u32,
+        /// So many connections at once.
+        #[arg(long, default_value_t = 1500)]
+        connections: usize,
+        /// The guest has memory for all of these, so that each must be answered.
+        #[arg(long)]
+        all: bool,
+    },
     /// Collect the readings of an image of the sensor, and ask it.
     Sensor {
         #[command(flatten)]
@@ -176,6 +195,9 @@ fn run(case: Case) -> Result<Report, String> {
         Case::Site { folder } => site::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?,
         Case::Web { rig, image, program, site, connections } => {
             web::serves(&Rig::new(rig), &web::Setting { image, program, site, connections }, &mut report)?;
+        }
+        Case::Siege { rig, image, ports, rounds, connections, all } => {
+            siege::endures(&Rig::new(rig), &siege::Setting { image, ports, rounds, connections, all }, &mut report)?;
         }
         Case::Sensor { rig, image } => sensor::measures(&Rig::new(rig), &image, &mut report)?,
         Case::Hostile { rig, kernel, program, mkfs, rounds } => {
