@@ -108,7 +108,11 @@ in
       };
       host-lints = cargoCheck {
         name = "host-lints";
-        command = "cargo clippy --offline --workspace --exclude rumpkin-image --all-targets -- -D warnings";
+        # The documentation too, which needs the same of other crates.
+        command = ''
+          cargo clippy --offline --workspace --exclude rumpkin-image --all-targets -- -D warnings
+          RUSTDOCFLAGS='-D warnings' cargo doc --offline --workspace --exclude rumpkin-image --no-deps
+        '';
       };
     };
   }

@@ -1,4 +1,4 @@
-//! The levels of console lines, in the form that the journal reads (sd-daemon(3), "<N>").
+//! The levels of console lines, in the form that the journal reads (sd-daemon(3), `<N>`).
 use std::env;
 use std::fs::File;
 use std::io;

@@ -158,7 +158,7 @@ pub struct RunOptions {
     /// When the guest counts as started: a TCP port of it answers, or a console line contains a text.
     #[arg(long, value_name = "tcp:PORT|line:TEXT")]
     pub ready: Option<Condition>,
-    /// Whether each console line begins with its level as <N>, for the journal; auto: if it goes there.
+    /// Whether each console line begins with its level as `<N>`, for the journal; auto: if it goes there.
     #[arg(long, value_enum, default_value_t = Journal::Auto)]
     pub journal: Journal,
     /// Seconds that the program has to end after SIGINT or SIGTERM, before the guest is killed.

@@ -1,4 +1,4 @@
-/* Futexes: waiting, waking, time-outs, bit sets, requeueing, and the errors of futex(2). */
+/* Futexes: waiting, waking, time-outs, bit sets, requeuing, and the errors of futex(2). */
 #define _GNU_SOURCE
 #include "tap.h"
 #include <pthread.h>
@@ -108,13 +108,13 @@ static void bit_sets(void)
 	join(two, 1);
 }
 
-static void requeueing(void)
+static void requeuing(void)
 {
 	pthread_t threads[3];
 
 	start(threads, 3, wait_once, FUTEX_WAIT);
-	FAILS(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)2, &other, 7), EAGAIN, "requeueing compares the word");
-	OK(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)1, &other, 0) == 2, "requeueing counts the woken and the moved");
+	FAILS(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)2, &other, 7), EAGAIN, "requeuing compares the word");
+	OK(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)1, &other, 0) == 2, "requeuing counts the woken and the moved");
 	OK(futex(&other, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0) == 1, "the moved waits at the other word");
 	OK(futex(&word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0) == 1, "the rest has stayed");
 	join(threads, 3);
@@ -183,7 +183,7 @@ int main(void)
 	waking(0, "one of three waiters is woken");
 	waking(FUTEX_PRIVATE_FLAG, "one of three private waiters is woken");
 	bit_sets();
-	requeueing();
+	requeuing();
 	handing_over();
 	mutexes();
 	return tap_done();
