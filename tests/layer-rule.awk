@@ -31,6 +31,8 @@ BEGIN {
   rule("tests/exhaustion", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/ layers/5-base")
   rule("tests/fuzz", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/ layers/5-base")
   rule("tests/rumpuser", "layers/3-rumpuser/c layers/3-rumpuser/hosted layers/3-rumpuser/interface")
+  # The machine that the tests of platforms' drivers run on.
+  rule("tests/simulated-machine", "layers/2-core")
   rule("tests/structure", "")
   rule("tests/boot", "pkgs/format pkgs/bake pkgs/launcher")
 }

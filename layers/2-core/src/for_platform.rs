@@ -14,9 +14,10 @@
 //! | port I/O, MSRs | `x86_64::instructions::port`, `x86_64::registers` |
 //! | device registers | [`mmio::map`]: uncached and volatile, never unmapped |
 //! | memory that a hypervisor shares | [`mmio::map_memory`]: the same, cached |
-//! | memory for a device | [`dma::Buffer`]; [`dma::physical_address`] for what the kernel already holds |
+//! | memory for a device | [`dma::Buffer`] |
+//! | what a driver needs that has tests in a process | [`services::Services`]: memory for its device, waiting and waking, time, processors |
 //! | interrupts | [`interrupts::register`] |
-//! | waiting | [`thread`]: `spawn`, `current`, `park`, `Thread::unpark`, [`thread::Event`] (unparking and setting are allowed in interrupt handlers) |
+//! | waiting | [`thread`]: `spawn`, `current`, `park`, `Thread::unpark`; [`services::Event`] (unparking and setting are allowed in interrupt handlers) |
 //! | data shared with a handler | [`sync::IrqMutex`] |
 //! | time | [`clock::monotonic`] |
 //! | log | the `log` crate |
@@ -37,7 +38,7 @@ pub mod clock {
 
 /// Memory that devices read and write.
 pub mod dma {
-    pub use crate::dma::{Buffer, physical_address};
+    pub use crate::dma::Buffer;
 }
 
 /// What a platform implements, and what that speaks of.
@@ -73,6 +74,11 @@ pub mod random {
     pub use crate::x86::instructions::random as from_processor;
 }
 
+/// What a driver asks of the machine, which its tests simulate.
+pub mod services {
+    pub use crate::services::{Event, OnCore, Services};
+}
+
 /// Slots of a ring of buffers.
 pub mod slots {
     pub use crate::slots::Slots;
@@ -90,5 +96,5 @@ pub mod sync {
 
 /// Kernel threads.
 pub mod thread {
-    pub use crate::thread::{Event, Thread, cpu_index, cpus, current, park, sleep, spawn, timer_fired, yield_now};
+    pub use crate::thread::{Thread, current, park, sleep, spawn, timer_fired, yield_now};
 }

@@ -31,6 +31,7 @@ mod mmio;
 mod panic;
 mod power;
 mod random;
+mod services;
 mod slots;
 mod start;
 mod stop;

@@ -26,11 +26,14 @@ pub(crate) fn arm(deadline: u64) {
     if deadline >= cpu.timer_armed.get() {
         return;
     }
-    cpu.timer_armed.set(deadline);
-    match PLATFORM_TIMER.get() {
-        Some(Some(timer)) => timer.arm(deadline),
-        _ => apic::arm(deadline.saturating_sub(clock::monotonic())),
+    if let Some(Some(timer)) = PLATFORM_TIMER.get() {
+        if !timer.arm(deadline) {
+            return;
+        }
+    } else {
+        apic::arm(deadline.saturating_sub(clock::monotonic()));
     }
+    cpu.timer_armed.set(deadline);
 }
 
 /// It has fired, and is armed no more. With interrupts off.

@@ -1,16 +1,16 @@
 //! The drivers that an image may have, one for each kind of device, and what starting one takes.
 
-use crate::{Counter, acpi::Line, on_core::OnCore};
+use crate::{Counter, acpi::Line};
 use alloc::{boxed::Box, string::String, sync::Arc};
 use core::fmt;
 use rumpkin_core::for_platform::{
     interface::{Devices, Disk, Link, PlatformError},
     interrupts,
+    services::OnCore,
     sync::Once,
 };
 use rumpkin_virtio::{Block, Error, Handler, Net, Rng, Sizes, Terminal, Transport, device_type};
 
-static MACHINE: OnCore = OnCore;
 static NETWORKS: Counter = Counter::new();
 static DISKS: Counter = Counter::new();
 
@@ -83,7 +83,7 @@ fn wire(found: &Found, handler: Arc<dyn Handler>) -> Result<(), Reason> {
 }
 
 fn network(found: &Found, setting: &Setting<'_>, devices: &mut Devices) -> Result<(), Reason> {
-    let net = Net::new(&MACHINE, found.transport.clone(), setting.sizes)?;
+    let net = Net::new(&OnCore, found.transport.clone(), setting.sizes)?;
     wire(found, net.handler())?;
     let info = net.info();
     let [a, b, c, d, e, f] = info.mac;
@@ -100,7 +100,7 @@ fn network(found: &Found, setting: &Setting<'_>, devices: &mut Devices) -> Resul
 }
 
 fn disk(found: &Found, _: &Setting<'_>, devices: &mut Devices) -> Result<(), Reason> {
-    let block = Block::new(&MACHINE, found.transport.clone())?;
+    let block = Block::new(&OnCore, found.transport.clone())?;
     wire(found, block.handler())?;
     block.identify();
     let info = block.info();
@@ -119,7 +119,7 @@ fn disk(found: &Found, _: &Setting<'_>, devices: &mut Devices) -> Result<(), Rea
 }
 
 fn entropy(found: &Found, _: &Setting<'_>, devices: &mut Devices) -> Result<(), Reason> {
-    let rng = Rng::new(&MACHINE, found.transport.clone())?;
+    let rng = Rng::new(&OnCore, found.transport.clone())?;
     wire(found, rng.handler())?;
     log::info!("virtio-rng at {}, line {}", found.name, found.line.number);
     devices.entropy.push(Arc::new(rng));
@@ -127,7 +127,7 @@ fn entropy(found: &Found, _: &Setting<'_>, devices: &mut Devices) -> Result<(), 
 }
 
 fn console(found: &Found, setting: &Setting<'_>, devices: &mut Devices) -> Result<(), Reason> {
-    let console = Terminal::new(&MACHINE, found.transport.clone())?;
+    let console = Terminal::new(&OnCore, found.transport.clone())?;
     wire(found, console.handler())?;
     log::info!("hvc0: virtio-console at {}, line {}", found.name, found.line.number);
     // It is faster than a serial port, and who plugs it in means it.

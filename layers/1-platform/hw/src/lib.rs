@@ -20,7 +20,6 @@ mod discover;
 pub mod driver;
 mod ioapic;
 mod offers;
-mod on_core;
 mod pci;
 mod pit;
 mod power;

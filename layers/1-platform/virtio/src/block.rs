@@ -4,7 +4,7 @@
 //! The data goes straight to and from the caller's memory where the device can reach that, else through a copy.
 
 use crate::{
-    Error, Event, Handler, Lock, Machine, Queue, Region, Result,
+    Error, Handler, Lock, Queue, Region, Result,
     queue::Segment,
     transport::{self, Transport, queue_size, read_configuration},
 };
@@ -14,7 +14,10 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use rumpkin_core::for_platform::interface::{Disk, DiskError, DiskInfo};
+use rumpkin_core::for_platform::{
+    interface::{Disk, DiskError, DiskInfo},
+    services::{Event, Services},
+};
 
 /// Feature bits (§5.2.3).
 pub mod feature {
@@ -69,7 +72,7 @@ pub struct Block {
 }
 
 struct Shared {
-    machine: &'static dyn Machine,
+    services: &'static dyn Services,
     transport: Arc<dyn Transport>,
     slots: Region,
     events: Vec<Arc<dyn Event>>,
@@ -96,7 +99,7 @@ struct Data {
 impl Block {
     /// Sets the device up.
     #[cold]
-    pub fn new(machine: &'static dyn Machine, transport: Arc<dyn Transport>) -> Result<Self> {
+    pub fn new(services: &'static dyn Services, transport: Arc<dyn Transport>) -> Result<Self> {
         use feature::{BLK_SIZE, DISCARD, FLUSH, RO, SIZE_MAX};
         let device = &*transport;
         let chosen = transport::negotiate(device, SIZE_MAX | RO | BLK_SIZE | FLUSH | DISCARD)?;
@@ -122,17 +125,18 @@ impl Block {
         }
         let size = queue_size(device, 0, MOST_SLOTS * 4, 4)?;
         let count = (size / DESCRIPTORS_PER_REQUEST).min(MOST_SLOTS);
-        let slots = Region::new(machine, usize::from(count) * SLOT).ok_or(Error::Memory)?;
+        let slots = Region::new(services, usize::from(count) * SLOT).ok_or(Error::Memory)?;
         let event_index = chosen & transport::EVENT_INDEX != 0;
-        let mut queue = Queue::new(machine, size, event_index, |addresses| transport.enable_queue(0, size, addresses))?;
+        let mut queue =
+            Queue::new(services, size, event_index, |addresses| transport.enable_queue(0, size, addresses))?;
         queue.arm(0);
         transport::start(device);
         Ok(Self {
             shared: Arc::new(Shared {
-                machine,
+                services,
                 transport: transport.clone(),
                 slots,
-                events: (0..count).map(|_| machine.event()).collect(),
+                events: (0..count).map(|_| services.event()).collect(),
                 state: Lock::new(State {
                     free: (0..count).rev().collect(),
                     slot_of: (0..size).collect(),
@@ -240,7 +244,7 @@ impl Shared {
     }
 
     fn wait_for_slot(&self) {
-        let event = self.machine.event();
+        let event = self.services.event();
         {
             let mut state = self.state.lock();
             if !state.free.is_empty() || state.queue.is_broken() {
@@ -345,14 +349,14 @@ impl Disk for Block {
         let mut rest = buffer;
         while !rest.is_empty() {
             let length = rest.len().min(self.largest);
-            let direct = self.shared.machine.translate(rest.as_ptr(), length);
+            let direct = self.shared.services.physical_address(rest.as_ptr(), length);
             let done = if let Some(physical) = direct {
                 let data = Data { physical, length, to_memory: true };
                 self.transfer(request::READ, sector, data)?;
                 length
             } else {
                 let length = length.min(LARGEST_COPY);
-                let copy = Region::new(self.shared.machine, length).ok_or(DiskError::Io)?;
+                let copy = Region::new(self.shared.services, length).ok_or(DiskError::Io)?;
                 let data = Data { physical: copy.physical(0), length, to_memory: true };
                 self.transfer(request::READ, sector, data)?;
                 // SAFETY: The request is answered, so the memory is ours again.
@@ -374,14 +378,14 @@ impl Disk for Block {
         let mut rest = data;
         while !rest.is_empty() {
             let length = rest.len().min(self.largest);
-            let direct = self.shared.machine.translate(rest.as_ptr(), length);
+            let direct = self.shared.services.physical_address(rest.as_ptr(), length);
             let done = if let Some(physical) = direct {
                 let data = Data { physical, length, to_memory: false };
                 self.transfer(request::WRITE, sector, data)?;
                 length
             } else {
                 let length = length.min(LARGEST_COPY);
-                let mut copy = Region::new(self.shared.machine, length).ok_or(DiskError::Io)?;
+                let mut copy = Region::new(self.shared.services, length).ok_or(DiskError::Io)?;
                 // SAFETY: The device has not been told of this memory yet.
                 unsafe { copy.bytes_mut(0..length) }.copy_from_slice(&rest[..length]);
                 let data = Data { physical: copy.physical(0), length, to_memory: false };

@@ -1,12 +1,15 @@
 //! Console device (VIRTIO 1.2 §5.3), its port 0 only.
 
 use crate::{
-    Error, Handler, Lock, Machine, Queue, Region, Result,
+    Error, Handler, Lock, Queue, Region, Result,
     queue::Segment,
     transport::{self, Transport, queue_size},
 };
 use alloc::{collections::VecDeque, sync::Arc};
-use rumpkin_core::for_platform::interface::{Console, Notify};
+use rumpkin_core::for_platform::{
+    interface::{Console, Notify},
+    services::Services,
+};
 
 const RECEIVE: u16 = 0;
 const TRANSMIT: u16 = 1;
@@ -66,15 +69,15 @@ impl Input {
 impl Terminal {
     /// Sets the device up.
     #[cold]
-    pub fn new(machine: &'static dyn Machine, transport: Arc<dyn Transport>) -> Result<Self> {
+    pub fn new(services: &'static dyn Services, transport: Arc<dyn Transport>) -> Result<Self> {
         let device = &*transport;
         let chosen = transport::negotiate(device, 0)?;
         let event_index = chosen & transport::EVENT_INDEX != 0;
         let ring = |index| {
             let size = queue_size(device, index, BUFFERS, 1)?;
-            let buffers = Region::new(machine, usize::from(size) * BUFFER).ok_or(Error::Memory)?;
+            let buffers = Region::new(services, usize::from(size) * BUFFER).ok_or(Error::Memory)?;
             let queue =
-                Queue::new(machine, size, event_index, |addresses| device.enable_queue(index, size, addresses))?;
+                Queue::new(services, size, event_index, |addresses| device.enable_queue(index, size, addresses))?;
             Ok((queue, buffers))
         };
         let (mut input, input_buffers) = ring(RECEIVE)?;

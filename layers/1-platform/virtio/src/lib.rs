@@ -7,7 +7,7 @@
 //!          |
 //!      Transport: Pci, Mmio          registers
 //!          |
-//!      Machine                       memory that devices reach, and waiting: from core
+//!      Services                      memory that devices reach, and waiting: from core, or simulated
 //! ```
 //!
 //! Invariants:
@@ -26,12 +26,10 @@ extern crate std;
 mod block;
 mod console;
 mod error;
-mod machine;
 mod net;
 mod queue;
+mod region;
 mod rng;
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -39,9 +37,9 @@ mod transport;
 pub use block::{Block, feature::ALL as BLOCK_FEATURES};
 pub use console::Terminal;
 pub use error::Error;
-pub use machine::{Allocation, Event, Machine, Region, Word};
 pub use net::{Net, Sizes, feature::ALL as NET_FEATURES};
 pub use queue::{Addresses, Queue, Segment};
+pub use region::{Region, Word};
 pub use rng::Rng;
 pub use transport::{Doorbell, Mmio, Pci, Transport, Window, device_type};
 

@@ -5,13 +5,14 @@
 //! row as it needs; they are reclaimed when new ones are needed, and interrupt only when someone waits for room.
 
 use crate::{
-    Error, Handler, Machine, Queue, Region, Result,
+    Error, Handler, Queue, Region, Result,
     queue::Segment,
     transport::{self, Transport, queue_size, read_configuration},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use rumpkin_core::for_platform::{
     interface::{Checksum, Link, LinkInfo, Notify},
+    services::Services,
     slots::Slots,
 };
 
@@ -80,7 +81,7 @@ struct Ring {
 
 impl Ring {
     fn new(
-        machine: &dyn Machine,
+        services: &dyn Services,
         transport: &dyn Transport,
         index: u16,
         size: u16,
@@ -88,8 +89,9 @@ impl Ring {
         event_index: bool,
     ) -> Result<Self> {
         let size = queue_size(transport, index, size, 2)?;
-        let buffers = Region::new(machine, usize::from(size) * stride).ok_or(Error::Memory)?;
-        let queue = Queue::new(machine, size, event_index, |addresses| transport.enable_queue(index, size, addresses))?;
+        let buffers = Region::new(services, usize::from(size) * stride).ok_or(Error::Memory)?;
+        let queue =
+            Queue::new(services, size, event_index, |addresses| transport.enable_queue(index, size, addresses))?;
         Ok(Self { queue, buffers, stride })
     }
 
@@ -111,7 +113,7 @@ struct Transmit {
 
 impl Transmit {
     fn new(
-        machine: &dyn Machine,
+        services: &dyn Services,
         transport: &dyn Transport,
         size: u16,
         longest: usize,
@@ -119,9 +121,9 @@ impl Transmit {
     ) -> Result<Self> {
         let size = queue_size(transport, TRANSMIT, size, 2)?;
         let count = usize::from(size).max(longest.div_ceil(BUFFER));
-        let buffers = Region::new(machine, count * BUFFER).ok_or(Error::Memory)?;
+        let buffers = Region::new(services, count * BUFFER).ok_or(Error::Memory)?;
         let enable = |addresses| transport.enable_queue(TRANSMIT, size, addresses);
-        let queue = Queue::new(machine, size, event_index, enable)?;
+        let queue = Queue::new(services, size, event_index, enable)?;
         Ok(Self { queue, buffers, slots: Slots::new(count), firsts: vec![0; usize::from(size)], longest })
     }
 
@@ -159,7 +161,7 @@ impl Handler for Interrupt {
 impl Net {
     /// Sets the device up and gives it all receive buffers.
     #[cold]
-    pub fn new(machine: &dyn Machine, transport: Arc<dyn Transport>, sizes: Sizes) -> Result<Self> {
+    pub fn new(services: &dyn Services, transport: Arc<dyn Transport>, sizes: Sizes) -> Result<Self> {
         use feature::{CSUM, GUEST_CSUM, GUEST_TSO4, HOST_TSO4, MAC, MRG_RXBUF, MTU};
         let device = &*transport;
         let offered = device.device_features();
@@ -189,8 +191,8 @@ impl Net {
         let merging = chosen & MRG_RXBUF != 0;
         let whole = HEADER + ETHERNET_HEADER + 4 + mtu;
         let stride = if merging { BUFFER } else { whole.next_multiple_of(BUFFER) };
-        let mut receive = Ring::new(machine, device, RECEIVE, sizes.receive, stride, event_index)?;
-        let mut transmit = Transmit::new(machine, device, sizes.transmit, whole, event_index)?;
+        let mut receive = Ring::new(services, device, RECEIVE, sizes.receive, stride, event_index)?;
+        let mut transmit = Transmit::new(services, device, sizes.transmit, whole, event_index)?;
         let mut segmentation = 0;
         if chosen & HOST_TSO4 != 0 {
             // While the device works on one frame the next ones are written.

@@ -12,9 +12,10 @@
 //! that is not, a length that does not fit, or an index that runs ahead marks the queue broken, for good. What the
 //! driver must be able to trust (free list, chain lengths) lives in memory of its own, never in the shared table.
 
-use crate::{Error, Machine, Region, Result, transport::Doorbell};
+use crate::{Error, Region, Result, transport::Doorbell};
 use alloc::{boxed::Box, vec, vec::Vec};
 use core::sync::atomic::{Ordering, fence};
+use rumpkin_core::for_platform::services::Services;
 
 const DESCRIPTOR_SIZE: usize = 16;
 const NEXT: u16 = 1;
@@ -80,7 +81,7 @@ impl Queue {
     /// Lays out a queue of `size` entries (a power of two up to 32768); `enable` tells the device and gives the doorbell.
     #[cold]
     pub fn new(
-        machine: &dyn Machine,
+        services: &dyn Services,
         size: u16,
         event_index: bool,
         enable: impl FnOnce(Addresses) -> Result<Doorbell>,
@@ -91,7 +92,7 @@ impl Queue {
         let entries = usize::from(size);
         let available = entries * DESCRIPTOR_SIZE;
         let used = (available + 6 + 2 * entries).next_multiple_of(4);
-        let memory = Region::new(machine, used + 6 + 8 * entries).ok_or(Error::Memory)?;
+        let memory = Region::new(services, used + 6 + 8 * entries).ok_or(Error::Memory)?;
         let doorbell = enable(Addresses {
             descriptors: memory.physical(0),
             available: memory.physical(available),

@@ -1,12 +1,15 @@
 //! Entropy device (VIRTIO 1.2 §5.4): one request is always with the device, so that bytes are there when asked for.
 
 use crate::{
-    Error, Event, Handler, Lock, Machine, Queue, Region, Result,
+    Error, Handler, Lock, Queue, Region, Result,
     queue::Segment,
     transport::{self, Transport, queue_size},
 };
 use alloc::sync::Arc;
-use rumpkin_core::for_platform::interface::Entropy;
+use rumpkin_core::for_platform::{
+    interface::Entropy,
+    services::{Event, Services},
+};
 
 /// Bytes in one request.
 const BYTES: usize = 64;
@@ -53,17 +56,17 @@ impl State {
 impl Rng {
     /// Sets the device up.
     #[cold]
-    pub fn new(machine: &'static dyn Machine, transport: Arc<dyn Transport>) -> Result<Self> {
+    pub fn new(services: &'static dyn Services, transport: Arc<dyn Transport>) -> Result<Self> {
         let device = &*transport;
         let chosen = transport::negotiate(device, 0)?;
         let size = queue_size(device, 0, 2, 1)?;
         let event_index = chosen & transport::EVENT_INDEX != 0;
-        let queue = Queue::new(machine, size, event_index, |addresses| transport.enable_queue(0, size, addresses))?;
-        let buffer = Region::new(machine, BYTES).ok_or(Error::Memory)?;
+        let queue = Queue::new(services, size, event_index, |addresses| transport.enable_queue(0, size, addresses))?;
+        let buffer = Region::new(services, BYTES).ok_or(Error::Memory)?;
         transport::start(device);
         let mut state = State { queue, buffer, ready: Some(0) };
         state.ask();
-        Ok(Self { shared: Arc::new(Shared { event: machine.event(), state: Lock::new(state), transport }) })
+        Ok(Self { shared: Arc::new(Shared { event: services.event(), state: Lock::new(state), transport }) })
     }
 
     /// What is to be called when the device interrupts.

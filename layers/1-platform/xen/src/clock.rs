@@ -2,7 +2,10 @@
 
 use crate::{Error, event::Channel};
 use alloc::boxed::Box;
-use core::ptr::{self, NonNull};
+use core::{
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicBool, Ordering},
+};
 use rumpkin_core::for_platform::{clock, interface::Timer, thread};
 use rumpkin_pvclock::{PvClock, TimeInfo, WallClock, wall_clock};
 use xen_sys::{
@@ -43,19 +46,32 @@ impl XenTimer {
     pub fn start(clock: &'static PvClock) -> Result<&'static XenTimer, Error> {
         // SAFETY: the command has no argument. Where there is no periodic timer it is refused, which is as well.
         let _ = unsafe { vcpu_op::<()>(VCPUOP_stop_periodic_timer, 0, ptr::null_mut()) };
+        set(clock, LONGEST)?;
         let channel = Channel::virtual_interrupt(VIRQ_TIMER)?;
         channel.bind(thread::timer_fired);
         Ok(Box::leak(Box::new(XenTimer { clock, _channel: channel })))
     }
 }
 
+/// Has the timer fire in so many nanoseconds.
+fn set(clock: &PvClock, left: u64) -> Result<(), xen_sys::Error> {
+    // A clock that cannot be read makes the timer fire at once, and whoever waits looks again.
+    let now = clock.system_time().unwrap_or(0);
+    let mut request = vcpu_set_singleshot_timer { timeout_abs_ns: now.saturating_add(left), flags: 0 };
+    // SAFETY: the structure of this command.
+    unsafe { vcpu_op(VCPUOP_set_singleshot_timer, 0, &mut request) }.map(drop)
+}
+
 impl Timer for XenTimer {
-    fn arm(&self, deadline: u64) {
+    fn arm(&self, deadline: u64) -> bool {
+        static REFUSED: AtomicBool = AtomicBool::new(false);
         let left = deadline.saturating_sub(clock::monotonic()).min(LONGEST);
-        // A clock that cannot be read makes the timer fire at once, and whoever waits looks again.
-        let now = self.clock.system_time().unwrap_or(0);
-        let mut request = vcpu_set_singleshot_timer { timeout_abs_ns: now.saturating_add(left), flags: 0 };
-        // SAFETY: the structure of this command.
-        let _ = unsafe { vcpu_op(VCPUOP_set_singleshot_timer, 0, &mut request) };
+        let result = set(self.clock, left);
+        if let Err(error) = result
+            && !REFUSED.swap(true, Ordering::Relaxed)
+        {
+            log::error!("xen: the timer cannot be set any more: {error}: what waits for a time may wait longer");
+        }
+        result.is_ok()
     }
 }

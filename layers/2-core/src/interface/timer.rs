@@ -4,6 +4,7 @@
 /// Its interrupt handler calls [`crate::for_platform::thread::timer_fired`].
 pub trait Timer: Send + Sync {
     /// Fires when the monotonic clock reaches `deadline` (nanoseconds), at once if that has passed. It replaces the
-    /// deadline before it. Called with interrupts off.
-    fn arm(&self, deadline: u64);
+    /// deadline before it. False if it cannot be set; then core tries again with the next deadline. Called with interrupts off and
+    /// under the scheduler's lock.
+    fn arm(&self, deadline: u64) -> bool;
 }

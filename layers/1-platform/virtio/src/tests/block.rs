@@ -2,7 +2,7 @@
 
 use crate::{
     Block, Error,
-    simulation::{Device, HEAP, Random},
+    tests::device::{Device, MACHINE, Random},
     transport::Transport,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
@@ -47,7 +47,7 @@ impl Rig {
     /// With a device that answers every request with this status.
     fn answering(features: u64, status: u8) -> Self {
         let device = Device::with_event_index(2, features, &configuration());
-        let block = Arc::new(Block::new(&HEAP, device.clone()).unwrap());
+        let block = Arc::new(Block::new(&*MACHINE, device.clone()).unwrap());
         let content = Arc::new(Mutex::new(vec![0_u8; SECTORS * 512]));
         let flushes = Arc::new(AtomicUsize::new(0));
         let stop = Arc::new(AtomicBool::new(false));
@@ -201,7 +201,7 @@ fn the_device_s_errors_are_told() {
 #[test]
 fn a_lying_device_is_put_out_of_service_and_nobody_hangs() {
     let device = Device::with_event_index(2, FLUSH, &configuration());
-    let block = Block::new(&HEAP, device.clone()).unwrap();
+    let block = Block::new(&*MACHINE, device.clone()).unwrap();
     let handler = block.handler();
     thread::scope(|scope| {
         let waiting: Vec<_> = (0..40).map(|_| scope.spawn(|| block.read(0, &mut [0; 512]))).collect();
@@ -220,16 +220,16 @@ fn a_lying_device_is_put_out_of_service_and_nobody_hangs() {
 fn configurations_that_cannot_be_are_refused() {
     for length in 0..configuration().len() {
         let device = Device::with_event_index(2, u64::MAX, &configuration()[..length]);
-        let _ = Block::new(&HEAP, device);
+        let _ = Block::new(&*MACHINE, device);
     }
     let mut random = Random(7);
     for _ in 0..2000 {
         let bytes: Vec<_> = (0..60).map(|_| random.next() as u8).collect();
         let device = Device::with_event_index(2, random.next(), &bytes);
-        if let Ok(block) = Block::new(&HEAP, device) {
+        if let Ok(block) = Block::new(&*MACHINE, device) {
             assert!(block.info().block_size.is_power_of_two());
         }
     }
     let device = Device::new(2, 0, &configuration(), 2);
-    assert!(matches!(Block::new(&HEAP, device), Err(Error::NoQueue)));
+    assert!(matches!(Block::new(&*MACHINE, device), Err(Error::NoQueue)));
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Terminal,
-    simulation::{Device, HEAP, Random},
+    tests::device::{Device, MACHINE, Random},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use rumpkin_core::for_platform::interface::Console;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn terminal() -> (Terminal, Arc<Device>) {
     let device = Device::with_event_index(3, 0, &[]);
-    (Terminal::new(&HEAP, device.clone()).unwrap(), device)
+    (Terminal::new(&*MACHINE, device.clone()).unwrap(), device)
 }
 
 /// What the device has been given to show.
@@ -95,11 +95,7 @@ fn a_lying_device_is_no_longer_listened_to() {
         let (terminal, device) = self::terminal();
         for _ in 0..20 {
             device.queue(random.below(2) as usize, |side| {
-                let (at, length) = side.used_ring();
-                // SAFETY: Within the used ring.
-                unsafe {
-                    core::ptr::write_volatile((at + random.below(length as u64)) as *mut u8, random.below(12) as u8)
-                };
+                side.scribble_used_ring(random.next(), random.below(12) as u8);
             });
             terminal.read(&mut [0; 100]);
             terminal.write(b"x");

@@ -2,6 +2,7 @@
 
 mod block;
 mod console;
+mod device;
 mod net;
 mod queue;
 mod rng;

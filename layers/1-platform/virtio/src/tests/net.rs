@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Net, Sizes,
-    simulation::{Device, HEAP, Part, Random},
+    tests::device::{Device, MACHINE, Part, Random},
     transport::Transport,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
@@ -24,7 +24,7 @@ const SIZES: Sizes = Sizes { receive: 16, transmit: 8 };
 
 fn link(features: u64) -> (Net, Arc<Device>) {
     let device = Device::with_event_index(1, features, &CONFIGURATION);
-    let net = Net::new(&HEAP, device.clone(), SIZES).unwrap();
+    let net = Net::new(&*MACHINE, device.clone(), SIZES).unwrap();
     (net, device)
 }
 
@@ -74,7 +74,7 @@ fn only_what_it_can_use_is_chosen() {
 /// A link whose device cuts frames into segments, with room for several of the longest.
 fn segmenting() -> (Net, Arc<Device>) {
     let device = Device::with_event_index(1, ALL, &CONFIGURATION);
-    let net = Net::new(&HEAP, device.clone(), Sizes { receive: 16, transmit: 128 }).unwrap();
+    let net = Net::new(&*MACHINE, device.clone(), Sizes { receive: 16, transmit: 128 }).unwrap();
     (net, device)
 }
 
@@ -125,9 +125,9 @@ fn long_and_short_frames_share_the_buffers() {
 #[test]
 fn legacy_and_addressless_devices_are_refused() {
     let device = Device::with_event_index(1, 0, &CONFIGURATION);
-    assert!(matches!(Net::new(&HEAP, device, SIZES), Err(Error::Broken(_))));
+    assert!(matches!(Net::new(&*MACHINE, device, SIZES), Err(Error::Broken(_))));
     let device = Device::with_event_index(1, MAC | MTU, &CONFIGURATION[..8]);
-    assert!(matches!(Net::new(&HEAP, device, SIZES), Err(Error::Configuration)));
+    assert!(matches!(Net::new(&*MACHINE, device, SIZES), Err(Error::Configuration)));
 }
 
 #[test]
@@ -287,10 +287,7 @@ fn whatever_a_device_writes_no_frame_is_longer_than_one_can_be() {
                     }
                 }),
                 1 => device.queue(random.below(2) as usize, |side| {
-                    let (at, length) = side.used_ring();
-                    let byte = at + random.below(length as u64);
-                    // SAFETY: Within the used ring.
-                    unsafe { core::ptr::write_volatile(byte as *mut u8, random.below(20) as u8) };
+                    side.scribble_used_ring(random.next(), random.below(20) as u8);
                 }),
                 2 => {
                     net.receive(8, &mut |frame, _| assert!(frame.len() <= 65549));

@@ -2,14 +2,14 @@
 
 use crate::{
     Error, Queue, Segment,
-    simulation::{Device, HEAP, Random},
+    tests::device::{Device, MACHINE, Random},
     transport::Transport,
 };
 use alloc::{sync::Arc, vec::Vec};
 
 fn queue(size: u16, event_index: bool) -> (Queue, Arc<Device>) {
     let device = Device::new(1, 0, &[], size);
-    let queue = Queue::new(&HEAP, size, event_index, |addresses| device.enable_queue(0, size, addresses)).unwrap();
+    let queue = Queue::new(&*MACHINE, size, event_index, |addresses| device.enable_queue(0, size, addresses)).unwrap();
     (queue, device)
 }
 
@@ -221,10 +221,7 @@ fn any_bytes_in_the_used_ring_give_an_answer_or_an_error() {
                 }
                 1 => queue.publish(),
                 2 => device.queue(0, |side| {
-                    let (at, length) = side.used_ring();
-                    let byte = at + random.below(length as u64);
-                    // SAFETY: Within the used ring.
-                    unsafe { core::ptr::write_volatile(byte as *mut u8, random.next() as u8) };
+                    side.scribble_used_ring(random.next(), random.next() as u8);
                 }),
                 _ => {
                     if let Ok(Some((id, _))) = queue.take() {

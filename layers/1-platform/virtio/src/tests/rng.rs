@@ -2,7 +2,7 @@
 
 use crate::{
     Rng,
-    simulation::{Device, HEAP},
+    tests::device::{Device, MACHINE},
 };
 use alloc::sync::Arc;
 use rumpkin_core::for_platform::interface::Entropy;
@@ -10,7 +10,7 @@ use std::{thread, time::Duration};
 
 fn rng() -> (Rng, Arc<Device>) {
     let device = Device::with_event_index(4, 0, &[]);
-    (Rng::new(&HEAP, device.clone()).unwrap(), device)
+    (Rng::new(&*MACHINE, device.clone()).unwrap(), device)
 }
 
 /// The device answers with so many bytes of this value, and says that they were `told`.

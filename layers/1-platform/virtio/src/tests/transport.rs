@@ -2,7 +2,7 @@
 
 use crate::{
     Addresses, Error, Mmio, Pci, Transport, Window,
-    simulation::Random,
+    tests::device::Random,
     transport::{EVENT_INDEX, VERSION_1, negotiate},
 };
 use alloc::{boxed::Box, vec, vec::Vec};

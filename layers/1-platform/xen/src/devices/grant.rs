@@ -7,7 +7,7 @@
 
 use crate::devices::{
     error::{Error, Result},
-    machine::{Allocation, Machine, PAGE},
+    machine::{Machine, PAGE},
 };
 use alloc::vec::Vec;
 use core::{
@@ -15,6 +15,7 @@ use core::{
     ptr::{self, NonNull},
     sync::atomic::{AtomicU16, AtomicU32, Ordering},
 };
+use rumpkin_core::for_platform::dma::Buffer;
 use xen_sys::{GRANTS_PER_FRAME_V1, GTF_permit_access, GTF_reading, GTF_readonly, GTF_writing};
 
 /// The first references are the toolstack's (`GNTTAB_NR_RESERVED_ENTRIES`).
@@ -69,7 +70,7 @@ struct Grant {
 
 /// Memory and its grants, one a page.
 struct Parts {
-    _pages: Allocation,
+    _pages: Buffer,
     grants: Vec<Grant>,
 }
 
@@ -177,8 +178,8 @@ impl Memory {
         for parts in core::mem::take(&mut table.quarantine) {
             table.retire(parts);
         }
-        let allocation = machine.allocate(pages).ok_or(Error::Memory)?;
-        let (base, first) = (allocation.base(), allocation.frame());
+        let allocation = machine.services().allocate(pages * PAGE).map_err(|_| Error::Memory)?;
+        let (base, first) = (allocation.as_ptr(), allocation.physical() / PAGE as u64);
         let mut parts = Parts { _pages: allocation, grants: Vec::new() };
         let result = parts.grants.try_reserve_exact(pages).map_err(|_| Error::Memory).and_then(|()| {
             (0..pages as u64).try_for_each(|page| {

@@ -9,7 +9,7 @@
 //!
 //!   Device (xenbus)                               the handshake, for as long as the device lives
 //!               │
-//!            Machine                              memory, events, store: core and this crate, or a simulation
+//!            Machine                              core's services, grants, events, store; or a simulation of them
 //! ```
 //!
 //! Invariants:
@@ -33,14 +33,12 @@ macro_rules! features {
 use features;
 
 mod block;
+mod domain;
 mod error;
 mod grant;
 mod machine;
 mod net;
-mod on_core;
 mod ring;
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;
 mod xenbus;
@@ -50,12 +48,12 @@ pub use net::feature::ALL as NET_FEATURES;
 
 use crate::store::Store;
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
-use machine::{Event, Machine};
-use on_core::OnCore;
+use domain::Domain;
+use machine::Machine;
 use rumpkin_core::for_platform::{
     boot::{BootInfo, MemoryKind},
-    clock,
     interface::{Devices, Disk, Link},
+    services::{Event, Services},
     thread,
 };
 use xenbus::{Device, Phase};
@@ -66,7 +64,7 @@ const PATIENCE: u64 = 20_000_000_000;
 const SMALL_MEMORY: u64 = 48 << 20;
 
 /// Opens disks, and appends each device's end of the handshake to the others.
-type OpenDisks = fn(&'static OnCore, small: bool, &Arc<dyn Event>, &mut Vec<Device>) -> Vec<Opened>;
+type OpenDisks = fn(&'static Domain, small: bool, &Arc<dyn Event>, &mut Vec<Device>) -> Vec<Opened>;
 
 /// A disk, and which of the ends is its.
 type Opened = (usize, Arc<dyn Disk>);
@@ -80,8 +78,8 @@ pub const DISKS: Disks = Disks(open_disks);
 /// Finds the networks that the toolstack made, and the disks if the image has a driver for them, connects them, and keeps them
 /// connected from then on. In order of their numbers. Blocks until the back ends are there, but not for ever.
 pub fn discover(store: &'static Store, boot: &BootInfo, drivers: Option<&Disks>, devices: &mut Devices) {
-    let machine: &'static OnCore = Box::leak(Box::new(OnCore::new(store)));
-    let bus = machine.event();
+    let machine: &'static Domain = Box::leak(Box::new(Domain::new(store)));
+    let bus = machine.services().event();
     let small = memory(boot) < SMALL_MEMORY;
     let mut known = Vec::new();
     newcomers(machine, &mut known);
@@ -102,7 +100,7 @@ pub fn discover(store: &'static Store, boot: &BootInfo, drivers: Option<&Disks>,
         }
     }
     let disks = drivers.map(|Disks(open)| open(machine, small, &bus, &mut ends)).unwrap_or_default();
-    settle(&mut ends, &*bus);
+    settle(&mut ends, machine.services(), &*bus);
     for (index, net) in links {
         let Some(end) = ends.get(index).filter(|end| is_used(end, &[Phase::Begun, Phase::Offered])) else { continue };
         let info = net.info();
@@ -132,7 +130,7 @@ pub fn discover(store: &'static Store, boot: &BootInfo, drivers: Option<&Disks>,
     }
 }
 
-fn open_disks(machine: &'static OnCore, small: bool, bus: &Arc<dyn Event>, ends: &mut Vec<Device>) -> Vec<Opened> {
+fn open_disks(machine: &'static Domain, small: bool, bus: &Arc<dyn Event>, ends: &mut Vec<Device>) -> Vec<Opened> {
     let mut disks: Vec<Opened> = Vec::new();
     for id in numbers(machine, "device/vbd") {
         let path = format!("device/vbd/{id}");
@@ -159,14 +157,14 @@ fn is_used(end: &Device, others: &[Phase]) -> bool {
 }
 
 /// Lets the handshakes go on until each has come to an end, or time is up.
-fn settle(ends: &mut [Device], bus: &dyn Event) {
-    let deadline = clock::monotonic().saturating_add(PATIENCE);
+fn settle(ends: &mut [Device], services: &dyn Services, bus: &dyn Event) {
+    let deadline = services.monotonic().saturating_add(PATIENCE);
     loop {
         ends.iter_mut().for_each(Device::step);
         if ends.iter().all(|end| matches!(end.phase(), Phase::Connected | Phase::Failed)) {
             return;
         }
-        let left = deadline.saturating_sub(clock::monotonic());
+        let left = deadline.saturating_sub(services.monotonic());
         if left == 0 || !bus.wait(Some(left)) {
             return;
         }

@@ -16,7 +16,7 @@
 
 use crate::devices::{
     error::{Error, Result},
-    machine::{Event, Machine},
+    machine::Machine,
 };
 use alloc::{
     boxed::Box,
@@ -26,7 +26,7 @@ use alloc::{
     vec::Vec,
 };
 use core::any::Any;
-use rumpkin_core::for_platform::interface::Notify;
+use rumpkin_core::for_platform::{interface::Notify, services::Event};
 
 /// Domains have lower numbers (`xen.h`, `DOMID_FIRST_RESERVED`).
 const RESERVED_DOMAINS: u16 = 0x7ff0;

@@ -8,11 +8,11 @@
 use crate::devices::{
     error::Result,
     grant::{Access, Memory, Message},
-    machine::{Channel, Event, Lock, Machine, PAGE},
+    machine::{Channel, Lock, Machine, PAGE},
     ring::Ring,
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
-use rumpkin_core::for_platform::interface::DiskError;
+use rumpkin_core::for_platform::{interface::DiskError, services::Event};
 use xen_sys::{
     BLKIF_MAX_SEGMENTS_PER_REQUEST, BLKIF_OP_DISCARD, BLKIF_OP_INDIRECT, BLKIF_OP_READ, BLKIF_OP_WRITE,
     BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_OKAY, blkif_request, blkif_request_discard, blkif_request_indirect,
@@ -133,7 +133,7 @@ impl Connection {
             machine,
             handle,
             pages: Memory::new(machine, domain, usize::from(pages), Access::Write)?,
-            events: (0..slots).map(|_| machine.event()).collect(),
+            events: (0..slots).map(|_| machine.services().event()).collect(),
             ring: Lock::new(Flights { ring, slots: (0..slots).map(|_| Flight::None).collect(), gone: false }),
             pool: spin::Mutex::new(Pool {
                 slots: (0..slots).rev().collect(),
@@ -167,7 +167,7 @@ impl Connection {
                     let slot = pool.slots.pop().unwrap_or_default();
                     return Taken { slot, pages: pool.pages.split_off(left - count) };
                 }
-                let event = self.machine.event();
+                let event = self.machine.services().event();
                 pool.waiting.push_back(event.clone());
                 event
             };

@@ -7,13 +7,16 @@ mod connection;
 
 use crate::devices::{
     error::{Error, Result},
-    machine::{Channel, Event, Machine, PAGE},
+    machine::{Channel, Machine, PAGE},
     xenbus::{Driver, Peer, State},
 };
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use connection::{Connection, Data, Failure, Request};
 use core::sync::atomic::{AtomicBool, Ordering};
-use rumpkin_core::for_platform::interface::{Disk, DiskError, DiskInfo};
+use rumpkin_core::for_platform::{
+    interface::{Disk, DiskError, DiskInfo},
+    services::Event,
+};
 use xen_sys::{BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_WRITE_BARRIER};
 
 /// What we and back ends can do (`io/blkif.h`).
@@ -120,7 +123,7 @@ impl Shared {
                     Back::Gone => return Err(DiskError::Io),
                     Back::Away => {}
                 }
-                let event = self.machine.event();
+                let event = self.machine.services().event();
                 place.waiting.push(event.clone());
                 event
             };

@@ -15,13 +15,16 @@ mod transmit;
 
 use crate::devices::{
     error::{Error, Result},
-    machine::{Channel, Event, Machine},
+    machine::{Channel, Machine},
     xenbus::{Driver, Peer, State},
 };
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 use receive::Receive;
-use rumpkin_core::for_platform::interface::{Checksum, Link, LinkInfo, Notify};
+use rumpkin_core::for_platform::{
+    interface::{Checksum, Link, LinkInfo, Notify},
+    services::Event,
+};
 use transmit::Transmit;
 
 /// What we and back ends can do (`io/netif.h`).
@@ -153,7 +156,7 @@ fn parse_mac(text: &str) -> Option<[u8; 6]> {
 impl Driver for Port {
     fn offer(&mut self, peer: &mut Peer) -> Result<State> {
         let most = peer.number(feature::QUEUES)?;
-        let count = most.unwrap_or(1).clamp(1, self.machine.processors().min(MOST_QUEUES) as u64) as usize;
+        let count = most.unwrap_or(1).clamp(1, self.machine.services().cpus().min(MOST_QUEUES) as u64) as usize;
         let checksum = !peer.has(feature::NO_CHECKSUM)?;
         let (gathers, largest) = (peer.has(feature::GATHER)?, self.mtu + ETHERNET_HEADER);
         // Frames of several pages need a back end that gathers them.
@@ -253,7 +256,7 @@ impl Net {
         let Some(Connection { queues, checksum: offload, segmentation }) = &mut self.connection else {
             return Ok(true);
         };
-        let number = self.machine.processor() % queues.len().max(1);
+        let number = self.machine.services().cpu() % queues.len().max(1);
         let Some(Queue { transmit, .. }) = queues.get_mut(number) else {
             return Ok(true);
         };

@@ -2,13 +2,16 @@
 
 use crate::devices::{
     block::{self, Block},
-    machine::{Event, Machine},
-    simulation::{BACK, BackRing, Simulated, copy_in, copy_out, u16_at, u32_at, u64_at},
+    machine::Machine,
+    tests::back_end::{BACK, BackRing, Simulated, copy_in, copy_out, u16_at, u32_at, u64_at},
     xenbus::{Device, Phase},
 };
 use alloc::{boxed::Box, format, string::ToString, sync::Arc, vec, vec::Vec};
 use proptest::prelude::*;
-use rumpkin_core::for_platform::interface::{Disk, DiskError};
+use rumpkin_core::for_platform::{
+    interface::{Disk, DiskError},
+    services::Event,
+};
 use std::{
     sync::{
         Mutex,
@@ -50,7 +53,7 @@ impl Bench {
     fn with(features: &[(&str, &str)], pages: u16) -> Arc<Self> {
         let machine = Simulated::new();
         plug(machine, features);
-        let event = machine.event();
+        let event = machine.services().event();
         let (block, port) = block::open(machine, 51712, pages, &event);
         let device = Device::new(machine, FRONT, Box::new(port), &event).unwrap();
         let bench = Arc::new(Self {
@@ -420,7 +423,7 @@ fn malformed_nodes_are_errors() {
     ] {
         let machine = Simulated::new();
         plug(machine, &[(node, value)]);
-        let event = machine.event();
+        let event = machine.services().event();
         let (block, port) = block::open(machine, 51712, PAGES, &event);
         let mut device = Device::new(machine, FRONT, Box::new(port), &event).unwrap();
         device.step();

@@ -4,7 +4,7 @@ use crate::devices::{
     error::Error,
     grant::{Access, Memory},
     machine::Machine,
-    simulation::{BACK, Simulated},
+    tests::back_end::{BACK, Simulated},
 };
 use alloc::vec::Vec;
 

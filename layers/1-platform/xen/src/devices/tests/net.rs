@@ -2,14 +2,17 @@
 
 use crate::devices::{
     error::Error,
-    machine::{Event, Machine},
+    machine::Machine,
     net::{self, Net, Sizes},
-    simulation::{BACK, BackRing, Simulated, copy_in, copy_out, u16_at, u32_at},
+    tests::back_end::{BACK, BackRing, Simulated, copy_in, copy_out, u16_at, u32_at},
     xenbus::{Device, Phase},
 };
 use alloc::{boxed::Box, format, string::ToString, sync::Arc, vec, vec::Vec};
 use proptest::prelude::*;
-use rumpkin_core::for_platform::interface::{Checksum, Link};
+use rumpkin_core::for_platform::{
+    interface::{Checksum, Link},
+    services::Event,
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const FRONT: &str = "device/vif/0";
@@ -61,7 +64,7 @@ fn plug(machine: &Simulated, features: &[(&str, &str)]) {
 impl Bench {
     fn new(machine: &'static Simulated, features: &[(&str, &str)]) -> Self {
         plug(machine, features);
-        let event = machine.event();
+        let event = machine.services().event();
         let (net, port) = net::open(machine, FRONT, SIZES, &event).unwrap();
         let device = Device::new(machine, FRONT, Box::new(port), &event).unwrap();
         let mut bench = Self { machine, net, device, event, queues: Vec::new() };
@@ -354,7 +357,7 @@ fn long_frames_lie_in_several_pages() {
 fn segmenting(features: &[(&str, &str)]) -> Bench {
     let machine = Simulated::new();
     plug(machine, features);
-    let event = machine.event();
+    let event = machine.services().event();
     let (net, port) = net::open(machine, FRONT, Sizes { receive: 16, transmit: 128 }, &event).unwrap();
     let device = Device::new(machine, FRONT, Box::new(port), &event).unwrap();
     let mut bench = Bench { machine, net, device, event, queues: Vec::new() };
@@ -435,7 +438,7 @@ fn without_offload_checksums_are_filled_in_here() {
 fn queues_are_as_many_as_both_sides_can_use() {
     for (processors, most, expected) in [(1, "2", 1), (4, "2", 2), (2, "8", 2), (64, "64", 4), (4, "0", 1)] {
         let machine = Simulated::new();
-        machine.processors.store(processors, Ordering::SeqCst);
+        machine.machine.cpus.store(processors, Ordering::SeqCst);
         let bench = Bench::new(machine, &[("multi-queue-max-queues", most)]);
         assert_eq!(bench.queues.len(), expected);
         assert_eq!(machine.number(&format!("{FRONT}/multi-queue-num-queues")), expected as u32);
@@ -445,7 +448,7 @@ fn queues_are_as_many_as_both_sides_can_use() {
 #[test]
 fn all_queues_are_received_from_and_each_processor_sends_on_its_own() {
     let machine = Simulated::new();
-    machine.processors.store(2, Ordering::SeqCst);
+    machine.machine.cpus.store(2, Ordering::SeqCst);
     let mut bench = Bench::new(machine, &[("multi-queue-max-queues", "2")]);
     bench.deliver_on(0, 0, &[&[1; 60]]);
     bench.deliver_on(1, 0, &[&[2; 60]]);
@@ -455,7 +458,7 @@ fn all_queues_are_received_from_and_each_processor_sends_on_its_own() {
     bench.deliver_on(1, 0, &[&[2; 60]]);
     assert!(bench.net.arm());
     for queue in 0..2 {
-        machine.processor.store(queue, Ordering::SeqCst);
+        machine.machine.cpu.store(queue, Ordering::SeqCst);
         bench.net.transmit(60, Checksum::Unknown, &mut |_| ());
         bench.net.flush();
         assert!(bench.queues[queue].transmit.pop().is_some());
@@ -519,7 +522,7 @@ fn memory_that_a_gone_back_end_still_maps_is_not_freed() {
 fn without_memory_the_link_stays_down() {
     let machine = Simulated::with(64, 12);
     plug(machine, &[]);
-    let event = machine.event();
+    let event = machine.services().event();
     let (mut net, port) = net::open(machine, FRONT, SIZES, &event).unwrap();
     let mut device = Device::new(machine, FRONT, Box::new(port), &event).unwrap();
     device.step();
@@ -543,17 +546,25 @@ fn malformed_nodes_are_errors() {
     ] {
         plug(machine, &[]);
         machine.set(&format!("{FRONT}/mac"), mac);
-        assert_eq!(net::open(machine, FRONT, SIZES, &machine.event()).err(), Some(Error::Value("mac")), "{mac}");
+        assert_eq!(
+            net::open(machine, FRONT, SIZES, &machine.services().event()).err(),
+            Some(Error::Value("mac")),
+            "{mac}"
+        );
     }
     plug(machine, &[]);
     for mtu in ["67", "-1", "", "99999999999999999999999"] {
         machine.set(&format!("{FRONT}/mtu"), mtu);
-        assert_eq!(net::open(machine, FRONT, SIZES, &machine.event()).err(), Some(Error::Value("mtu")), "{mtu}");
+        assert_eq!(
+            net::open(machine, FRONT, SIZES, &machine.services().event()).err(),
+            Some(Error::Value("mtu")),
+            "{mtu}"
+        );
     }
     for (feature, value) in [("multi-queue-max-queues", "x"), ("feature-no-csum-offload", "yes")] {
         let machine = Simulated::new();
         plug(machine, &[(feature, value)]);
-        let event = machine.event();
+        let event = machine.services().event();
         let (_net, port) = net::open(machine, FRONT, SIZES, &event).unwrap();
         let mut device = Device::new(machine, FRONT, Box::new(port), &event).unwrap();
         device.step();

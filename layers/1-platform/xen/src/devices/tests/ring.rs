@@ -3,7 +3,7 @@
 use crate::devices::{
     error::Error,
     ring::Ring,
-    simulation::{BACK, BackRing, Simulated, u32_at},
+    tests::back_end::{BACK, BackRing, Simulated, u32_at},
 };
 use alloc::vec::Vec;
 use proptest::prelude::*;

@@ -2,13 +2,14 @@
 
 use crate::devices::{
     error::{Error, Result},
-    machine::{Event, Machine},
+    machine::Machine,
     newcomers,
-    simulation::{BACK, Simulated},
+    tests::back_end::{BACK, Simulated},
     xenbus::{Device, Driver, Peer, Phase, State},
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use proptest::prelude::*;
+use rumpkin_core::for_platform::services::Event;
 use std::sync::Mutex;
 
 const FRONT: &str = "device/vif/0";
@@ -67,7 +68,7 @@ impl Bench {
         let machine = Simulated::new();
         plug(machine);
         let record = Arc::<Mutex<Record>>::default();
-        let event = machine.event();
+        let event = machine.services().event();
         let device = Device::new(machine, FRONT, Box::new(Recorder(record.clone())), &event).unwrap();
         let mut bench = Self { machine, device, record, event };
         bench.settle();
@@ -227,7 +228,8 @@ fn malformed_nodes_are_errors() {
         machine.set(&alloc::format!("{FRONT}/{node}"), value);
         machine.set(&alloc::format!("{BACKEND}/state"), "2");
         let record = Arc::<Mutex<Record>>::default();
-        let mut device = Device::new(machine, FRONT, Box::new(Recorder(record.clone())), &machine.event()).unwrap();
+        let mut device =
+            Device::new(machine, FRONT, Box::new(Recorder(record.clone())), &machine.services().event()).unwrap();
         device.step();
         assert_eq!(device.phase(), Phase::Failed, "{node} {value}");
     }

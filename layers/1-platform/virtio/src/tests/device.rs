@@ -1,64 +1,19 @@
-//! A machine and a device for the tests: memory is the heap, and the device does what a test tells it, right or wrong.
+//! A device for the tests, which does what a test tells it, right or wrong.
 
 use crate::{
-    Addresses, Allocation, Doorbell, Event, Machine, Result, Transport, Window,
+    Addresses, Doorbell, Result, Transport, Window,
     transport::{EVENT_INDEX, VERSION_1},
 };
 use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use core::{
     ptr::{self, NonNull},
     sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
-    time::Duration,
 };
-use std::sync::{Condvar, Mutex};
+use rumpkin_simulated_machine::SimulatedMachine;
+use std::sync::{LazyLock, Mutex};
 
-/// Page-aligned memory.
-#[repr(C, align(4096))]
-#[derive(Clone)]
-struct Page([u8; 4096]);
-
-pub struct Heap;
-pub static HEAP: Heap = Heap;
-
-// SAFETY: Heap memory is "contiguous": physical addresses are pointers.
-unsafe impl Machine for Heap {
-    fn allocate(&self, length: usize) -> Option<Allocation> {
-        let mut pages = vec![Page([0; 4096]); length.div_ceil(4096).max(1)];
-        let base = NonNull::new(pages.as_mut_ptr().cast::<u8>())?;
-        // SAFETY: The pages are ours until the vector is dropped, which nobody else touches.
-        Some(unsafe { Allocation::new(base, base.as_ptr() as u64, Box::new(pages)) })
-    }
-
-    fn translate(&self, memory: *const u8, _: usize) -> Option<u64> {
-        // Odd pages "cannot be reached", so that both ways are tested.
-        let address = memory as u64;
-        (address & 4096 == 0).then_some(address)
-    }
-
-    fn event(&self) -> Arc<dyn Event> {
-        Arc::new(Flag::default())
-    }
-}
-
-#[derive(Default)]
-struct Flag {
-    set: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Event for Flag {
-    fn wait(&self, timeout: Option<u64>) -> bool {
-        let timeout = Duration::from_nanos(timeout.unwrap_or(20_000_000_000));
-        let set = self.set.lock().unwrap();
-        let (mut set, _) = self.changed.wait_timeout_while(set, timeout, |set| !*set).unwrap();
-        core::mem::take(&mut *set)
-    }
-
-    fn set(&self) {
-        *self.set.lock().unwrap() = true;
-        self.changed.notify_all();
-    }
-}
+/// What the drivers of all tests run on.
+pub static MACHINE: LazyLock<SimulatedMachine> = LazyLock::new(SimulatedMachine::new);
 
 /// A descriptor, as the device reads it.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +28,7 @@ impl Part {
         let mut bytes = vec![0; self.length as usize];
         // SAFETY: The driver gave this memory to the device.
         unsafe {
-            ptr::copy_nonoverlapping(self.address as *const u8, bytes.as_mut_ptr(), bytes.len());
+            ptr::copy_nonoverlapping(SimulatedMachine::reach(self.address), bytes.as_mut_ptr(), bytes.len());
         }
         bytes
     }
@@ -81,7 +36,7 @@ impl Part {
     pub fn write(&self, bytes: &[u8]) {
         assert!(self.writable && bytes.len() <= self.length as usize);
         // SAFETY: As above.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.address as *mut u8, bytes.len()) }
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), SimulatedMachine::reach(self.address), bytes.len()) }
     }
 }
 
@@ -96,12 +51,12 @@ pub struct DeviceQueue {
 
 fn load<T: Copy>(address: u64) -> T {
     // SAFETY: Addresses that the driver gave for this queue.
-    unsafe { ptr::read_volatile(address as *const T) }
+    unsafe { ptr::read_volatile(SimulatedMachine::reach(address).cast()) }
 }
 
 fn store<T: Copy>(address: u64, value: T) {
     // SAFETY: As above.
-    unsafe { ptr::write_volatile(address as *mut T, value) }
+    unsafe { ptr::write_volatile(SimulatedMachine::reach(address).cast(), value) }
 }
 
 impl DeviceQueue {
@@ -167,9 +122,9 @@ impl DeviceQueue {
         }
     }
 
-    /// Everything that the device may write.
-    pub fn used_ring(&self) -> (u64, usize) {
-        (self.addresses.used, 6 + 8 * usize::from(self.size))
+    /// Overwrites a byte of what the device may write: whichever that is, by this number.
+    pub fn scribble_used_ring(&self, number: u64, byte: u8) {
+        store(self.addresses.used + number % (6 + 8 * u64::from(self.size)), byte);
     }
 }
 

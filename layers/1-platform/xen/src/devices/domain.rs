@@ -1,25 +1,29 @@
-//! What the drivers ask of the machine, answered by core and by this crate.
+//! The domain that the drivers run in: its grant table by hypercall, its event channels and its part of the store.
 
 use crate::{
     devices::{
         grant::Table,
-        machine::{Allocation, Channel, Event, Machine, PAGE},
+        machine::{Channel, Machine, PAGE},
     },
     event,
     store::Store,
 };
-use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::{any::Any, ptr::NonNull};
-use rumpkin_core::for_platform::{dma, interface::Notify, thread};
+use rumpkin_core::for_platform::{
+    dma,
+    interface::Notify,
+    services::{OnCore, Services},
+};
 use xen_sys::{DOMID_SELF, XENMAPSPACE_grant_table, XENMEM_add_to_physmap, hypercall::memory_op, xen_add_to_physmap};
 
-/// Core and the platform, as the drivers see them.
-pub struct OnCore {
+/// Ours.
+pub struct Domain {
     store: &'static Store,
     table: Table,
 }
 
-impl OnCore {
+impl Domain {
     /// There is to be one.
     pub fn new(store: &'static Store) -> Self {
         Self { store, table: Table::new() }
@@ -27,12 +31,9 @@ impl OnCore {
 }
 
 // SAFETY: Each frame of the table is put into a page of its own, which is never freed.
-unsafe impl Machine for OnCore {
-    fn allocate(&self, pages: usize) -> Option<Allocation> {
-        let buffer = dma::Buffer::new(pages * PAGE).ok()?;
-        let (base, frame) = (buffer.as_ptr(), buffer.physical() / PAGE as u64);
-        // SAFETY: The buffer is zeroed, contiguous and ours until it is dropped.
-        Some(unsafe { Allocation::new(base, frame, Box::new(buffer)) })
+unsafe impl Machine for Domain {
+    fn services(&self) -> &dyn Services {
+        &OnCore
     }
 
     fn grant_frame(&self, index: u32) -> Option<NonNull<u8>> {
@@ -55,22 +56,10 @@ unsafe impl Machine for OnCore {
         &self.table
     }
 
-    fn event(&self) -> Arc<dyn Event> {
-        Arc::new(thread::Event::new())
-    }
-
     fn channel(&self, domain: u16, handler: Notify) -> Option<Box<dyn Channel>> {
         let channel = event::Channel::allocate(domain).ok()?;
         channel.bind(move || handler());
         Some(Box::new(channel))
-    }
-
-    fn processors(&self) -> usize {
-        thread::cpus()
-    }
-
-    fn processor(&self) -> usize {
-        thread::cpu_index()
     }
 
     fn read(&self, path: &str) -> Option<String> {
@@ -103,15 +92,5 @@ impl Channel for event::Channel {
 
     fn notify(&self) {
         event::Channel::notify(self);
-    }
-}
-
-impl Event for thread::Event {
-    fn wait(&self, timeout: Option<u64>) -> bool {
-        thread::Event::wait(self, timeout)
-    }
-
-    fn set(&self) {
-        thread::Event::set(self);
     }
 }

@@ -1,9 +1,8 @@
-//! A machine and a back end for the tests: memory is the heap, the store a map, and the back end does what a test tells it, right
-//! or wrong.
+//! A domain and a back end for the tests: the store is a map, and the back end does what a test tells it, right or wrong.
 
 use crate::devices::{
     grant::Table,
-    machine::{Allocation, Channel, Event, Machine, PAGE},
+    machine::{Channel, Machine, PAGE},
 };
 use alloc::{
     boxed::Box,
@@ -17,30 +16,26 @@ use alloc::{
 use core::{
     any::Any,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicU16, AtomicU32, AtomicUsize, Ordering},
-    time::Duration,
+    sync::atomic::{AtomicU16, AtomicU32, Ordering},
 };
-use rumpkin_core::for_platform::interface::Notify;
-use std::sync::{Condvar, Mutex};
+use rumpkin_core::for_platform::{interface::Notify, services::Services};
+use rumpkin_simulated_machine::SimulatedMachine;
+use std::sync::Mutex;
 
 /// The domain of the back end.
 pub const BACK: u16 = 3;
 
-/// Page-aligned memory.
+/// A frame of the grant table.
 #[repr(C, align(4096))]
-#[derive(Clone)]
 struct Page([u8; PAGE]);
 
-/// A machine of its own for each test, never freed.
+/// A domain of its own for each test, never freed.
 pub struct Simulated {
     table: Table,
     /// Frames of the grant table, of which there are at most `limit`.
     frames: Mutex<Vec<usize>>,
     limit: usize,
-    /// Pages that may still be allocated.
-    memory: AtomicUsize,
-    pub processors: AtomicUsize,
-    pub processor: AtomicUsize,
+    pub machine: SimulatedMachine,
     nodes: Mutex<BTreeMap<String, String>>,
     watches: Arc<Mutex<Vec<(u32, String, Notify)>>>,
     channels: Arc<Mutex<BTreeMap<u32, Notify>>>,
@@ -60,9 +55,7 @@ impl Simulated {
             table: Table::new(),
             frames: Mutex::default(),
             limit,
-            memory: AtomicUsize::new(memory),
-            processors: AtomicUsize::new(1),
-            processor: AtomicUsize::new(0),
+            machine: SimulatedMachine::with_memory(memory),
             nodes: Mutex::default(),
             watches: Arc::default(),
             channels: Arc::default(),
@@ -105,7 +98,7 @@ impl Simulated {
         let (flags, domain, frame) = self.entry(reference)?;
         let flags = flags.load(Ordering::SeqCst);
         let permitted = flags & 3 == 1 && domain == BACK && !(write && flags & 4 != 0);
-        permitted.then(|| PAGES.lock().unwrap()[frame as usize] as *mut u8)
+        permitted.then(|| SimulatedMachine::reach(u64::from(frame) * PAGE as u64))
     }
 
     /// Sets or clears that the back end has a page mapped.
@@ -160,9 +153,6 @@ impl Simulated {
     }
 }
 
-/// All pages of all machines, by frame number.
-static PAGES: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-
 struct Watch {
     id: u32,
     watches: Arc<Mutex<Vec<(u32, String, Notify)>>>,
@@ -197,37 +187,10 @@ impl Drop for Port {
     }
 }
 
-#[derive(Default)]
-pub struct Flag {
-    set: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Event for Flag {
-    fn wait(&self, timeout: Option<u64>) -> bool {
-        let timeout = Duration::from_nanos(timeout.unwrap_or(20_000_000_000));
-        let set = self.set.lock().unwrap();
-        let (mut set, _) = self.changed.wait_timeout_while(set, timeout, |set| !*set).unwrap();
-        core::mem::take(&mut *set)
-    }
-
-    fn set(&self) {
-        *self.set.lock().unwrap() = true;
-        self.changed.notify_all();
-    }
-}
-
 // SAFETY: Frames of the grant table are leaked, each once.
 unsafe impl Machine for Simulated {
-    fn allocate(&self, pages: usize) -> Option<Allocation> {
-        self.memory.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(pages)).ok()?;
-        let mut memory = vec![Page([0; PAGE]); pages];
-        let base = NonNull::new(memory.as_mut_ptr().cast::<u8>())?;
-        let mut all = PAGES.lock().unwrap();
-        let frame = all.len() as u64;
-        all.extend((0..pages).map(|page| base.as_ptr() as usize + page * PAGE));
-        // SAFETY: The pages are ours until the vector is dropped, which nobody else touches.
-        Some(unsafe { Allocation::new(base, frame, Box::new(memory)) })
+    fn services(&self) -> &dyn Services {
+        &self.machine
     }
 
     fn grant_frame(&self, index: u32) -> Option<NonNull<u8>> {
@@ -245,23 +208,11 @@ unsafe impl Machine for Simulated {
         &self.table
     }
 
-    fn event(&self) -> Arc<dyn Event> {
-        Arc::new(Flag::default())
-    }
-
     fn channel(&self, domain: u16, handler: Notify) -> Option<Box<dyn Channel>> {
         assert_eq!(domain, BACK);
         let port = self.next.fetch_add(1, Ordering::SeqCst);
         self.channels.lock().unwrap().insert(port, handler);
         Some(Box::new(Port { port, channels: self.channels.clone(), rings: self.rings.clone() }))
-    }
-
-    fn processors(&self) -> usize {
-        self.processors.load(Ordering::SeqCst)
-    }
-
-    fn processor(&self) -> usize {
-        self.processor.load(Ordering::SeqCst)
     }
 
     fn read(&self, path: &str) -> Option<String> {
