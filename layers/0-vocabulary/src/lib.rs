@@ -22,6 +22,6 @@ mod user;
 pub use console::Console;
 pub use disk::{Disk, DiskError, DiskInfo};
 pub use link::{Checksum, Link, LinkInfo};
-pub use memory::{FrameNumber, OutOfMemory, PAGE_SIZE, Protection, USER_END};
+pub use memory::{FrameNumber, OutOfMemory, PAGE_SIZE, Page, Protection, USER_END, VdsoFrames};
 pub use notify::Notify;
 pub use user::{Access, Event, Fault, Pager, Registers};

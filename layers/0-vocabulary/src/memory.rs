@@ -25,3 +25,25 @@ bitflags::bitflags! {
         const EXECUTE = 4;
     }
 }
+
+/// One mapped page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// What is mapped.
+    pub frame: FrameNumber,
+    /// What user code may do with it.
+    pub protection: Protection,
+    /// Never writable, whatever the protection says: a write faults, and the pager makes a copy.
+    pub copy_on_write: bool,
+}
+
+/// The frames of the vDSO: clock data, and the code that reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VdsoFrames {
+    /// The clock page.
+    pub clock: FrameNumber,
+    /// The first frame of the ELF image.
+    pub code: FrameNumber,
+    /// Number of frames of the ELF image, which are consecutive.
+    pub code_frames: usize,
+}

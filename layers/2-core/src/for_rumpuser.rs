@@ -69,14 +69,11 @@ pub mod thread {
 pub mod user {
     pub use crate::{
         user_memory::{compare_exchange_u32, load_u32, read, write, zero},
-        x86::{
-            address_space::{AddressSpace, Page},
-            context::enter,
-        },
+        x86::{address_space::AddressSpace, context::enter},
     };
 }
 
 /// Code that programs call to read the clocks.
 pub mod vdso {
-    pub use crate::x86::vdso::{Vdso, vdso};
+    pub use crate::x86::vdso::vdso;
 }

@@ -14,55 +14,43 @@ use crate::{
 };
 use alloc::sync::Arc;
 use core::ptr::NonNull;
-use rumpkin_vocabulary::{Pager, Protection};
+use rumpkin_vocabulary::{Page, Pager, Protection};
 use x86_64::{
     PhysAddr, VirtAddr,
     instructions::tlb,
     structures::paging::{PageTableFlags as Flags, page_table::PageTableEntry},
 };
 
-/// One mapped page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// What is mapped.
-    pub frame: FrameNumber,
-    /// What user code may do with it.
-    pub protection: Protection,
-    /// Never writable, whatever the protection says.
-    pub copy_on_write: bool,
-}
-
-/// The protection is kept in bits that the processor ignores, since a page that may not be read is not present.
+// The protection is kept in bits that the processor ignores, since a page that may not be read is not present.
 const PROTECTION: u32 = 9;
 const COPY_ON_WRITE: Flags = Flags::BIT_52;
 /// There is a frame, present or not.
 const OWNED: Flags = Flags::BIT_53;
 
-impl Page {
-    /// The entry's flags. No page is a user page to the processor: user code runs in ring 0.
-    fn flags(&self) -> Flags {
-        let kept = u64::from(self.protection.bits()) << PROTECTION;
-        let mut flags = OWNED | Flags::from_bits_retain(kept);
-        flags.set(Flags::PRESENT, !self.protection.is_empty());
-        flags.set(Flags::WRITABLE, self.protection.contains(Protection::WRITE) && !self.copy_on_write);
-        flags.set(Flags::NO_EXECUTE, !self.protection.contains(Protection::EXECUTE));
-        flags.set(COPY_ON_WRITE, self.copy_on_write);
-        flags
-    }
+/// The flags of a page's entry. No page is a user page to the processor: user code runs in ring 0.
+fn flags(page: &Page) -> Flags {
+    let kept = u64::from(page.protection.bits()) << PROTECTION;
+    let mut flags = OWNED | Flags::from_bits_retain(kept);
+    flags.set(Flags::PRESENT, !page.protection.is_empty());
+    flags.set(Flags::WRITABLE, page.protection.contains(Protection::WRITE) && !page.copy_on_write);
+    flags.set(Flags::NO_EXECUTE, !page.protection.contains(Protection::EXECUTE));
+    flags.set(COPY_ON_WRITE, page.copy_on_write);
+    flags
+}
 
-    fn from_entry(entry: &PageTableEntry) -> Option<Page> {
-        let flags = entry.flags();
-        flags.contains(OWNED).then(|| Page {
-            frame: entry_frame(entry),
-            protection: Protection::from_bits_truncate((flags.bits() >> PROTECTION) as u8),
-            copy_on_write: flags.contains(COPY_ON_WRITE),
-        })
-    }
+/// The page that an entry maps.
+fn page_of(entry: &PageTableEntry) -> Option<Page> {
+    let flags = entry.flags();
+    flags.contains(OWNED).then(|| Page {
+        frame: entry_frame(entry),
+        protection: Protection::from_bits_truncate((flags.bits() >> PROTECTION) as u8),
+        copy_on_write: flags.contains(COPY_ON_WRITE),
+    })
+}
 
-    fn store(&self, entry: &mut PageTableEntry) {
-        let address = PhysAddr::new(self.frame * PAGE_SIZE as u64);
-        entry.set_addr(address, self.flags());
-    }
+/// Has an entry map a page.
+fn store(page: &Page, entry: &mut PageTableEntry) {
+    entry.set_addr(PhysAddr::new(page.frame * PAGE_SIZE as u64), flags(page));
 }
 
 /// An address space.
@@ -98,8 +86,8 @@ impl AddressSpace {
     pub fn map(&self, address: usize, page: Page) -> Result<(), OutOfMemory> {
         let _guard = self.lock.lock();
         let entry = self.entry(address)?;
-        let old = Page::from_entry(entry);
-        page.store(entry);
+        let old = page_of(entry);
+        store(&page, entry);
         if let Some(old) = old {
             let mut flush = Flush::new(self.root);
             flush.page(address);
@@ -114,7 +102,7 @@ impl AddressSpace {
         let _guard = self.lock.lock();
         let mut found = None;
         self.walk(address, PAGE_SIZE, &mut |_, entry| {
-            found = Page::from_entry(entry);
+            found = page_of(entry);
         });
         if let Some(page) = found {
             frames::retain(page.frame);
@@ -133,7 +121,7 @@ impl AddressSpace {
             let mut count = 0;
             let mut flush = Flush::new(self.root);
             let resume = self.walk_while(at, end - at, &mut |address, entry| {
-                let Some(page) = Page::from_entry(entry) else {
+                let Some(page) = page_of(entry) else {
                     return true;
                 };
                 let Some(slot) = batch.get_mut(count) else {
@@ -158,11 +146,11 @@ impl AddressSpace {
         let _guard = self.lock.lock();
         let mut flush = Flush::new(self.root);
         self.walk(address, length, &mut |address, entry| {
-            if let Some(page) = Page::from_entry(entry) {
+            if let Some(page) = page_of(entry) {
                 if entry.flags().contains(Flags::PRESENT) {
                     flush.page(address);
                 }
-                Page { protection, ..page }.store(entry);
+                store(&Page { protection, ..page }, entry);
             }
         });
     }
@@ -173,7 +161,7 @@ impl AddressSpace {
         let mut flush = Flush::new(self.root);
         let mut result = Ok(());
         self.walk(from, length, &mut |address, entry| {
-            let Some(page) = Page::from_entry(entry) else {
+            let Some(page) = page_of(entry) else {
                 return;
             };
             if result.is_err() {
@@ -181,7 +169,7 @@ impl AddressSpace {
             }
             match self.entry(to + (address - from)) {
                 Ok(target) => {
-                    page.store(target);
+                    store(&page, target);
                     entry.set_unused();
                     flush.page(address);
                 }
@@ -283,7 +271,7 @@ unsafe fn release_table(frame: FrameNumber, level: u32) {
     // SAFETY: the caller's promise.
     for entry in unsafe { table(frame) }.iter().take(used) {
         if level == 0 {
-            if let Some(page) = Page::from_entry(entry) {
+            if let Some(page) = page_of(entry) {
                 frames::release(page.frame);
             }
         } else if !entry.is_unused() {

@@ -13,6 +13,7 @@ use crate::{
     sync::Once,
 };
 use core::arch::global_asm;
+use rumpkin_vocabulary::VdsoFrames;
 
 global_asm!(include_str!("vdso.s"), options(att_syntax));
 
@@ -36,18 +37,8 @@ struct ClockPage {
 
 static CLOCK: Once<Option<FrameNumber>> = Once::new();
 
-/// The frames of the vDSO; each has one more owner, the caller.
-pub struct Vdso {
-    /// The clock page.
-    pub clock: FrameNumber,
-    /// The first frame of the ELF image.
-    pub code: FrameNumber,
-    /// Number of frames of the ELF image, which are consecutive.
-    pub code_frames: usize,
-}
-
-/// The vDSO of this machine.
-pub fn vdso() -> Result<Vdso, OutOfMemory> {
+/// The vDSO of this machine. Each frame has one more owner, the caller.
+pub fn vdso() -> Result<VdsoFrames, OutOfMemory> {
     let clock = CLOCK.call_once(make_clock_page).ok_or(OutOfMemory)?;
     frames::retain(clock);
     let begin = &raw const rumpkin_vdso_begin as usize;
@@ -55,7 +46,7 @@ pub fn vdso() -> Result<Vdso, OutOfMemory> {
     let code = ((begin - layout::image()) / PAGE_SIZE) as FrameNumber;
     let code_frames = (end - begin) / PAGE_SIZE;
     (code..code + code_frames as u64).for_each(frames::make_permanent);
-    Ok(Vdso { clock, code, code_frames })
+    Ok(VdsoFrames { clock, code, code_frames })
 }
 
 fn make_clock_page() -> Option<FrameNumber> {

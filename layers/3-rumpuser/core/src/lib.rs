@@ -1,7 +1,7 @@
 //! Layer 3: the hypercalls on core, for images that run on a machine.
 //!
-//! It depends on core and on the interface, which speak the same words; it hands through, and keeps what differs: handles, owners of
-//! frames, and threads on which devices notify. An image binds it by linking this crate.
+//! It depends on core and on the interface, which speak the same words; it hands through, and keeps what differs: handles, and a
+//! thread on which devices notify. An image binds it by linking this crate.
 #![no_std]
 
 extern crate alloc;
@@ -9,14 +9,14 @@ extern crate alloc;
 mod handle;
 mod messenger;
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc};
 use core::ptr::NonNull;
 use handle::{thread_handle, with_thread};
 use rumpkin_core::for_rumpuser::{
     boot, clock, console, fpu, frames, heap, layout, power, random, stop,
     sync::Once,
     thread,
-    user::{self, AddressSpace, Page},
+    user::{self, AddressSpace},
     vdso,
 };
 use rumpuser::{
@@ -24,7 +24,7 @@ use rumpuser::{
     boot::BootData,
     context::{Event, Registers},
     device::{Devices, Notify},
-    memory::{Fault, Frame, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
+    memory::{Fault, FrameNumber, OutOfMemory, Page, Pager, Protection, VdsoFrames},
     power::Exit,
 };
 
@@ -156,17 +156,12 @@ impl Backend for OnCore {
         unsafe { AddressSpace::activate(space.as_ref().map(self::space)) };
     }
 
-    fn rumpuser_space_map(handle: NonNull<()>, address: usize, mapping: Mapping) -> Result<(), OutOfMemory> {
-        let Mapping { frame, protection, copy_on_write } = mapping;
-        space(&handle).map(address, Page { frame: frame.number(), protection, copy_on_write })?;
-        // The entry is the owner now.
-        frame.into_number();
-        Ok(())
+    fn rumpuser_space_map(handle: NonNull<()>, address: usize, page: Page) -> Result<(), OutOfMemory> {
+        space(&handle).map(address, page)
     }
 
-    fn rumpuser_space_query(handle: NonNull<()>, address: usize) -> Option<Mapping> {
-        let Page { frame, protection, copy_on_write } = space(&handle).query(address)?;
-        Some(Mapping { frame: Frame::from_number(frame), protection, copy_on_write })
+    fn rumpuser_space_query(handle: NonNull<()>, address: usize) -> Option<Page> {
+        space(&handle).query(address)
     }
 
     fn rumpuser_space_unmap(handle: NonNull<()>, address: usize, length: usize) {
@@ -221,13 +216,8 @@ impl Backend for OnCore {
         fpu::reset();
     }
 
-    fn rumpuser_vdso() -> Result<Vdso, OutOfMemory> {
-        let vdso = vdso::vdso()?;
-        let clock = Frame::from_number(vdso.clock);
-        let mut code = Vec::new();
-        heap::ensure(vdso.code_frames * size_of::<Frame>())?;
-        code.extend((0..vdso.code_frames as u64).map(|index| Frame::from_number(vdso.code + index)));
-        Ok(Vdso { clock, code })
+    fn rumpuser_vdso() -> Result<VdsoFrames, OutOfMemory> {
+        vdso::vdso()
     }
 
     fn rumpuser_boot_data() -> &'static BootData {

@@ -30,7 +30,7 @@ pub use requests::{Requests, spend};
 pub use simulation::{Machine, UserCode, for_each_seed, simulate};
 pub use terminal::Terminal;
 
-use rumpuser::{__types::*, Backend};
+use rumpuser::{__types::*, Backend, memory::Mapping};
 
 struct Hosted;
 
@@ -151,14 +151,14 @@ impl Backend for Hosted {
         space::activate(space);
     }
 
-    fn rumpuser_space_map(space: NonNull<()>, address: usize, mapping: Mapping) -> Result<(), OutOfMemory> {
+    fn rumpuser_space_map(space: NonNull<()>, address: usize, page: Page) -> Result<(), OutOfMemory> {
         simulation::memory_request()?;
-        space::get(space).map(address, mapping);
+        space::get(space).map(address, Mapping::from_page(page));
         Ok(())
     }
 
-    fn rumpuser_space_query(space: NonNull<()>, address: usize) -> Option<Mapping> {
-        space::get(space).query(address)
+    fn rumpuser_space_query(space: NonNull<()>, address: usize) -> Option<Page> {
+        space::get(space).query(address).map(Mapping::into_page)
     }
 
     fn rumpuser_space_unmap(space: NonNull<()>, address: usize, length: usize) {
@@ -225,7 +225,7 @@ impl Backend for Hosted {
 
     fn rumpuser_fpu_reset() {}
 
-    fn rumpuser_vdso() -> Result<Vdso, OutOfMemory> {
+    fn rumpuser_vdso() -> Result<VdsoFrames, OutOfMemory> {
         machine::vdso()
     }
 

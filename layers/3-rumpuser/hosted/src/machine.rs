@@ -5,7 +5,7 @@ use rumpuser::{
     boot::BootData,
     context::{Event, Registers},
     device::{Console, Devices, Disk, Link, Notify},
-    memory::{Frame, OutOfMemory, Vdso},
+    memory::{Frame, OutOfMemory, VdsoFrames},
     power::Exit,
 };
 use std::{
@@ -64,9 +64,10 @@ pub fn enter_user_code(registers: &mut Registers) -> Event {
 }
 
 /// A clock page of zeroes, and a page of zeroes for its code, which nothing runs here.
-pub fn vdso() -> Result<Vdso, OutOfMemory> {
+pub fn vdso() -> Result<VdsoFrames, OutOfMemory> {
     let page = || Frame::allocate().ok_or(OutOfMemory);
-    Ok(Vdso { clock: page()?, code: vec![page()?] })
+    let (clock, code) = (page()?, page()?);
+    Ok(VdsoFrames { clock: clock.into_number(), code: code.into_number(), code_frames: 1 })
 }
 
 /// The process's standard output; nothing can be read.

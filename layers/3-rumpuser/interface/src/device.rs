@@ -4,19 +4,9 @@
 //! nothing else, or comes from [`notify_on_thread`].
 
 use crate::{hypercalls::*, memory::OutOfMemory};
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
+pub use crate::data::Devices;
 pub use rumpkin_vocabulary::{Checksum, Console, Disk, DiskError, DiskInfo, Link, LinkInfo, Notify};
-
-/// What the machine has.
-pub struct Devices {
-    /// Network interfaces, in the order of discovery.
-    pub links: Vec<Box<dyn Link>>,
-    /// Disks, in the order of discovery.
-    pub disks: Vec<Arc<dyn Disk>>,
-    /// The console.
-    pub console: Arc<dyn Console>,
-}
 
 /// Takes the devices from the back end. The first call gets them all; a later one only the console.
 pub fn take() -> Devices {

@@ -1,14 +1,11 @@
 //! The hypercalls themselves: what a back end implements, and how it is bound at link time.
 
-use crate::{
-    boot::BootData,
-    context::{Event, Registers},
-    device::{Devices, Notify},
-    memory::{Fault, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
-    power::Exit,
-};
+use crate::data::{BootData, Devices, Exit};
 use alloc::{boxed::Box, sync::Arc};
 use core::ptr::NonNull;
+use rumpkin_vocabulary::{
+    Event, Fault, FrameNumber, Notify, OutOfMemory, Page, Pager, Protection, Registers, VdsoFrames,
+};
 
 macro_rules! hypercalls {
     (($d:tt) $( $(#[$doc:meta])* fn $name:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?; )*) => {
@@ -124,10 +121,10 @@ hypercalls! { ($)
     fn rumpuser_space_destroy(space: NonNull<()>);
     /// Makes it the calling thread's; `None` for none.
     fn rumpuser_space_activate(space: Option<NonNull<()>>);
-    /// Maps one page, in place of what was there. Takes over one owner of the frame.
-    fn rumpuser_space_map(space: NonNull<()>, address: usize, mapping: Mapping) -> Result<(), OutOfMemory>;
+    /// Maps one page, in place of what was there. Takes over one owner of the frame, unless it refuses.
+    fn rumpuser_space_map(space: NonNull<()>, address: usize, page: Page) -> Result<(), OutOfMemory>;
     /// What is mapped there, if anything (the frame with a new owner).
-    fn rumpuser_space_query(space: NonNull<()>, address: usize) -> Option<Mapping>;
+    fn rumpuser_space_query(space: NonNull<()>, address: usize) -> Option<Page>;
     /// Unmaps a range of pages, releasing the frames. Absent pages cost nothing.
     fn rumpuser_space_unmap(space: NonNull<()>, address: usize, length: usize);
     /// Changes the protection of what is mapped in a range; copy-on-write pages do not become writable.
@@ -158,8 +155,8 @@ hypercalls! { ($)
     fn rumpuser_fpu_restore(area: &[u8]) -> bool;
     /// Sets the initial state (`FNINIT`, MXCSR 0x1f80).
     fn rumpuser_fpu_reset();
-    /// The vDSO: its clock page and its code.
-    fn rumpuser_vdso() -> Result<Vdso, OutOfMemory>;
+    /// The vDSO: its clock page and its code, each frame with a new owner.
+    fn rumpuser_vdso() -> Result<VdsoFrames, OutOfMemory>;
 
     // ---- the machine ----
     /// What was handed over at boot.

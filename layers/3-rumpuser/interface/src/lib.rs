@@ -21,6 +21,7 @@ extern crate alloc;
 pub mod boot;
 pub mod clock;
 pub mod context;
+mod data;
 pub mod device;
 mod hypercalls;
 pub mod memory;
@@ -40,7 +41,7 @@ pub mod __types {
         boot::BootData,
         context::{Event, Registers},
         device::{Devices, Notify},
-        memory::{Fault, FrameNumber, Mapping, OutOfMemory, Pager, Protection, Vdso},
+        memory::{Fault, FrameNumber, OutOfMemory, Page, Pager, Protection, VdsoFrames},
         power::Exit,
     };
     pub use alloc::{boxed::Box, sync::Arc};

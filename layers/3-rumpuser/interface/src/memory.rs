@@ -4,7 +4,9 @@ use crate::hypercalls::*;
 use alloc::{sync::Arc, vec::Vec};
 use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
-pub use rumpkin_vocabulary::{Access, Fault, FrameNumber, OutOfMemory, PAGE_SIZE, Pager, Protection, USER_END};
+pub use rumpkin_vocabulary::{
+    Access, Fault, FrameNumber, OutOfMemory, PAGE_SIZE, Page, Pager, Protection, USER_END, VdsoFrames,
+};
 
 /// One owner of a frame of [`PAGE_SIZE`] bytes. Cloning makes another owner of the same frame.
 pub struct Frame(FrameNumber);
@@ -104,7 +106,7 @@ pub fn ensure(bytes: usize) -> Result<(), OutOfMemory> {
     if rumpuser_heap_ensure(bytes) { Ok(()) } else { Err(OutOfMemory) }
 }
 
-/// One mapped page.
+/// A [`Page`] that owns its frame.
 #[derive(Debug, Clone)]
 pub struct Mapping {
     /// What is mapped.
@@ -113,6 +115,20 @@ pub struct Mapping {
     pub protection: Protection,
     /// Never writable, whatever the protection says: a write faults, and the pager makes a copy.
     pub copy_on_write: bool,
+}
+
+impl Mapping {
+    /// Takes over one owner of the page's frame (for back ends).
+    pub fn from_page(page: Page) -> Mapping {
+        let Page { frame, protection, copy_on_write } = page;
+        Mapping { frame: Frame::from_number(frame), protection, copy_on_write }
+    }
+
+    /// Gives up the wrapper and keeps the owner of the frame (for back ends).
+    pub fn into_page(self) -> Page {
+        let Mapping { frame, protection, copy_on_write } = self;
+        Page { frame: frame.into_number(), protection, copy_on_write }
+    }
 }
 
 /// A set of mappings from user addresses to frames.
@@ -137,12 +153,13 @@ impl AddressSpace {
 
     /// Maps a page at a page-aligned address below [`USER_END`], in place of what was there.
     pub fn map(&self, address: usize, mapping: Mapping) -> Result<(), OutOfMemory> {
-        rumpuser_space_map(self.0, address, mapping)
+        let page = mapping.into_page();
+        rumpuser_space_map(self.0, address, page).inspect_err(|_| drop(Frame::from_number(page.frame)))
     }
 
     /// What is mapped at a page-aligned address.
     pub fn query(&self, address: usize) -> Option<Mapping> {
-        rumpuser_space_query(self.0, address)
+        rumpuser_space_query(self.0, address).map(Mapping::from_page)
     }
 
     /// Unmaps a page-aligned range, on every CPU, and lets go of its frames.
@@ -183,5 +200,15 @@ pub struct Vdso {
 
 /// The vDSO of this machine.
 pub fn vdso() -> Result<Vdso, OutOfMemory> {
-    rumpuser_vdso()
+    let frames = rumpuser_vdso()?;
+    let clock = Frame::from_number(frames.clock);
+    let owned = (frames.code..).take(frames.code_frames).map(Frame::from_number);
+    let mut code = Vec::new();
+    let room = ensure(frames.code_frames * size_of::<Frame>())
+        .and_then(|()| code.try_reserve_exact(frames.code_frames).map_err(|_| OutOfMemory));
+    match room {
+        Ok(()) => code.extend(owned),
+        Err(_) => owned.for_each(drop),
+    }
+    room.map(|()| Vdso { clock, code })
 }

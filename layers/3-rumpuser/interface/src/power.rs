@@ -3,14 +3,7 @@
 use crate::hypercalls::*;
 use alloc::boxed::Box;
 
-/// How to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Power off and report this exit status (0 to 255; 128 + signal for a killed program) to the host.
-    Status(u8),
-    /// Restart the machine.
-    Reboot,
-}
+pub use crate::data::Exit;
 
 /// Powers off, or ends the process. The caller has flushed the disks.
 pub fn exit(exit: Exit) -> ! {
