@@ -25,6 +25,7 @@
       "pkgs/bake"
       "pkgs/manifest"
       "pkgs/format"
+      "layers/4-kernel/configuration"
     ];
     programs = 2;
   };

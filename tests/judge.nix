@@ -6,5 +6,6 @@ mkProgram {
     "tests/boot"
     "pkgs/bake"
     "pkgs/format"
+    "layers/4-kernel/configuration"
   ];
 }

@@ -19,7 +19,7 @@ BEGIN {
   rule("pkgs/image", "layers/1-platform/ layers/2-core layers/3-rumpuser/interface layers/3-rumpuser/core layers/3-rumpuser/c layers/4-kernel/ layers/4-kernel-tiny layers/5-base" of_apps)
   rule("pkgs/format", "")
   rule("pkgs/tap-server", "layers/3-rumpuser/interface layers/3-rumpuser/hosted layers/4-kernel/")
-  rule("pkgs/bake", "pkgs/format")
+  rule("pkgs/bake", "pkgs/format layers/4-kernel/configuration")
   rule("pkgs/launcher", "pkgs/format layers/4-kernel/configuration")
   rule("pkgs/manifest", "pkgs/format")
   # What runs in an image runs on any Linux and knows nothing of us.

@@ -1,20 +1,21 @@
-//! The configuration document: what layer 5 takes from it, and the kernel's settings.
+//! What the program, `/etc` and the kernel are made of, out of the configuration document.
 //!
-//! `docs/configuration.md` is the reference, `docs/configuration.schema.json` the schema.
-#![expect(
-    clippy::disallowed_macros,
-    reason = "at boot, of a document whose size has been held against the machine's memory"
-)]
+//! `rumpkin_configuration` reads and checks it; `docs/configuration.md` is the reference.
 
-use crate::credentials::{self, Credential};
+use crate::credentials;
 use crate::start::MAX_ARGUMENTS;
-use alloc::{borrow::Cow, format, string::String, vec::Vec};
-use rumpkin_configuration::{ConfigurationError, Documents, Node, Object, Settings, Wrong};
+use alloc::{string::String, vec::Vec};
+use rumpkin_configuration::{
+    Configuration, ConfigurationError, Credential, Documents, MOST_ARGUMENTS, Node, Settings, Wrong,
+};
 use rumpkin_spine::strings::Strings;
 use rumpuser::{
     boot::BootData,
     memory::{self, PAGE_SIZE},
 };
+
+/// What the launcher refuses is what no stack has room for.
+const _: () = assert!(MOST_ARGUMENTS == MAX_ARGUMENTS);
 
 /// A configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,68 +43,28 @@ pub struct Program {
 pub fn configuration(boot: &BootData) -> Result<Document, ConfigurationError> {
     let memory = (memory::total_frames() as u64).saturating_mul(PAGE_SIZE as u64);
     let documents = Documents::read(boot.baked_configuration, boot.launch_configuration, memory)?;
-    Ok(document(documents.root()?.ok_or_else(|| Wrong::at("", MISSING))?)?)
+    let root = documents.root()?.ok_or_else(|| Wrong::at("", MISSING))?;
+    let configuration = Configuration::read(root)?;
+    let mut program = program(configuration.program()?)?;
+    let credentials = configuration.userland.credentials;
+    if !credentials.is_empty() {
+        credentials::announce(&mut program.env)?;
+    }
+    Ok(Document { program, credentials, settings: configuration.settings })
 }
 
 const MISSING: &str = "there is none: bake one into the image, or give one at launch (-initrd)";
 
-fn document(mut root: Object<'_>) -> Result<Document, Wrong> {
-    let programs =
-        root.take("programs").ok_or_else(|| Wrong::at("programs", "is missing; name a program with its argv"))?;
-    let mut program = program(only_program(programs)?)?;
-    let settings = Settings::take(&mut root)?;
-    if let Some(disks) = root.take("disks") {
-        no_disks(disks)?;
-    }
-    let credentials = root.take("credentials").map(credentials::read).transpose()?.unwrap_or_default();
-    if !credentials.is_empty() {
-        credentials::announce(&mut program.env)?;
-    }
-    root.finish()?;
-    Ok(Document { program, credentials, settings })
-}
-
-fn only_program(programs: Node<'_>) -> Result<Node<'_>, Wrong> {
-    let mut list = programs.list()?;
-    match (list.next(), list.next()) {
-        (Some(program), None) => Ok(program),
-        (None, _) => Err(programs.wrong("is empty; name a program with its argv")),
-        (Some(_), Some(_)) => Err(programs.wrong("several programs in one image are not supported yet; leave one")),
-    }
-}
-
-fn program(node: Node<'_>) -> Result<Program, Wrong> {
-    let mut object = node.object()?;
-    let missing = || {
-        let path = format!("{}.argv", node.path());
-        Wrong::at(path, "is missing or empty; its first entry is the path of the program")
-    };
+fn program(given: &rumpkin_configuration::Program<'_>) -> Result<Program, Wrong> {
     let mut argv = Strings::default();
-    for argument in object.take("argv").ok_or_else(missing)?.list()? {
-        push(&mut argv, argument, [&plain_string(argument)?])?;
-    }
-    if argv.is_empty() {
-        return Err(missing());
+    for argument in given.argv.iter() {
+        push(&mut argv, argument, [&argument.string()?])?;
     }
     let mut env = Strings::default();
-    if let Some(variables) = object.take("env") {
-        for (key, value) in variables.object()?.entries() {
-            let name = key.string()?;
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(key.wrong("is no name for an environment variable"));
-            }
-            push(&mut env, value, [&name, "=", &plain_string(value)?])?;
-        }
+    for (name, value) in given.env.iter() {
+        push(&mut env, value, [&name.string()?, "=", &value.string()?])?;
     }
-    let cwd = object.take("cwd").map(absolute_path).transpose()?;
-    object.finish()?;
-    let bytes = argv.cost().saturating_add(env.cost());
-    if bytes > MAX_ARGUMENTS {
-        return Err(node.wrong(format!(
-            "argv and env take {bytes} bytes, eight for each string among them; a program can be given {MAX_ARGUMENTS}"
-        )));
-    }
-    Ok(Program { argv, env, cwd: cwd.unwrap_or_else(|| String::from("/")) })
+    Ok(Program { argv, env, cwd: given.cwd.clone() })
 }
 
 /// Adds the string that `parts` are.
@@ -111,36 +72,10 @@ fn push<const N: usize>(strings: &mut Strings, node: Node<'_>, parts: [&str; N])
     strings.push(parts.map(str::as_bytes)).map_err(|_| node.wrong("there is no memory for it"))
 }
 
-/// A string that a program can be given.
-fn plain_string(node: Node<'_>) -> Result<Cow<'_, str>, Wrong> {
-    let text = node.string()?;
-    match text.contains('\0') {
-        true => Err(node.wrong("holds a zero byte, which no program can be given")),
-        false => Ok(text),
-    }
-}
-
-fn absolute_path(node: Node<'_>) -> Result<String, Wrong> {
-    node.parse(|text| match text.starts_with('/') && !text.contains('\0') {
-        true => Ok(String::from(text)),
-        false => Err(format!("`{text}` is not an absolute path")),
-    })
-}
-
-/// `disks` is reserved for file systems on disks. Disks themselves need no configuration.
-fn no_disks(node: Node<'_>) -> Result<(), Wrong> {
-    match node.list()?.next() {
-        None => Ok(()),
-        Some(_) => {
-            Err(node.wrong("file systems on disks are not supported yet; disks are /dev/vda and so on by themselves"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
+    use alloc::{format, string::ToString};
     use rumpkin_spine::config::{Address, Config};
 
     fn read(baked: Option<&'static str>, launch: Option<&'static str>) -> Result<Document, String> {

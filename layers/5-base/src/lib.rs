@@ -22,7 +22,6 @@ mod stack;
 mod start;
 
 pub use configuration::{Document, Program, configuration};
-pub use credentials::Credential;
 pub use etc::prepare;
 pub use loader::LoadError;
 pub use start::{StartError, run};

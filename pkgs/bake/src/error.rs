@@ -1,4 +1,5 @@
 //! Why an image cannot be baked, and how to mend it.
+use rumpkin_configuration::{ConfigurationError, Malformed};
 use std::fmt;
 
 /// What is wrong with one of the inputs, or with their sum.
@@ -12,8 +13,10 @@ pub enum Error {
     Kernel(rumpkin_format::Error),
     /// The root file system is not EROFS.
     NotErofs,
-    /// The configuration is not a JSON object; says what the parser found.
-    NotJson(String),
+    /// The configuration is not a JSON object.
+    NotJson(Malformed),
+    /// The kernel would refuse the configuration.
+    Refused(ConfigurationError),
     /// The root file system's blocks are not pages.
     RootfsBlockSize,
     /// Kernel and payload together do not fit.
@@ -37,7 +40,7 @@ impl Error {
     pub fn input(&self) -> Input {
         match self {
             Error::AlreadyBaked | Error::Kernel(_) => Input::Kernel,
-            Error::ConfigurationTooLarge | Error::NotJson(_) => Input::Configuration,
+            Error::ConfigurationTooLarge | Error::NotJson(_) | Error::Refused(_) => Input::Configuration,
             Error::NotErofs | Error::RootfsBlockSize | Error::TooLarge => Input::Rootfs,
         }
     }
@@ -59,6 +62,7 @@ impl fmt::Display for Error {
             Error::Kernel(error) => write!(f, "{error}; --kernel takes the ELF file that the image crate links to"),
             Error::NotErofs => f.write_str("not an EROFS file system; make one with mkfs.erofs"),
             Error::NotJson(error) => write!(f, "{error}; the configuration is one JSON object"),
+            Error::Refused(error) => write!(f, "{error}"),
             Error::RootfsBlockSize => f.write_str("its blocks are not 4096 bytes; make it with mkfs.erofs -b 4096"),
             Error::TooLarge => {
                 write!(f, "too large: kernel and payload must end below {} MiB", rumpkin_format::MEMORY_LIMIT >> 20)

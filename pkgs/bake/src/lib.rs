@@ -8,10 +8,12 @@
 mod error;
 
 pub use error::{Error, Input};
+use rumpkin_configuration::{Document, Malformed, Moment, check};
 use rumpkin_format::{
     CONFIGURATION_LIMIT, Header, Image, KERNEL_BASE, MEMORY_LIMIT, PAGE_SIZE, Segment, SegmentKind, is_erofs,
     page_align, seal,
 };
+use serde_json::{Map, Value};
 
 /// `PF_R`: the payload is only ever read.
 const READABLE: u32 = 4;
@@ -25,7 +27,7 @@ const EROFS_BLOCK_BITS_OFFSET: usize = 1024 + 12;
 pub struct Parts<'a> {
     /// An EROFS image with blocks of 4096 bytes.
     pub rootfs: Option<&'a [u8]>,
-    /// A JSON object.
+    /// A JSON object that the kernel takes, or takes with more at launch.
     pub configuration: Option<&'a str>,
 }
 
@@ -41,6 +43,7 @@ pub fn bake(kernel: &[u8], parts: &Parts<'_>) -> Result<Vec<u8>, Error> {
     if let Some(rootfs) = parts.rootfs {
         check_rootfs(rootfs)?;
     }
+    let compact = |text| compact(text, image.manifest);
     let configuration = parts.configuration.map(compact).transpose()?;
 
     let mut joined = Joined { file: kernel.to_vec(), end: image.memory_end(), segments: image.segments };
@@ -67,16 +70,17 @@ fn check_rootfs(rootfs: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The JSON object `text`, without white space and with sorted keys, so that its spelling does not change the image.
-fn compact(text: &str) -> Result<String, Error> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| Error::NotJson(error.to_string()))?;
-    if !value.is_object() {
-        return Err(Error::NotJson("not an object".into()));
-    }
-    let compact = value.to_string();
+/// The JSON object `text`, without white space and with sorted keys, so that its spelling does not change the image. A kernel with
+/// this manifest would take it.
+fn compact(text: &str, manifest: Option<&str>) -> Result<String, Error> {
+    Document::of_object(text.as_bytes()).map_err(Error::NotJson)?;
+    let compact = serde_json::from_str::<Map<String, Value>>(text).map(|object| Value::from(object).to_string());
+    let compact = compact.map_err(|_| Error::NotJson(Malformed::NoObject))?;
     if compact.len() > CONFIGURATION_LIMIT {
         return Err(Error::ConfigurationTooLarge);
     }
+    // How much memory there will be is not known yet.
+    check(manifest, Some(compact.as_bytes()), None, u64::MAX, Moment::Making).map_err(Error::Refused)?;
     Ok(compact)
 }
 

@@ -62,6 +62,9 @@ fn bad_inputs_are_named() {
     }
     let long = format!(r#"{{"hostname":"{}"}}"#, "x".repeat(1 << 20));
     assert_eq!(bake(&kernel, &parts(&rootfs, &long)), Err(Error::ConfigurationTooLarge));
+    let refused = bake(&kernel, &parts(&rootfs, r#"{"network":{"gateway":"224.0.0.1"}}"#)).unwrap_err();
+    let said = "configuration: network.gateway: `224.0.0.1` is a multicast address, of 224.0.0.0/4, not a router";
+    assert_eq!(refused.to_string(), said);
     let baked = bake(&kernel, &parts(&rootfs, "{}")).unwrap();
     assert_eq!(bake(&baked, &parts(&rootfs, "{}")), Err(Error::AlreadyBaked));
 }
@@ -110,7 +113,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_payload_comes_back_and_the_same_bytes_again(tail in prop::collection::vec(any::<u8>(), 0..9000), name in "[a-z]{0,40}") {
+    fn any_payload_comes_back_and_the_same_bytes_again(tail in prop::collection::vec(any::<u8>(), 0..9000), name in "[a-z]{1,40}") {
         let rootfs = [rootfs(2048), tail].concat();
         let configuration = serde_json::json!({ "hostname": name }).to_string();
         let file = bake(&kernel(), &parts(&rootfs, &configuration)).unwrap();

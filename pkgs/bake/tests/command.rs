@@ -51,7 +51,10 @@ fn messages_name_the_file_and_the_remedy() {
     folder.bake("kernel");
     assert!(message(&folder.bake("image")).contains("image: already has a payload"));
     fs::write(folder.path("config"), "{").unwrap();
-    assert!(message(&folder.bake("kernel")).starts_with("rumpkin-bake: config: EOF"));
+    assert!(message(&folder.bake("kernel")).starts_with("rumpkin-bake: config: is not valid JSON: "));
+    fs::write(folder.path("config"), r#"{"hostname":""}"#).unwrap();
+    let refused = "rumpkin-bake: config: configuration: hostname: must have 1 to 64 bytes, and no control characters\n";
+    assert_eq!(message(&folder.bake("kernel")), refused);
     fs::write(folder.path("rootfs"), "").unwrap();
     assert!(message(&folder.bake("kernel")).contains("rootfs: not an EROFS file system; make one with mkfs.erofs"));
 }

@@ -1,11 +1,18 @@
-//! The configuration that the guest is given: the image's own, overridden key by key.
+//! The configuration that the guest is given at launch, to be laid over the image's own; and what the guest would say to both.
 use crate::credentials;
 use crate::file;
 use crate::options::RunOptions;
-use rumpkin_configuration::{ConfigurationError, Document, Documents, LIMIT, Malformed, Settings};
+use rumpkin_configuration::{
+    ConfigurationError, Document, Documents, LIMIT, Malformed, Moment, Node, Settings, check, overlay,
+};
+use rumpkin_format::Image;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// What a document says that says nothing.
+const NOTHING: &str = "{}";
 
 /// Why there is no configuration for the guest.
 #[derive(Debug)]
@@ -18,8 +25,6 @@ pub enum Error {
     Malformed(PathBuf, Malformed),
     /// The program has no name, after which arguments could stand.
     NoName,
-    /// What is in this file is JSON, but not an object.
-    NoObject(PathBuf),
     /// There is no program that options could be about.
     NoProgram,
     /// The guest would refuse it.
@@ -33,7 +38,6 @@ impl fmt::Display for Error {
             Error::File(error) => write!(f, "{error}"),
             Error::Malformed(path, error) => write!(f, "{}: {error}", path.display()),
             Error::NoName => f.write_str("the program in the configuration has no name"),
-            Error::NoObject(path) => write!(f, "{}: not a JSON object", path.display()),
             Error::NoProgram => {
                 f.write_str("--env and arguments need a program in the configuration, and there is none")
             }
@@ -50,42 +54,36 @@ impl From<Error> for String {
     }
 }
 
-/// The document for the guest: `baked`, then the file of `--config`, then single options and arguments.
+/// The document for the guest: the file of `--config`, and over it single options and arguments. The guest lays it over `baked`.
 ///
 /// # Errors
 /// A document is not a JSON object, a credential cannot be read, or the options need a program and there is none.
-pub fn effective(baked: Option<&str>, options: &RunOptions) -> Result<Value, Error> {
-    let mut document = match baked {
-        Some(text) => parse(&options.image, text.as_bytes())?,
-        None => json!({}),
+pub fn at_launch(baked: Option<&str>, options: &RunOptions) -> Result<String, Error> {
+    let mut launch = match &options.config {
+        Some(path) => lay(NOTHING, &file::read(path, LIMIT as u64).map_err(Error::File)?, path)?,
+        None => NOTHING.into(),
     };
-    if let Some(path) = &options.config {
-        let text = file::read(path, LIMIT as u64).map_err(Error::File)?;
-        merge(&mut document, parse(path, &text)?);
-    }
-    merge(&mut document, from_options(options));
+    launch = lay(&launch, from_options(options).to_string().as_bytes(), &options.image)?;
     if !options.credential.is_empty() {
         let credentials = credentials::read(&options.credential).map_err(Error::Credential)?;
-        merge(&mut document, json!({ "credentials": credentials }));
+        let document = json!({ "credentials": credentials });
+        launch = lay(&launch, document.to_string().as_bytes(), &options.image)?;
     }
     if !options.arguments.is_empty() || !options.env.is_empty() {
-        change_program(&mut document, options)?;
+        let program = changed_program(baked.unwrap_or(NOTHING), &launch, options)?;
+        launch = lay(&launch, format!(r#"{{"programs":[{program}]}}"#).as_bytes(), &options.image)?;
     }
-    Ok(document)
+    Ok(launch)
 }
 
-/// Checks the document's length, for a guest with so many bytes of memory for it, and the keys of the kernel, as the guest will.
-/// The keys of who runs on the kernel are checked by the guest alone.
+/// Checks what comes of the image's configuration and the one at launch, for a guest with so many bytes of memory beside both,
+/// as the guest will. What its kernel is told comes back.
 ///
 /// # Errors
 /// The guest would refuse it; the message names the key.
-pub fn check(document: &[u8], memory: u64) -> Result<(), Error> {
-    let check = || {
-        let documents = Documents::read(None, Some(document), memory)?;
-        documents.root()?.map(|mut root| Settings::take(&mut root)).transpose()?;
-        Ok(())
-    };
-    check().map_err(Error::Refused)
+pub fn judge(image: &Image<'_>, launch: &str, memory: u64) -> Result<Settings, Error> {
+    let baked = image.configuration.map(str::as_bytes);
+    check(image.manifest, baked, Some(launch.as_bytes()), memory, Moment::Starting).map_err(Error::Refused)
 }
 
 /// Checks what the options say of the kernel's own keys, whatever else the document has.
@@ -93,28 +91,21 @@ pub fn check(document: &[u8], memory: u64) -> Result<(), Error> {
 /// # Errors
 /// As above.
 pub fn check_options(options: &RunOptions) -> Result<(), Error> {
-    check(from_options(options).to_string().as_bytes(), u64::MAX)
+    let document = from_options(options).to_string();
+    check(None, None, Some(document.as_bytes()), u64::MAX, Moment::Making).map(drop).map_err(Error::Refused)
 }
 
-/// Reads a document as strictly as the guest: in an object no key is twice.
-fn parse(path: &Path, text: &[u8]) -> Result<Value, Error> {
-    Document::parse(text).map_err(|error| Error::Malformed(path.into(), error))?;
-    match serde_json::from_slice(text) {
-        Ok(value @ Value::Object(_)) => Ok(value),
-        _ => Err(Error::NoObject(path.into())),
-    }
+/// What the kernel is told by a document that is given to it unchecked, and need not be one: as far as that can be said.
+pub fn settings_of_unchecked(document: &[u8]) -> Settings {
+    check(None, None, Some(document), u64::MAX, Moment::Making).unwrap_or_default()
 }
 
-/// Objects are merged recursively; anything else in `upper` replaces what `lower` has.
-fn merge(lower: &mut Value, upper: Value) {
-    match (lower, upper) {
-        (Value::Object(lower), Value::Object(upper)) => {
-            for (key, value) in upper {
-                merge(lower.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (lower, upper) => *lower = upper,
-    }
+/// The document `below` with that of a file over it.
+fn lay(below: &str, above: &[u8], file: &Path) -> Result<String, Error> {
+    let malformed = |error| Error::Malformed(file.into(), error);
+    let below = Document::of_object(below.as_bytes()).map_err(malformed)?;
+    let above = Document::of_object(above).map_err(malformed)?;
+    Ok(overlay(&below, &above))
 }
 
 fn from_options(options: &RunOptions) -> Value {
@@ -138,23 +129,29 @@ fn from_options(options: &RunOptions) -> Value {
     Value::Object(document)
 }
 
-/// Replaces the arguments after the program's name and adds to its environment.
-fn change_program(document: &mut Value, options: &RunOptions) -> Result<(), Error> {
-    let program = document.pointer_mut("/programs/0").and_then(Value::as_object_mut).ok_or(Error::NoProgram)?;
+/// The program of the documents, with other arguments after its name and more variables.
+fn changed_program(baked: &str, launch: &str, options: &RunOptions) -> Result<String, Error> {
+    let documents = Documents::read(Some(baked.as_bytes()), Some(launch.as_bytes()), u64::MAX);
+    let documents = documents.map_err(Error::Refused)?;
+    let programs = documents.root().map_err(Error::Refused)?.and_then(|mut root| root.take("programs"));
+    let program = programs.and_then(|programs| programs.list().ok()?.next()).ok_or(Error::NoProgram)?;
+
+    let mut change = Map::new();
     if !options.arguments.is_empty() {
-        let name = program.get("argv").and_then(|argv| argv.get(0)).cloned().ok_or(Error::NoName)?;
-        let argv: Vec<Value> =
-            std::iter::once(name).chain(options.arguments.iter().map(|argument| json!(argument))).collect();
-        program.insert("argv".into(), Value::Array(argv));
+        let arguments = options.arguments.iter().cloned();
+        change.insert("argv".into(), std::iter::once(name_of(program)?).chain(arguments).collect());
     }
     let env: Map<String, Value> = options.env.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    merge(program.entry("env").or_insert_with(|| json!({})), Value::Object(env));
-    Ok(())
+    change.insert("env".into(), env.into());
+    // A program that is no object is none.
+    lay(&program.text(), Value::Object(change).to_string().as_bytes(), &options.image).map_err(|_| Error::NoProgram)
 }
 
-/// Whether the guest wants no network at all.
-pub fn is_offline(document: &Value) -> bool {
-    document.pointer("/network/address").and_then(Value::as_str) == Some("none")
+/// What a program is called by: its first argument.
+fn name_of(program: Node<'_>) -> Result<String, Error> {
+    let argv = program.object().ok().and_then(|mut program| program.take("argv"));
+    let name = argv.and_then(|argv| argv.list().ok()?.next()?.string().ok());
+    name.map(Cow::into_owned).ok_or(Error::NoName)
 }
 
 #[cfg(test)]
@@ -162,15 +159,25 @@ mod tests {
     use super::*;
     use crate::options::{Command, Options};
     use clap::Parser;
+    use rumpkin_configuration::Address;
     use std::fs;
 
     const BAKED: &str =
         r#"{"programs":[{"argv":["/bin/a","-x"],"env":{"A":"1"}}],"network":{"address":"dhcp","gateway":"10.0.0.1"}}"#;
 
+    /// What comes of an image's document and the launcher's options.
     fn document(baked: &str, arguments: &[&str]) -> Result<Value, String> {
         let line = ["rumpkin", "run", "image"].iter().chain(arguments);
         let Command::Run(options) = Options::parse_from(line).command else { unreachable!() };
-        effective(Some(baked), &options).map_err(String::from)
+        let launch = at_launch(Some(baked), &options).map_err(String::from)?;
+        let merged = lay(baked, launch.as_bytes(), Path::new("image")).map_err(String::from)?;
+        Ok(serde_json::from_str(&merged).unwrap())
+    }
+
+    fn checked(arguments: &[&str], memory: u64) -> Result<Settings, String> {
+        let document = document(BAKED, arguments)?.to_string();
+        let manifest = Some(r#"{"components":["process"]}"#);
+        check(manifest, None, Some(document.as_bytes()), memory, Moment::Starting).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -180,28 +187,31 @@ mod tests {
 
     #[test]
     fn arguments_replace_and_variables_add() {
-        let document = document(BAKED, &["--env", "B=2", "--", "-y", "z"]).unwrap();
-        assert_eq!(document["programs"], json!([{"argv": ["/bin/a", "-y", "z"], "env": {"A": "1", "B": "2"}}]));
+        let document = document(BAKED, &["--env", "B=2", "--", "-y", "z\"\n"]).unwrap();
+        assert_eq!(document["programs"], json!([{"argv": ["/bin/a", "-y", "z\"\n"], "env": {"A": "1", "B": "2"}}]));
     }
 
     #[test]
     fn options_override_key_by_key() {
-        let document =
-            document(BAKED, &["--address", "10.0.0.2/24", "--nameserver", "10.0.0.3", "--hostname", "h"]).unwrap();
+        let arguments = ["--address", "10.0.0.2/24", "--nameserver", "10.0.0.3", "--hostname", "h"];
+        let document = document(BAKED, &arguments).unwrap();
         let network = json!({"address": "10.0.0.2/24", "gateway": "10.0.0.1", "nameservers": ["10.0.0.3"]});
         assert_eq!(document["network"], network);
         assert_eq!(document["hostname"], "h");
-        assert!(!is_offline(&document));
+        assert_eq!(checked(&arguments, 1 << 20).unwrap().hostname, "h");
     }
 
     #[test]
     fn files_override_key_by_key() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), r#"{"network":{"address":"none"},"disks":[1]}"#).unwrap();
-        let document = document(BAKED, &["--config", file.path().to_str().unwrap()]).unwrap();
+        fs::write(file.path(), r#"{"network":{"address":"none"},"disks":[1.50]}"#).unwrap();
+        let document = document(BAKED, &["--config", file.path().to_str().unwrap(), "--hostname", "h"]).unwrap();
         assert_eq!(document["network"], json!({"address": "none", "gateway": "10.0.0.1"}));
-        assert_eq!(document["disks"], json!([1]));
-        assert!(is_offline(&document));
+        assert_eq!(document["disks"], json!([1.5]));
+        assert_eq!(document["hostname"], "h");
+        let kernels_own = br#"{"network":{"address":"none"},"else":1}"#;
+        assert_eq!(settings_of_unchecked(kernels_own).network.address, Address::None);
+        assert_eq!(settings_of_unchecked(b"\xff"), Settings::default());
     }
 
     #[test]
@@ -209,10 +219,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "[]").unwrap();
         let path = file.path().to_str().unwrap();
-        assert_eq!(document(BAKED, &["--config", path]), Err(format!("{path}: not a JSON object")));
-        assert_eq!(document("3", &[]), Err("image: not a JSON object".into()));
+        assert_eq!(document(BAKED, &["--config", path]), Err(format!("{path}: is not a JSON object")));
+        assert!(document("3", &["--", "a"]).unwrap_err().contains("the image's configuration is not a JSON object"));
         assert!(document("{}", &["--", "a"]).unwrap_err().contains("program"));
         assert!(document(r#"{"programs":[{}]}"#, &["--", "a"]).unwrap_err().contains("no name"));
+        assert!(document(r#"{"programs":[3]}"#, &["--env", "A=b"]).unwrap_err().contains("program"));
         assert!(document(r#"{"programs":3}"#, &["--env", "A=b"]).unwrap_err().contains("program"));
     }
 
@@ -225,10 +236,7 @@ mod tests {
             document(BAKED, &["--config", path]),
             Err(format!("{path}: has the key `network.gateway` twice in one object"))
         );
-        let checked = |arguments: &[&str], memory| {
-            check(document(BAKED, arguments).unwrap().to_string().as_bytes(), memory).map_err(String::from)
-        };
-        assert_eq!(checked(&["--address", "10.0.0.2/24"], 1 << 20), Ok(()));
+        assert!(checked(&["--address", "10.0.0.2/24"], 1 << 20).is_ok());
         for (arguments, message) in [
             (
                 ["--address", "127.0.0.1/8"],

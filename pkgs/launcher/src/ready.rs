@@ -1,7 +1,7 @@
 //! Readiness: when a guest counts as started.
 use crate::guest::{Forward, Guest, Network};
 use crate::qmp;
-use serde_json::Value;
+use rumpkin_configuration::Address;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
@@ -49,11 +49,11 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// The way to `port` of `guest`, whose configuration is `document`.
+    /// The way to `port` of `guest`, whose configuration says this of its address.
     ///
     /// # Errors
     /// The port cannot be reached from here.
-    pub fn new(port: u16, guest: &Guest, document: &Value, control: &Path) -> Result<Probe, String> {
+    pub fn new(port: u16, guest: &Guest, address: Address, control: &Path) -> Result<Probe, String> {
         match &guest.network {
             Network::None => Err(format!("--ready tcp:{port}: the guest has no network")),
             Network::User(forwards) => {
@@ -64,12 +64,12 @@ impl Probe {
                 Ok(Probe::Forwarded { forward, control: control.to_owned() })
             }
             Network::Tap { .. } | Network::Bridge { .. } => {
-                let address = document.pointer("/network/address").and_then(Value::as_str).unwrap_or("dhcp");
-                let address = address.split_once('/').and_then(|(address, _)| address.parse::<Ipv4Addr>().ok());
-                let address = address.ok_or_else(|| {
-                    format!("--ready tcp:{port}: the guest's address is not known here; give --address ADDRESS/PREFIX, or --ready line:TEXT")
-                })?;
-                Ok(Probe::Direct(SocketAddrV4::new(address, port)))
+                let Address::Static { address, .. } = address else {
+                    return Err(format!(
+                        "--ready tcp:{port}: the guest's address is not known here; give --address ADDRESS/PREFIX, or --ready line:TEXT"
+                    ));
+                };
+                Ok(Probe::Direct(SocketAddrV4::new(address.into(), port)))
             }
         }
     }
@@ -130,7 +130,6 @@ fn has_established(table: &str, forward: &Forward) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn guest(network: Network) -> Guest {
         Guest { image: "i".into(), memory_mib: 16, cpus: 1, network, mac: None, mtu: None, vhost: false, disks: vec![] }
@@ -149,14 +148,14 @@ mod tests {
     fn ports_are_looked_for_where_they_can_be_reached() {
         let control = Path::new("c");
         let user = guest(Network::User(vec!["8080:80".parse().unwrap()]));
-        assert!(matches!(Probe::new(80, &user, &json!({}), control), Ok(Probe::Forwarded { .. })));
-        assert!(Probe::new(81, &user, &json!({}), control).unwrap_err().contains("--forward HOST:81"));
+        assert!(matches!(Probe::new(80, &user, Address::Dhcp, control), Ok(Probe::Forwarded { .. })));
+        assert!(Probe::new(81, &user, Address::Dhcp, control).unwrap_err().contains("--forward HOST:81"));
         let tap = guest(Network::Tap { interface: "t".into() });
-        let fixed = json!({"network": {"address": "10.0.0.2/24"}});
-        let probe = Probe::new(80, &tap, &fixed, control).unwrap();
+        let fixed = Address::Static { address: [10, 0, 0, 2], prefix: 24 };
+        let probe = Probe::new(80, &tap, fixed, control).unwrap();
         assert!(matches!(probe, Probe::Direct(address) if address.to_string() == "10.0.0.2:80"));
-        assert!(Probe::new(80, &tap, &json!({}), control).unwrap_err().contains("--address"));
-        assert!(Probe::new(80, &guest(Network::None), &json!({}), control).unwrap_err().contains("no network"));
+        assert!(Probe::new(80, &tap, Address::Dhcp, control).unwrap_err().contains("--address"));
+        assert!(Probe::new(80, &guest(Network::None), Address::Dhcp, control).unwrap_err().contains("no network"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::qemu::CONTROL;
 use crate::ready::{Condition, Probe};
 use crate::status::conclude;
 use crate::{configuration, file, folder, inspect, journal, notify, xen};
+use rumpkin_configuration::{Address, Settings};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -28,7 +29,10 @@ const UNCHECKED_LIMIT: u64 = 1 << 30;
 /// # Errors
 /// The image or the configuration is bad, or the guest cannot be started.
 pub fn run(options: &RunOptions) -> Result<u8, String> {
-    let (document, offline) = document(options)?;
+    let (document, settings) = document(options)?;
+    let address = settings.network.address;
+    // Of a guest that is given what it is given unchecked, who starts it says whether there is a network.
+    let offline = if options.unchecked { !wants_network(options) } else { address == Address::None };
     let guest = Guest {
         image: options.image.clone(),
         memory_mib: options.memory,
@@ -48,7 +52,7 @@ pub fn run(options: &RunOptions) -> Result<u8, String> {
     folder::clean(|folder| xen::release(folder, &options.xl));
     let folder = Folder::new()?;
     write_private(&folder.path().join(CONFIGURATION), &document)?;
-    let probe = probe(options, &guest, &document, folder.path())?;
+    let probe = probe(options, &guest, address, folder.path())?;
     let mut monitor = hypervisor::choose(options, guest, folder.path())?;
 
     let (events, received) = mpsc::channel();
@@ -85,11 +89,13 @@ fn least_memory(image_end: u64) -> u64 {
     (image_end + BESIDE).div_ceil(1 << 20)
 }
 
-/// The configuration for the guest, and whether it says that there is no network.
-fn document(options: &RunOptions) -> Result<(Vec<u8>, bool), String> {
+/// The configuration for the guest, and what its kernel is told by it and the image's own.
+fn document(options: &RunOptions) -> Result<(Vec<u8>, Settings), String> {
     if options.unchecked {
         let path = options.config.as_deref().unwrap_or(Path::new(""));
-        return Ok((file::read(path, UNCHECKED_LIMIT)?, !wants_network(options)));
+        let document = file::read(path, UNCHECKED_LIMIT)?;
+        let settings = configuration::settings_of_unchecked(&document);
+        return Ok((document, settings));
     }
     let file = inspect::read(&options.image)?;
     let image = inspect::parse_whole(&options.image, &file)?;
@@ -102,12 +108,10 @@ fn document(options: &RunOptions) -> Result<(Vec<u8>, bool), String> {
             needed
         ));
     }
-    let document = configuration::effective(image.configuration, options)?;
-    let offline = configuration::is_offline(&document);
-    let document = document.to_string().into_bytes();
+    let document = configuration::at_launch(image.configuration, options)?;
     let beside = (u64::from(options.memory) << 20).saturating_sub(image.memory_end());
-    configuration::check(&document, beside.saturating_sub(document.len() as u64))?;
-    Ok((document, offline))
+    let settings = configuration::judge(&image, &document, beside.saturating_sub(document.len() as u64))?;
+    Ok((document.into_bytes(), settings))
 }
 
 fn wants_network(options: &RunOptions) -> bool {
@@ -136,11 +140,9 @@ fn about(options: &RunOptions) -> Value {
     json!({ "name": options.name, "image": options.image, "hypervisor": hypervisor, "memory": options.memory })
 }
 
-fn probe(options: &RunOptions, guest: &Guest, document: &[u8], folder: &Path) -> Result<Option<Probe>, String> {
+fn probe(options: &RunOptions, guest: &Guest, address: Address, folder: &Path) -> Result<Option<Probe>, String> {
     let Some(Condition::Port(port)) = options.ready else { return Ok(None) };
-    // What the guest is given unchecked need not be a document.
-    let document = serde_json::from_slice(document).unwrap_or_default();
-    Probe::new(port, guest, &document, &folder.join(CONTROL)).map(Some)
+    Probe::new(port, guest, address, &folder.join(CONTROL)).map(Some)
 }
 
 /// Sees to it that the guest is declared ready when it is, if that is not when it starts.

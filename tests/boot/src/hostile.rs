@@ -187,7 +187,7 @@ impl Workshop<'_> {
         Ok(())
     }
 
-    /// Documents that are JSON. The launcher would refuse some of them already.
+    /// Documents that are JSON. The launcher would refuse them already, but for what the image lacks.
     fn configurations(&self, good: &Path, report: &mut Report) -> Result<(), String> {
         for (document, piece) in [
             (r#"{"nonsense":1}"#, "nonsense"),

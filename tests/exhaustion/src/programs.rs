@@ -5,8 +5,8 @@ use rumpkin_abi::{
     linux::{general, net},
     system_call_number,
 };
-use rumpkin_base::{Credential, Document};
-use rumpkin_configuration::Settings;
+use rumpkin_base::Document;
+use rumpkin_configuration::{Credential, Settings};
 use rumpkin_program::ProgramThread;
 use rumpkin_spine::{Errno, Kernel, strings::Strings};
 use rumpuser::{

@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 16;
 const MAX_SHOWN: usize = 64;
 
 /// Why a text is not a document.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Malformed {
     /// Not JSON: this is missing at this byte.
     Syntax(usize, &'static str),
@@ -23,6 +23,8 @@ pub enum Malformed {
     Twice(String),
     /// It is longer than a document can be.
     Long,
+    /// It is another value.
+    NoObject,
     /// There is no memory for so many values.
     NoMemory(usize),
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Malformed {
             Malformed::Deep => write!(f, "is nested deeper than {MAX_DEPTH} levels"),
             Malformed::Twice(path) => write!(f, "has the key `{path}` twice in one object"),
             Malformed::Long => f.write_str("is longer than 4 GiB"),
+            Malformed::NoObject => f.write_str("is not a JSON object"),
             Malformed::NoMemory(values) => write!(f, "has up to {values} values, for which there is no memory"),
         }
     }
@@ -62,7 +65,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     kind: Kind,
-    /// Of a string, what of the text is between its quotation marks; of an object, which places in the order are its keys'.
+    /// Of a number, what of the text it is; of a string, what is between its quotation marks; of an object, which places in the order are its keys'.
     start: u32,
     end: u32,
     /// The first slot behind the value and all that is in it.
@@ -99,6 +102,18 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Reads a document that is an object, as ours are.
+    ///
+    /// # Errors
+    /// As above, or it is something else.
+    pub fn of_object(text: &'a [u8]) -> Result<Document<'a>, Malformed> {
+        let document = Document::parse(text)?;
+        match document.kind(0) {
+            Kind::Object => Ok(document),
+            _ => Err(Malformed::NoObject),
+        }
+    }
+
     fn reserve(&mut self, values: usize, keys: usize) -> Result<(), TryReserveError> {
         self.slots.try_reserve_exact(values)?;
         self.order.try_reserve_exact(keys)
@@ -118,6 +133,12 @@ impl<'a> Document<'a> {
     pub fn string(&self, at: usize) -> Raw<'a> {
         let text = self.slots.get(at).filter(|slot| slot.kind == Kind::String);
         Raw(text.and_then(|slot| self.text.get(slot.start as usize..slot.end as usize)).unwrap_or_default())
+    }
+
+    /// The number in slot `at`, as it stands in the text.
+    pub fn number(&self, at: usize) -> &'a str {
+        let number = self.slots.get(at).filter(|slot| slot.kind == Kind::Number);
+        number.and_then(|slot| self.text.get(slot.start as usize..slot.end as usize)).unwrap_or_default()
     }
 
     /// The slots of the keys of the object in slot `at`, in the keys' order. Behind each is that of its value.
@@ -408,6 +429,7 @@ impl Parser<'_> {
     }
 
     fn number(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
         if self.byte() == Some(b'-') {
             self.step();
         }
@@ -426,7 +448,7 @@ impl Parser<'_> {
             }
             self.digits()?;
         }
-        self.push(Kind::Number, 0..0);
+        self.push(Kind::Number, start..self.at);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The documents of an image, one laid over the other.
 
 use crate::{
-    document::{Document, Kind},
+    document::Document,
     node::{Node, Object, Wrong},
 };
 use alloc::{format, string::String};
@@ -75,6 +75,12 @@ impl<'a> Documents<'a> {
     }
 }
 
+/// What comes of a document laid over another one, as text: for whoever has more than two.
+#[must_use]
+pub fn overlay(below: &Document<'_>, above: &Document<'_>) -> String {
+    Node::new(above, 0).over(Node::new(below, 0)).text()
+}
+
 fn parse<'a>(what: &str, bytes: &'a [u8], memory: u64) -> Result<Document<'a>, ConfigurationError> {
     // Boot loaders may pad a module with zeroes.
     let length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last.saturating_add(1));
@@ -87,9 +93,5 @@ fn parse<'a>(what: &str, bytes: &'a [u8], memory: u64) -> Result<Document<'a>, C
         )));
     }
     let bytes = bytes.get(..length).unwrap_or_default();
-    let document = Document::parse(bytes).map_err(|error| ConfigurationError(format!("{what} {error}")))?;
-    match document.kind(0) {
-        Kind::Object => Ok(document),
-        _ => Err(ConfigurationError(format!("{what} is not a JSON object"))),
-    }
+    Document::of_object(bytes).map_err(|error| ConfigurationError(format!("{what} {error}")))
 }

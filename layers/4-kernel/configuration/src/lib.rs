@@ -1,12 +1,12 @@
-//! Layer 4: the configuration document, and the kernel's settings in it.
+//! Layer 4: the configuration document: read, laid over another one, checked.
 //!
 //! A JSON default is baked into the image, and overridden key by key by a document that is given at launch. [`Documents`]
-//! are the two; from their [root](Documents::root) whoever runs on the kernel takes keys of its own (layer 5 the program to
-//! run), [`Settings::take`] takes the kernel's, and [`Object::finish`] complains about the rest. `docs/configuration.md` is
-//! the reference, `docs/configuration.schema.json` the schema.
+//! are the two. Of their [root](Documents::root) [`Configuration`] is made where a program runs; an app without userspace has
+//! keys of its own, leaves the kernel's to [`Settings::take`], and has [`Object::finish`] complain about the rest. What a key
+//! may say is written once, by [`object!`]: `docs/configuration.md` and `docs/configuration.schema.json` are made of it.
 //!
-//! The crate stands on nothing of ours, so that the launcher refuses what the guest would, by the same code. What it takes
-//! of memory and time is in proportion to the document's length, which is [limited](limit) by the machine's memory:
+//! The crate stands on nothing of ours. The launcher and `rumpkin-bake` refuse by the same code what the guest would, and lay
+//! documents over each other by the same code ([`overlay`]). What it takes of memory and time is in proportion to the document's length, which is [limited](limit) by the machine's memory:
 //!
 //! ```text
 //!   text    { "a" : [ "x" , 1 ] , "b" : null }      borrowed; strings are decoded when they are taken
@@ -23,15 +23,25 @@
 
 extern crate alloc;
 
+mod check;
+mod configuration;
+mod credentials;
+mod describe;
 mod document;
 mod documents;
 mod network;
 mod node;
+mod program;
 mod settings;
 mod text;
 
+pub use check::{Moment, check};
+pub use configuration::{Configuration, NoDisks, Userland};
+pub use credentials::Credential;
+pub use describe::{Form, Key, Text};
 pub use document::{Document, Malformed};
-pub use documents::{ConfigurationError, Documents, LIMIT, limit};
+pub use documents::{ConfigurationError, Documents, LIMIT, limit, overlay};
 pub use network::{Address, Network, parse_ipv4};
 pub use node::{Entries, Node, Object, Wrong};
+pub use program::{Arguments, MOST_ARGUMENTS, Program, Variables};
 pub use settings::{Settings, Tracing};

@@ -1,18 +1,26 @@
 //! Addresses, and which of them a guest may have.
 
-use crate::node::{Node, Wrong};
+use crate::{
+    describe::{Form, Text},
+    node::{Node, Object, Wrong},
+    object,
+};
 use alloc::{format, string::String, vec::Vec};
 use core::net::Ipv4Addr;
 
-/// Addresses of the first link.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Network {
-    /// Where the address comes from.
-    pub address: Address,
-    /// Default route; DHCP's if it gives one and this is `None`.
-    pub gateway: Option<[u8; 4]>,
-    /// Name servers, for `/etc/resolv.conf`; DHCP's if empty.
-    pub nameservers: Vec<[u8; 4]>,
+object! {
+    /// Addresses of the first link, each one that such a machine can have, and that fit each other.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
+    pub struct Network {
+        /// The first link's IPv4 address: a machine's own (not of 0/8, 127/8 or from 224/8 on), with a prefix of 1 to 32 bits, and
+        /// neither the first nor the last of its network.
+        address: Address as Address (or Address::Dhcp => "\"dhcp\""),
+        /// Default route: another such address of the same network; DHCP's if it gives one and this is not there.
+        gateway: Option<[u8; 4]> as Gateway (optional),
+        /// `/etc/resolv.conf`; of a loopback address, the program answers itself. DHCP's if there are none.
+        nameservers: Vec<[u8; 4]> as Nameservers (or Vec::new() => "[]"),
+    }
+    with fits
 }
 
 /// Where the address of a link comes from.
@@ -32,26 +40,52 @@ pub enum Address {
     None,
 }
 
-impl Network {
-    /// Checks the value of the key `network`: each address is one that such a machine can have, and they fit each other.
-    ///
-    /// # Errors
-    /// The complaint names the key.
-    pub fn read(node: Node<'_>) -> Result<Network, Wrong> {
-        let mut node = node.object()?;
-        let address = node.take("address").map(|node| node.parse(parse_address)).transpose()?.unwrap_or_default();
-        let gateway = node.take("gateway").map(|node| node.parse(|text| parse_gateway(text, address))).transpose()?;
+/// Checks that the gateway is in the network.
+fn fits(network: &Network, object: &Object<'_>) -> Result<(), Wrong> {
+    let (Some(gateway), Address::Static { address, prefix }) = (network.gateway, network.address) else {
+        return Ok(());
+    };
+    not_the_router(gateway, address, prefix).map_or(Ok(()), |why| Err(object.wrong("gateway", why)))
+}
+
+impl Address {
+    const FORM: Form = Form::Text(Text {
+        what: "`\"dhcp\"`, `\"none\"`, or address/prefix",
+        pattern: "^(dhcp|none|[0-9]{1,3}(\\.[0-9]{1,3}){3}/([1-9]|[12][0-9]|3[0-2]))$",
+        ..Text::ANY
+    });
+
+    fn read(node: Node<'_>) -> Result<Address, Wrong> {
+        node.parse(parse_address)
+    }
+}
+
+const IPV4: Text = Text { what: "IPv4 address", format: "ipv4", ..Text::ANY };
+
+struct Gateway;
+
+impl Gateway {
+    const FORM: Form = Form::Text(IPV4);
+
+    fn read(node: Node<'_>) -> Result<[u8; 4], Wrong> {
+        node.parse(parse_gateway)
+    }
+}
+
+struct Nameservers;
+
+impl Nameservers {
+    const FORM: Form = Form::List { of: &Form::Text(IPV4), least: 0, most: MOST_NAMESERVERS };
+
+    fn read(node: Node<'_>) -> Result<Vec<[u8; 4]>, Wrong> {
         let mut nameservers = Vec::new();
-        if let Some(list) = node.take("nameservers") {
-            for server in list.list()? {
-                if nameservers.len() >= MOST_NAMESERVERS {
-                    return Err(list.wrong(format!("has more than {MOST_NAMESERVERS} name servers")));
-                }
-                nameservers.push(server.parse(parse_nameserver)?);
+        for server in node.list()? {
+            if nameservers.len() >= MOST_NAMESERVERS {
+                return Err(node.wrong(format!("has more than {MOST_NAMESERVERS} name servers")));
             }
+            nameservers.push(server.parse(parse_nameserver)?);
         }
-        node.finish()?;
-        Ok(Network { address, gateway, nameservers })
+        Ok(nameservers)
     }
 }
 
@@ -87,26 +121,27 @@ fn parse_address(text: &str) -> Result<Address, String> {
     }
 }
 
-fn parse_gateway(text: &str, address: Address) -> Result<[u8; 4], String> {
+fn parse_gateway(text: &str) -> Result<[u8; 4], String> {
     let gateway = parse_ipv4(text)?;
-    if let Some(kind) = not_of_a_machine(gateway) {
-        return Err(format!("`{text}` is {kind}, not a router"));
+    match not_of_a_machine(gateway) {
+        Some(kind) => Err(format!("`{text}` is {kind}, not a router")),
+        None => Ok(gateway),
     }
-    if let Address::Static { address, prefix } = address {
-        let network = Ipv4Addr::from_bits(bits(address) & mask(prefix));
-        if (bits(gateway) ^ bits(address)) & mask(prefix) != 0 {
-            return Err(format!(
-                "`{text}` is not in {network}/{prefix}, the network of the address; give a router there, or null for none"
-            ));
-        }
-        if gateway == address {
-            return Err(format!("`{text}` is the machine's own address"));
-        }
-        if let Some(kind) = place_in_network(gateway, prefix) {
-            return Err(format!("`{text}` is {kind} of {network}/{prefix}, not a router"));
-        }
+}
+
+/// Why no router of a machine with this address can have that of the gateway.
+fn not_the_router(gateway: [u8; 4], address: [u8; 4], prefix: u8) -> Option<String> {
+    let text = Ipv4Addr::from(gateway);
+    let network = Ipv4Addr::from_bits(bits(address) & mask(prefix));
+    if (bits(gateway) ^ bits(address)) & mask(prefix) != 0 {
+        return Some(format!(
+            "`{text}` is not in {network}/{prefix}, the network of the address; give a router there, or null for none"
+        ));
     }
-    Ok(gateway)
+    if gateway == address {
+        return Some(format!("`{text}` is the machine's own address"));
+    }
+    place_in_network(gateway, prefix).map(|kind| format!("`{text}` is {kind} of {network}/{prefix}, not a router"))
 }
 
 fn parse_nameserver(text: &str) -> Result<[u8; 4], String> {
@@ -194,23 +229,28 @@ mod tests {
 
     #[test]
     fn gateways_are_other_machines_of_the_network() {
-        let own = Address::Static { address: [10, 0, 0, 2], prefix: 24 };
-        assert_eq!(parse_gateway("10.0.0.1", own), Ok([10, 0, 0, 1]));
-        assert_eq!(parse_gateway("192.168.0.1", Address::Dhcp), Ok([192, 168, 0, 1]));
+        assert_eq!(parse_gateway("192.168.0.1"), Ok([192, 168, 0, 1]));
         for (text, why) in [
-            ("10.0.1.1", "is not in 10.0.0.0/24"),
-            ("10.0.0.2", "own address"),
-            ("10.0.0.0", "is the address of 10.0.0.0/24"),
-            ("10.0.0.255", "is the broadcast address of 10.0.0.0/24"),
             ("127.0.0.1", "loopback"),
             ("224.0.0.1", "multicast"),
+            ("0.0.0.0", "this network"),
             ("x", "not an IPv4 address"),
         ] {
-            let error = parse_gateway(text, own).unwrap_err();
+            let error = parse_gateway(text).unwrap_err();
             assert!(error.contains(why) && error.contains(text), "{text}: {error}");
         }
-        assert!(parse_gateway("10.0.0.1", Address::Static { address: [10, 0, 0, 2], prefix: 32 }).is_err());
-        assert!(parse_gateway("0.0.0.0", Address::Dhcp).is_err());
+        let own = [10, 0, 0, 2];
+        assert_eq!(not_the_router([10, 0, 0, 1], own, 24), None);
+        for (gateway, prefix, why) in [
+            ([10, 0, 1, 1], 24, "`10.0.1.1` is not in 10.0.0.0/24"),
+            ([10, 0, 0, 2], 24, "`10.0.0.2` is the machine's own address"),
+            ([10, 0, 0, 0], 24, "`10.0.0.0` is the address of 10.0.0.0/24"),
+            ([10, 0, 0, 255], 24, "`10.0.0.255` is the broadcast address of 10.0.0.0/24"),
+            ([10, 0, 0, 1], 32, "`10.0.0.1` is not in 10.0.0.2/32"),
+        ] {
+            let said = not_the_router(gateway, own, prefix).unwrap_or_default();
+            assert!(said.starts_with(why), "{gateway:?}: {said}");
+        }
     }
 
     #[test]

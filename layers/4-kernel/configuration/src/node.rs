@@ -38,7 +38,7 @@ impl fmt::Display for Wrong {
 impl core::error::Error for Wrong {}
 
 /// A value in a document.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Place<'a> {
     document: &'a Document<'a>,
     at: usize,
@@ -55,7 +55,7 @@ impl<'a> Place<'a> {
 }
 
 /// A value, and what lies under it in another document if both are objects.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Node<'a> {
     place: Place<'a>,
     below: Option<Place<'a>>,
@@ -123,6 +123,46 @@ impl<'a> Node<'a> {
         parse(&self.string()?).map_err(|message| self.wrong(message))
     }
 
+    /// The value as JSON: strings as they stand, without white space, and the keys of an object in their order.
+    #[must_use]
+    pub fn text(self) -> String {
+        let mut text = String::new();
+        self.write(&mut text);
+        text
+    }
+
+    fn write(self, out: &mut String) {
+        let Place { document, at } = self.place;
+        match self.place.kind() {
+            Kind::Null => out.push_str("null"),
+            Kind::Boolean(value) => out.push_str(if value { "true" } else { "false" }),
+            Kind::Number => out.push_str(document.number(at)),
+            Kind::String => out.extend(["\"", document.string(at).0, "\""]),
+            Kind::List => {
+                out.push('[');
+                for (index, value) in self.list().into_iter().flatten().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    value.write(out);
+                }
+                out.push(']');
+            }
+            Kind::Object => {
+                out.push('{');
+                for (index, (key, value)) in self.object().into_iter().flat_map(Object::entries).enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    key.write(out);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
     fn must_be(&self, wanted: &str) -> Wrong {
         let kind = match self.place.kind() {
             Kind::Null => "null",
@@ -153,6 +193,21 @@ impl<'a> Object<'a> {
             (None, below) => below?,
         };
         (node.place.kind() != Kind::Null).then_some(node)
+    }
+
+    /// The object as a value.
+    pub fn node(&self) -> Node<'a> {
+        self.node
+    }
+
+    /// A complaint about the value of a key, which need not be there.
+    pub fn wrong(&self, key: &str, message: impl Into<String>) -> Wrong {
+        let mut path = self.node.path();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(key);
+        Wrong::at(path, message)
     }
 
     /// All keys and their values, in the order of the keys.

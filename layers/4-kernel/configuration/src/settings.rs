@@ -1,32 +1,39 @@
 //! The keys that concern the kernel itself: its name, its network, what it logs.
 
 use crate::{
+    describe::{Form, Text},
     network::Network,
-    node::{Node, Object, Wrong},
+    node::{Node, Wrong},
+    object,
 };
 use alloc::{
     format,
     string::{String, ToString},
 };
+use log::LevelFilter;
 
-/// The kernel's settings, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The name of the machine.
-    pub hostname: String,
-    /// The first link's addresses.
-    pub network: Network,
-    /// What is logged.
-    pub tracing: Tracing,
+object! {
+    /// The kernel's settings, checked.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Settings {
+        /// `uname -n`, `/etc/hostname`, and the name told to DHCP.
+        hostname: String as Hostname (or String::from("rumpkin") => "\"rumpkin\""),
+        /// The first link's addresses.
+        network: Network as Network (or Network::default()),
+        /// What the kernel logs on the console.
+        tracing: Tracing as Tracing (or Tracing::default()),
+    }
 }
 
-/// What is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tracing {
-    /// Messages of this level and above.
-    pub level: log::LevelFilter,
-    /// Log each system call.
-    pub syscalls: bool,
+object! {
+    /// What is logged.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Tracing {
+        /// Messages of this level and above.
+        level: LevelFilter as Level (or LevelFilter::Warn => "\"warn\""),
+        /// Log each system call, at level `info`.
+        syscalls: bool as Flag (or false => "false"),
+    }
 }
 
 impl Default for Settings {
@@ -37,45 +44,51 @@ impl Default for Settings {
 
 impl Default for Tracing {
     fn default() -> Self {
-        Tracing { level: log::LevelFilter::Warn, syscalls: false }
+        Tracing { level: LevelFilter::Warn, syscalls: false }
     }
 }
 
-impl Settings {
-    /// Takes the keys `hostname`, `network` and `tracing` out of a document; what is not there is as by default.
-    pub fn take(root: &mut Object<'_>) -> Result<Settings, Wrong> {
-        let default = Settings::default();
-        Ok(Settings {
-            hostname: root.take("hostname").map(hostname).transpose()?.unwrap_or(default.hostname),
-            network: root.take("network").map(Network::read).transpose()?.unwrap_or_default(),
-            tracing: root.take("tracing").map(tracing).transpose()?.unwrap_or_default(),
+struct Hostname;
+
+impl Hostname {
+    const FORM: Form = Form::Text(Text { what: "string, 1 to 64 characters", least: 1, most: 64, ..Text::ANY });
+
+    fn read(node: Node<'_>) -> Result<String, Wrong> {
+        node.parse(|text| match (1..=64).contains(&text.len()) && !text.contains(char::is_control) {
+            true => Ok(text.to_string()),
+            false => Err("must have 1 to 64 bytes, and no control characters".into()),
         })
     }
 }
 
-fn hostname(node: Node<'_>) -> Result<String, Wrong> {
-    node.parse(|text| match (1..=64).contains(&text.len()) && !text.contains(char::is_control) {
-        true => Ok(text.to_string()),
-        false => Err("must have 1 to 64 bytes, and no control characters".into()),
-    })
+struct Level;
+
+impl Level {
+    const WORDS: [(&str, LevelFilter); 5] = [
+        ("error", LevelFilter::Error),
+        ("warn", LevelFilter::Warn),
+        ("info", LevelFilter::Info),
+        ("debug", LevelFilter::Debug),
+        ("trace", LevelFilter::Trace),
+    ];
+    const FORM: Form = Form::Words(&["error", "warn", "info", "debug", "trace"]);
+
+    fn read(node: Node<'_>) -> Result<LevelFilter, Wrong> {
+        node.parse(|text| {
+            let level = Level::WORDS.iter().find(|(word, _)| *word == text);
+            level
+                .map(|(_, level)| *level)
+                .ok_or_else(|| format!("`{text}` is not one of error, warn, info, debug, trace"))
+        })
+    }
 }
 
-fn tracing(node: Node<'_>) -> Result<Tracing, Wrong> {
-    let mut node = node.object()?;
-    let level = node.take("level").map(|node| node.parse(parse_level)).transpose()?;
-    let syscalls = node.take("syscalls").map(Node::boolean).transpose()?;
-    node.finish()?;
-    let default = Tracing::default();
-    Ok(Tracing { level: level.unwrap_or(default.level), syscalls: syscalls.unwrap_or(default.syscalls) })
-}
+struct Flag;
 
-fn parse_level(text: &str) -> Result<log::LevelFilter, String> {
-    match text {
-        "error" => Ok(log::LevelFilter::Error),
-        "warn" => Ok(log::LevelFilter::Warn),
-        "info" => Ok(log::LevelFilter::Info),
-        "debug" => Ok(log::LevelFilter::Debug),
-        "trace" => Ok(log::LevelFilter::Trace),
-        _ => Err(format!("`{text}` is not one of error, warn, info, debug, trace")),
+impl Flag {
+    const FORM: Form = Form::Flag;
+
+    fn read(node: Node<'_>) -> Result<bool, Wrong> {
+        node.boolean()
     }
 }

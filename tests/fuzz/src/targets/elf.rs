@@ -5,8 +5,8 @@
 
 use crate::machine::{Boot, devices};
 use rumpkin_abi::system_call_number;
-use rumpkin_base::{Credential, Document, StartError};
-use rumpkin_configuration::Settings;
+use rumpkin_base::{Document, StartError};
+use rumpkin_configuration::{Credential, Settings};
 use rumpkin_spine::{Kernel, config::Config, strings::Strings};
 use rumpuser::{
     boot::BootData,
