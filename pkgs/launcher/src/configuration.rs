@@ -1,6 +1,6 @@
 //! The configuration that the guest is given at launch, to be laid over the image's own; and what the guest would say to both.
 use crate::credentials;
-use crate::file;
+use crate::file::{self, At, Unusable};
 use crate::options::RunOptions;
 use rumpkin_configuration::{
     ConfigurationError, Document, Documents, LIMIT, Malformed, Moment, Node, Settings, check, overlay,
@@ -8,50 +8,33 @@ use rumpkin_configuration::{
 use rumpkin_format::Image;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use thiserror::Error;
 
 /// What a document says that says nothing.
 const NOTHING: &str = "{}";
 
 /// Why there is no configuration for the guest.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum Error {
     /// A credential cannot be had.
-    Credential(credentials::Error),
+    #[error(transparent)]
+    Credential(#[from] credentials::Error),
     /// The file of `--config` cannot be read.
-    File(file::Error),
-    /// What is in this file is not a document.
-    Malformed(PathBuf, Malformed),
+    #[error(transparent)]
+    File(#[from] At<Unusable>),
+    /// What is in a file is not a document.
+    #[error(transparent)]
+    Malformed(#[from] At<Malformed>),
     /// The program has no name, after which arguments could stand.
+    #[error("the program in the configuration has no name")]
     NoName,
     /// There is no program that options could be about.
+    #[error("--env and arguments need a program in the configuration, and there is none")]
     NoProgram,
     /// The guest would refuse it.
-    Refused(ConfigurationError),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Credential(error) => write!(f, "{error}"),
-            Error::File(error) => write!(f, "{error}"),
-            Error::Malformed(path, error) => write!(f, "{}: {error}", path.display()),
-            Error::NoName => f.write_str("the program in the configuration has no name"),
-            Error::NoProgram => {
-                f.write_str("--env and arguments need a program in the configuration, and there is none")
-            }
-            Error::Refused(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<Error> for String {
-    fn from(error: Error) -> String {
-        error.to_string()
-    }
+    #[error(transparent)]
+    Refused(#[from] ConfigurationError),
 }
 
 /// The document for the guest: the file of `--config`, and over it single options and arguments. The guest lays it over `baked`.
@@ -60,12 +43,12 @@ impl From<Error> for String {
 /// A document is not a JSON object, a credential cannot be read, or the options need a program and there is none.
 pub fn at_launch(baked: Option<&str>, options: &RunOptions) -> Result<String, Error> {
     let mut launch = match &options.config {
-        Some(path) => lay(NOTHING, &file::read(path, LIMIT as u64).map_err(Error::File)?, path)?,
+        Some(path) => lay(NOTHING, &file::read(path, LIMIT as u64)?, path)?,
         None => NOTHING.into(),
     };
     launch = lay(&launch, from_options(options).to_string().as_bytes(), &options.image)?;
     if !options.credential.is_empty() {
-        let credentials = credentials::read(&options.credential).map_err(Error::Credential)?;
+        let credentials = credentials::read(&options.credential)?;
         let document = json!({ "credentials": credentials });
         launch = lay(&launch, document.to_string().as_bytes(), &options.image)?;
     }
@@ -83,7 +66,7 @@ pub fn at_launch(baked: Option<&str>, options: &RunOptions) -> Result<String, Er
 /// The guest would refuse it; the message names the key.
 pub fn judge(image: &Image<'_>, launch: &str, memory: u64) -> Result<Settings, Error> {
     let baked = image.configuration.map(str::as_bytes);
-    check(image.manifest, baked, Some(launch.as_bytes()), memory, Moment::Starting).map_err(Error::Refused)
+    Ok(check(image.manifest, baked, Some(launch.as_bytes()), memory, Moment::Starting)?)
 }
 
 /// Checks what the options say of the kernel's own keys, whatever else the document has.
@@ -92,7 +75,8 @@ pub fn judge(image: &Image<'_>, launch: &str, memory: u64) -> Result<Settings, E
 /// As above.
 pub fn check_options(options: &RunOptions) -> Result<(), Error> {
     let document = from_options(options).to_string();
-    check(None, None, Some(document.as_bytes()), u64::MAX, Moment::Making).map(drop).map_err(Error::Refused)
+    check(None, None, Some(document.as_bytes()), u64::MAX, Moment::Making)?;
+    Ok(())
 }
 
 /// What the kernel is told by a document that is given to it unchecked, and need not be one: as far as that can be said.
@@ -102,7 +86,7 @@ pub fn settings_of_unchecked(document: &[u8]) -> Settings {
 
 /// The document `below` with that of a file over it.
 fn lay(below: &str, above: &[u8], file: &Path) -> Result<String, Error> {
-    let malformed = |error| Error::Malformed(file.into(), error);
+    let malformed = |error| At::new(file, error);
     let below = Document::of_object(below.as_bytes()).map_err(malformed)?;
     let above = Document::of_object(above).map_err(malformed)?;
     Ok(overlay(&below, &above))
@@ -131,9 +115,8 @@ fn from_options(options: &RunOptions) -> Value {
 
 /// The program of the documents, with other arguments after its name and more variables.
 fn changed_program(baked: &str, launch: &str, options: &RunOptions) -> Result<String, Error> {
-    let documents = Documents::read(Some(baked.as_bytes()), Some(launch.as_bytes()), u64::MAX);
-    let documents = documents.map_err(Error::Refused)?;
-    let programs = documents.root().map_err(Error::Refused)?.and_then(|mut root| root.take("programs"));
+    let documents = Documents::read(Some(baked.as_bytes()), Some(launch.as_bytes()), u64::MAX)?;
+    let programs = documents.root()?.and_then(|mut root| root.take("programs"));
     let program = programs.and_then(|programs| programs.list().ok()?.next()).ok_or(Error::NoProgram)?;
 
     let mut change = Map::new();
@@ -169,8 +152,8 @@ mod tests {
     fn document(baked: &str, arguments: &[&str]) -> Result<Value, String> {
         let line = ["rumpkin", "run", "image"].iter().chain(arguments);
         let Command::Run(options) = Options::parse_from(line).command else { unreachable!() };
-        let launch = at_launch(Some(baked), &options).map_err(String::from)?;
-        let merged = lay(baked, launch.as_bytes(), Path::new("image")).map_err(String::from)?;
+        let launch = at_launch(Some(baked), &options).map_err(|error| error.to_string())?;
+        let merged = lay(baked, launch.as_bytes(), Path::new("image")).map_err(|error| error.to_string())?;
         Ok(serde_json::from_str(&merged).unwrap())
     }
 

@@ -1,12 +1,12 @@
 //! Credentials for the guest: files of this host that become keys of the configuration document (docs/configuration.md).
-use crate::file;
+use crate::file::{self, At, Unusable};
 use base64ct::{Base64, Encoding};
 use rumpkin_configuration::LIMIT;
 use serde_json::{Map, Value};
 use std::env;
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use thiserror::Error;
 
 /// A credential that is asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,41 +17,36 @@ pub struct Credential {
     file: Option<PathBuf>,
 }
 
-impl FromStr for Credential {
-    type Err = String;
+/// A text says nothing of a credential.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("not of the form NAME[:FILE], with a NAME that a file may have")]
+pub struct Malformed;
 
-    fn from_str(text: &str) -> Result<Credential, String> {
+impl FromStr for Credential {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Credential, Malformed> {
         let (name, file) = text.split_once(':').map_or((text, None), |(name, file)| (name, Some(file)));
         if name.is_empty() || name == "." || name == ".." || name.contains('/') || file == Some("") {
-            return Err("not of the form NAME[:FILE], with a NAME that a file may have".into());
+            return Err(Malformed);
         }
         Ok(Credential { name: name.into(), file: file.map(PathBuf::from) })
     }
 }
 
 /// Why there is no credential of this name.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum Error {
     /// Its file cannot be read.
-    File(String, file::Error),
+    #[error("--credential {0}: {1}")]
+    File(String, At<Unusable>),
     /// No file is given, and no service manager has one.
+    #[error(
+        "--credential {0}: no file is given, and there is no service manager that has one \
+         (CREDENTIALS_DIRECTORY is not set); give --credential {0}:FILE"
+    )]
     Homeless(String),
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::File(name, error) => write!(f, "--credential {name}: {error}"),
-            Error::Homeless(name) => write!(
-                f,
-                "--credential {name}: no file is given, and there is no service manager that has one \
-                 (CREDENTIALS_DIRECTORY is not set); give --credential {name}:FILE"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Reads the files into the value of the configuration's key `credentials`.
 ///

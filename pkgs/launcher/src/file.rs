@@ -1,44 +1,37 @@
 //! Files of the host that a guest is made of: opened without waiting for anybody, and of a kind that can be one.
-use std::fmt;
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use thiserror::Error;
 
-/// Why a file cannot be used. Displayed with its name.
-#[derive(Debug)]
-pub struct Error {
+/// Something is wrong with a file of this host. Displayed with its name.
+#[derive(Debug, Error)]
+#[error("{}: {error}", .path.display())]
+pub struct At<E> {
     path: PathBuf,
-    cause: Cause,
+    error: E,
 }
 
-#[derive(Debug)]
-enum Cause {
+impl<E> At<E> {
+    /// What is wrong with the file of this path.
+    pub fn new(path: impl Into<PathBuf>, error: E) -> At<E> {
+        At { path: path.into(), error }
+    }
+}
+
+/// Why a file cannot be used.
+#[derive(Debug, Error)]
+pub enum Unusable {
     /// It cannot be opened or read.
+    #[error("{0}")]
     Io(io::Error),
     /// It is this, and should be that.
+    #[error("is {is}; {wanted} is needed")]
     Kind { is: &'static str, wanted: &'static str },
     /// It has more bytes than this.
+    #[error("has more than {0} bytes")]
     Long(u64),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
-        match &self.cause {
-            Cause::Io(error) => write!(f, "{error}"),
-            Cause::Kind { is, wanted } => write!(f, "is {is}; {wanted} is needed"),
-            Cause::Long(limit) => write!(f, "has more than {limit} bytes"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<Error> for String {
-    fn from(error: Error) -> String {
-        error.to_string()
-    }
 }
 
 /// What a disk is kept in.
@@ -54,16 +47,16 @@ pub enum Store {
 ///
 /// # Errors
 /// It cannot be read, is something else, or longer.
-pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let failed = |cause| Error { path: path.into(), cause };
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, At<Unusable>> {
+    let failed = |error| At::new(path, error);
     let (file, kind) = open(path)?;
     if !kind.is_file() {
-        return Err(failed(Cause::Kind { is: name(kind), wanted: "a regular file" }));
+        return Err(failed(Unusable::Kind { is: name(kind), wanted: "a regular file" }));
     }
     let mut bytes = vec![];
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed(Cause::Io(error)))?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed(Unusable::Io(error)))?;
     if bytes.len() as u64 > limit {
-        return Err(failed(Cause::Long(limit)));
+        return Err(failed(Unusable::Long(limit)));
     }
     Ok(bytes)
 }
@@ -72,26 +65,26 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 ///
 /// # Errors
 /// It is not there, or nothing that a disk can be kept in.
-pub fn store(path: &Path) -> Result<Store, Error> {
-    let failed = |cause| Error { path: path.into(), cause };
-    let kind = path.metadata().map_err(|error| failed(Cause::Io(error)))?.file_type();
+pub fn store(path: &Path) -> Result<Store, At<Unusable>> {
+    let failed = |error| At::new(path, error);
+    let kind = path.metadata().map_err(|error| failed(Unusable::Io(error)))?.file_type();
     if kind.is_file() {
         Ok(Store::File)
     } else if kind.is_block_device() {
         Ok(Store::Device)
     } else {
-        Err(failed(Cause::Kind { is: name(kind), wanted: "a regular file or block device" }))
+        Err(failed(Unusable::Kind { is: name(kind), wanted: "a regular file or block device" }))
     }
 }
 
 /// Opens a file for reading. Without waiting: a named pipe would wait for somebody who writes to it, for ever if it must be.
-fn open(path: &Path) -> Result<(File, FileType), Error> {
+fn open(path: &Path) -> Result<(File, FileType), At<Unusable>> {
     let opened = || {
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let kind = file.metadata()?.file_type();
         Ok((file, kind))
     };
-    opened().map_err(|error| Error { path: path.into(), cause: Cause::Io(error) })
+    opened().map_err(|error| At::new(path, Unusable::Io(error)))
 }
 
 fn name(kind: FileType) -> &'static str {

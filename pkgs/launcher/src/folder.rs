@@ -1,7 +1,7 @@
 //! The private folders of runs, and what is left of those whose launcher was killed.
+use crate::file::At;
 use rustix::process::geteuid;
 use std::env;
-use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -12,27 +12,6 @@ use tempfile::TempDir;
 const PREFIX: &str = "rumpkin-";
 /// The file that is locked as long as the launcher lives.
 const LOCK: &str = "lock";
-
-/// A folder cannot be made or written to.
-#[derive(Debug)]
-pub struct Error {
-    path: PathBuf,
-    error: io::Error,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.error)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<Error> for String {
-    fn from(error: Error) -> String {
-        error.to_string()
-    }
-}
 
 /// The folder of this run, for its user alone; it may hold credentials. It goes with this value.
 #[derive(Debug)]
@@ -46,16 +25,16 @@ impl Folder {
     ///
     /// # Errors
     /// There is no place for it.
-    pub fn new() -> Result<Folder, Error> {
+    pub fn new() -> Result<Folder, At<io::Error>> {
         let mut failure = None;
         // The variable may be another user's, as after sudo.
         for base in bases() {
             match Folder::below(&base) {
                 Ok(folder) => return Ok(folder),
-                Err(error) => failure = Some(Error { path: base, error }),
+                Err(error) => failure = Some(At::new(base, error)),
             }
         }
-        Err(failure.unwrap_or_else(|| Error { path: env::temp_dir(), error: io::ErrorKind::NotFound.into() }))
+        Err(failure.unwrap_or_else(|| At::new(env::temp_dir(), io::ErrorKind::NotFound.into())))
     }
 
     fn below(base: &Path) -> io::Result<Folder> {
@@ -115,11 +94,11 @@ pub const CONFIGURATION: &str = "configuration.json";
 ///
 /// # Errors
 /// It is there already, or there is no room for it.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), At<io::Error>> {
     let mut options = OpenOptions::new();
     let written =
         options.write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| file.write_all(bytes));
-    written.map_err(|error| Error { path: path.into(), error })
+    written.map_err(|error| At::new(path, error))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use thiserror::Error;
 
 /// Type of QEMU's machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -72,20 +73,29 @@ pub struct Guest {
     pub disks: Vec<Disk>,
 }
 
-impl FromStr for Forward {
-    type Err = String;
+/// A text names no ports.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("not of the form [tcp:|udp:][ADDRESS:]HOST:GUEST, with ports from 1 to 65535")]
+pub struct NoForward;
 
-    fn from_str(text: &str) -> Result<Forward, String> {
-        let malformed = || "not of the form [tcp:|udp:][ADDRESS:]HOST:GUEST, with ports from 1 to 65535".to_owned();
+/// A text names no disk.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("no file")]
+pub struct NoDisk;
+
+impl FromStr for Forward {
+    type Err = NoForward;
+
+    fn from_str(text: &str) -> Result<Forward, NoForward> {
         let (protocol, rest) = match text.split_once(':') {
             Some(("udp", rest)) => ("udp", rest),
             Some(("tcp", rest)) => ("tcp", rest),
             _ => ("tcp", text),
         };
-        let port = |text: &str| text.parse().ok().filter(|port| *port != 0).ok_or_else(malformed);
-        let (rest, guest) = rest.rsplit_once(':').ok_or_else(malformed)?;
+        let port = |text: &str| text.parse().ok().filter(|port| *port != 0).ok_or(NoForward);
+        let (rest, guest) = rest.rsplit_once(':').ok_or(NoForward)?;
         let (address, host) = match rest.rsplit_once(':') {
-            Some((address, host)) => (address.parse().map_err(|_| malformed())?, host),
+            Some((address, host)) => (address.parse().map_err(|_| NoForward)?, host),
             None => (Ipv4Addr::LOCALHOST, rest),
         };
         Ok(Forward { protocol, address, host: port(host)?, guest: port(guest)? })
@@ -93,12 +103,12 @@ impl FromStr for Forward {
 }
 
 impl FromStr for Disk {
-    type Err = String;
+    type Err = NoDisk;
 
-    fn from_str(text: &str) -> Result<Disk, String> {
+    fn from_str(text: &str) -> Result<Disk, NoDisk> {
         let (path, read_only) = text.strip_suffix(":ro").map_or((text, false), |path| (path, true));
         if path.is_empty() {
-            return Err("no file".into());
+            return Err(NoDisk);
         }
         Ok(Disk { path: path.into(), read_only })
     }
@@ -126,7 +136,7 @@ pub fn hash(name: &str) -> u32 {
 mod tests {
     use super::*;
 
-    fn forward(text: &str) -> Result<(String, u16, u16), String> {
+    fn forward(text: &str) -> Result<(String, u16, u16), NoForward> {
         text.parse().map(|f: Forward| (format!("{}:{}", f.protocol, f.address), f.host, f.guest))
     }
 

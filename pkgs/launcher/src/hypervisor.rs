@@ -2,12 +2,24 @@
 use crate::console::Console;
 use crate::guest::Guest;
 use crate::options::{Hypervisor, RunOptions};
-use crate::qemu::Qemu;
+use crate::qemu::{self, Qemu};
 use crate::status::Report;
-use crate::xen::Xen;
+use crate::xen::{self, Xen};
 use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
+use thiserror::Error;
+
+/// Why there is no guest, or why it is not reached.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Under QEMU.
+    #[error(transparent)]
+    Qemu(#[from] qemu::Error),
+    /// Under Xen.
+    #[error(transparent)]
+    Xen(#[from] xen::Error),
+}
 
 /// One guest under one hypervisor.
 pub trait Monitor {
@@ -18,13 +30,13 @@ pub trait Monitor {
     ///
     /// # Errors
     /// The hypervisor is missing or refuses; the message says what to do.
-    fn start(&mut self, console: &Arc<Console>) -> Result<Child, String>;
+    fn start(&mut self, console: &Arc<Console>) -> Result<Child, Error>;
 
     /// Asks the guest to stop, and does not wait for it.
     ///
     /// # Errors
     /// The guest cannot be asked.
-    fn stop(&self) -> Result<(), String>;
+    fn stop(&self) -> Result<(), Error>;
 
     /// Ends the guest at once, and with it `process`, which `start` gave.
     fn kill(&mut self, process: &mut Child);
@@ -33,7 +45,7 @@ pub trait Monitor {
     ///
     /// # Errors
     /// There was no guest.
-    fn finish(&mut self, status: ExitStatus) -> Result<Ending, String>;
+    fn finish(&mut self, status: ExitStatus) -> Result<Ending, Error>;
 }
 
 /// How a guest ended.
@@ -54,7 +66,7 @@ pub enum Ending {
 ///
 /// # Errors
 /// The hypervisor cannot do what is asked for.
-pub fn choose(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Box<dyn Monitor>, String> {
+pub fn choose(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Box<dyn Monitor>, Error> {
     match options.hypervisor {
         Hypervisor::Qemu => Ok(Box::new(Qemu::new(options, guest, folder)?)),
         Hypervisor::Xen => Ok(Box::new(Xen::new(options, guest, folder)?)),

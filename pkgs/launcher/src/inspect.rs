@@ -1,38 +1,28 @@
 //! Says what an image consists of.
-use crate::file;
+use crate::file::{self, At, Unusable};
 use crate::options::InspectOptions;
 use rumpkin_format::{Image, MEMORY_LIMIT};
 use serde_json::{Value, json};
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use thiserror::Error;
 
 /// Reads the file at `path`, which may be an image.
 ///
 /// # Errors
 /// It cannot be read; the message names it.
-pub fn read(path: &Path) -> Result<Vec<u8>, file::Error> {
-    file::read(path, MEMORY_LIMIT)
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    Ok(file::read(path, MEMORY_LIMIT)?)
 }
 
-/// The file of this path is not the image that it should be.
-#[derive(Debug)]
-pub struct Error {
-    path: PathBuf,
-    error: rumpkin_format::Error,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.error)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<Error> for String {
-    fn from(error: Error) -> String {
-        error.to_string()
-    }
+/// Why a file cannot be taken for an image.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] At<Unusable>),
+    /// It is none, or damaged.
+    #[error(transparent)]
+    Image(#[from] At<rumpkin_format::Error>),
 }
 
 /// Takes `file`, the bytes of `path`, apart.
@@ -40,7 +30,7 @@ impl From<Error> for String {
 /// # Errors
 /// It is no image.
 pub fn parse<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, Error> {
-    Image::read(file).map_err(|error| Error { path: path.into(), error })
+    Ok(Image::read(file).map_err(|error| At::new(path, error))?)
 }
 
 /// The same, of an image that is as it was baked.
@@ -49,12 +39,15 @@ pub fn parse<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, Error> {
 /// It is no image, or damaged.
 pub fn parse_whole<'a>(path: &Path, file: &'a [u8]) -> Result<Image<'a>, Error> {
     let image = parse(path, file)?;
-    image.verify(file).map_err(|error| Error { path: path.into(), error })?;
+    image.verify(file).map_err(|error| At::new(path, error))?;
     Ok(image)
 }
 
 /// Prints what the image consists of.
-pub fn inspect(options: &InspectOptions) -> Result<(), String> {
+///
+/// # Errors
+/// It cannot be read, is no image, or damaged.
+pub fn inspect(options: &InspectOptions) -> Result<(), Error> {
     let file = read(&options.image)?;
     let image = parse_whole(&options.image, &file)?;
     let description = describe(&image, file.len());

@@ -3,6 +3,7 @@
 //! The socket speaks lines of JSON: one request, one answer. After the answer to `logs` and `console`, what the console
 //! shows follows as it is; what a client of `console` sends is typed in.
 use crate::console::Console;
+use crate::file::At;
 use serde_json::{Value, json};
 use std::env;
 use std::ffi::OsStr;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 /// The runtime folder of services and of root's unikernels.
 const SYSTEM: &str = "/run/rumpkin";
@@ -97,7 +99,7 @@ pub fn bases() -> Vec<PathBuf> {
 
 /// The folder for a unikernel that is being started: what the service manager has made (systemd.exec(5),
 /// "$RUNTIME_DIRECTORY"), or else one in the user's or the system's runtime folder.
-fn folder(name: &str) -> Result<PathBuf, String> {
+fn folder(name: &str) -> Result<PathBuf, Error> {
     if let Some(given) = env::var_os("RUNTIME_DIRECTORY") {
         let given = env::split_paths(&given).find(|path| path.file_name() == Some(OsStr::new(name)));
         if let Some(given) = given {
@@ -105,12 +107,7 @@ fn folder(name: &str) -> Result<PathBuf, String> {
         }
     }
     let base = bases().into_iter().next().unwrap_or_default();
-    let failed = |path: &Path, error: io::Error| {
-        format!(
-            "{}: {error}; --name needs a runtime folder: run this in a session (XDG_RUNTIME_DIR), as root, or as a service",
-            path.display()
-        )
-    };
+    let failed = |path: &Path, error| Error::Folder(At::new(path, error));
     let public = base == Path::new(SYSTEM);
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(if public { 0o755 } else { 0o700 });
@@ -118,6 +115,20 @@ fn folder(name: &str) -> Result<PathBuf, String> {
     let folder = base.join(name);
     builder.mode(0o700).create(&folder).map_err(|error| failed(&folder, error))?;
     Ok(folder)
+}
+
+/// Why a unikernel cannot have its name.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A file in its folder cannot be used.
+    #[error(transparent)]
+    File(At<io::Error>),
+    /// Its folder cannot be made.
+    #[error("{0}; --name needs a runtime folder: run this in a session (XDG_RUNTIME_DIR), as root, or as a service")]
+    Folder(At<io::Error>),
+    /// Another one has it.
+    #[error("{0} is running already; stop it by rumpkin stop {0}")]
+    Taken(String),
 }
 
 /// The control socket of a running unikernel. It goes with this value.
@@ -132,13 +143,13 @@ impl Instance {
     ///
     /// # Errors
     /// The name is taken, or the folder cannot be used.
-    pub fn open(name: &str, running: Arc<Running>) -> Result<Instance, String> {
+    pub fn open(name: &str, running: Arc<Running>) -> Result<Instance, Error> {
         let folder = folder(name)?;
-        let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+        let failed = |path: &Path, error| Error::File(At::new(path, error));
         let path = folder.join("lock");
         let lock = File::create(&path).map_err(|error| failed(&path, error))?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => format!("{name} is running already; stop it by rumpkin stop {name}"),
+            TryLockError::WouldBlock => Error::Taken(name.into()),
             TryLockError::Error(error) => failed(&path, error),
         })?;
         let socket = folder.join(SOCKET);

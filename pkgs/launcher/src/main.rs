@@ -33,29 +33,34 @@ mod xl;
 
 use clap::Parser;
 use options::{Command, Options};
+use std::error::Error;
 use std::process::ExitCode;
 
 /// Exit status for what went wrong on the launcher's side, before or beside the guest.
 const LAUNCHER_FAILED: u8 = 125;
 
 fn main() -> ExitCode {
-    let result = match Options::parse().command {
-        Command::Run(options) => run::run(&options),
-        Command::Stop { name } => talk::stop(&name),
-        Command::Status { name, json } => talk::status(name.as_deref(), json),
-        Command::Console { name } => talk::console(&name),
-        Command::Logs { name, follow } => talk::logs(&name, follow),
-        Command::Unit { spec } => unit::print(&spec).map(|()| 0),
-        Command::Inspect(options) => match &options.flake {
-            Some(flake) => Ok(verify::verify(&options, flake)),
-            None => inspect::inspect(&options).map(|()| 0),
-        },
-    };
-    match result {
+    match obey(Options::parse().command) {
         Ok(status) => ExitCode::from(status),
-        Err(message) => {
-            eprintln!("rumpkin: {message}");
+        Err(error) => {
+            eprintln!("rumpkin: {error}");
             ExitCode::from(LAUNCHER_FAILED)
         }
     }
+}
+
+/// Does what is asked for, and gives back the exit status.
+fn obey(command: Command) -> Result<u8, Box<dyn Error>> {
+    Ok(match command {
+        Command::Run(options) => run::run(&options)?,
+        Command::Stop { name } => talk::stop(&name)?,
+        Command::Status { name, json } => talk::status(name.as_deref(), json)?,
+        Command::Console { name } => talk::console(&name)?,
+        Command::Logs { name, follow } => talk::logs(&name, follow)?,
+        Command::Unit { spec } => unit::print(&spec).map(|()| 0)?,
+        Command::Inspect(options) => match &options.flake {
+            Some(flake) => verify::verify(&options, flake),
+            None => inspect::inspect(&options).map(|()| 0)?,
+        },
+    })
 }

@@ -6,6 +6,7 @@ use crate::ready::Condition;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use thiserror::Error;
 
 /// Runs unikernel images.
 #[derive(Debug, Parser)]
@@ -191,29 +192,40 @@ pub struct InspectOptions {
     pub nix: Vec<OsString>,
 }
 
-fn parse_variable(text: &str) -> Result<(String, String), String> {
+/// Why an option's value is none.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+enum Malformed {
+    /// It is no hardware address.
+    #[error("not six hexadecimal octets such as 52:54:00:00:00:01")]
+    HardwareAddress,
+    /// It is no unikernel's name.
+    #[error(
+        "a name has at most 64 letters, digits, hyphens, points and underscores, and begins with a letter or digit"
+    )]
+    Name,
+    /// It is no variable.
+    #[error("not of the form NAME=VALUE")]
+    Variable,
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), Malformed> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
-        _ => Err("not of the form NAME=VALUE".into()),
+        _ => Err(Malformed::Variable),
     }
 }
 
-fn parse_name(text: &str) -> Result<String, String> {
-    if is_name(text) {
-        Ok(text.into())
-    } else {
-        Err("a name has at most 64 letters, digits, hyphens, points and underscores, and begins with a letter or digit"
-            .into())
-    }
+fn parse_name(text: &str) -> Result<String, Malformed> {
+    if is_name(text) { Ok(text.into()) } else { Err(Malformed::Name) }
 }
 
-fn parse_mac(text: &str) -> Result<String, String> {
+fn parse_mac(text: &str) -> Result<String, Malformed> {
     let octets: Vec<&str> = text.split(':').collect();
     let right = |octet: &&str| octet.len() == 2 && octet.chars().all(|digit| digit.is_ascii_hexdigit());
     if octets.len() == 6 && octets.iter().all(right) {
         Ok(text.to_ascii_lowercase())
     } else {
-        Err("not six hexadecimal octets such as 52:54:00:00:00:01".into())
+        Err(Malformed::HardwareAddress)
     }
 }
 

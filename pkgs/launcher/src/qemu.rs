@@ -1,10 +1,10 @@
 //! QEMU: its command line, its process, its control socket.
 use crate::child;
 use crate::console::Console;
-use crate::file::{self, Store};
+use crate::file::{self, At, Store, Unusable};
 use crate::folder::CONFIGURATION;
 use crate::guest::{Accelerator, Forward, Guest, Machine, Network};
-use crate::hypervisor::{Ending, Monitor};
+use crate::hypervisor::{self, Ending, Monitor};
 use crate::options::RunOptions;
 use crate::qmp;
 use crate::status::Report;
@@ -19,6 +19,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 /// QEMU's control socket in a run's private folder.
 pub const CONTROL: &str = "control";
@@ -29,6 +30,34 @@ const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resour
 const LISTEN_AGAIN: Duration = Duration::from_millis(50);
 /// A guest that KVM cannot run by then has run a while, and is not started again.
 const FIRST_STEPS: Duration = Duration::from_secs(5);
+
+/// Why there is no guest under QEMU, or why it is not reached.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The guest is to be attached to a bridge.
+    #[error("QEMU attaches guests to taps: put one on the bridge and give --tap instead of --bridge")]
+    Bridge,
+    /// QEMU's control socket does not do what it should.
+    #[error("{0}")]
+    Control(io::Error),
+    /// What a disk is kept in is not there, or of another kind.
+    #[error(transparent)]
+    Disk(#[from] At<Unusable>),
+    /// KVM is asked for, and its device cannot be opened.
+    #[error("/dev/kvm: {0}; --accel tcg works without it, slowly")]
+    Kvm(io::Error),
+    /// QEMU is not there.
+    #[error(
+        "{} not found; install QEMU (Debian: apt-get install qemu-system-x86) or give its path with --qemu", .0.display()
+    )]
+    Missing(PathBuf),
+    /// QEMU cannot be started.
+    #[error(transparent)]
+    NotStarted(#[from] At<io::Error>),
+    /// vhost is asked for, and its device cannot be opened.
+    #[error("/dev/vhost-net: {0}; load the module vhost_net, or leave out --vhost: it works without, slower")]
+    Vhost(io::Error),
+}
 
 /// A guest under QEMU.
 #[derive(Debug)]
@@ -69,17 +98,13 @@ impl Qemu {
     /// # Errors
     /// KVM or vhost is asked for and not to be had, a disk is no file or device, or the network is one that only other hypervisors
     /// have.
-    pub fn new(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Qemu, String> {
+    pub fn new(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Qemu, Error> {
         if let Network::Bridge { .. } = guest.network {
-            return Err("QEMU attaches guests to taps: put one on the bridge and give --tap instead of --bridge".into());
+            return Err(Error::Bridge);
         }
         if guest.vhost {
             // QEMU aborts without it.
-            open("/dev/vhost-net").map_err(|error| {
-                format!(
-                    "/dev/vhost-net: {error}; load the module vhost_net, or leave out --vhost: it works without, slower"
-                )
-            })?;
+            open("/dev/vhost-net").map_err(Error::Vhost)?;
         }
         let stores = guest.disks.iter().map(|disk| file::store(&disk.path)).collect::<Result<_, _>>()?;
         Ok(Qemu {
@@ -108,7 +133,7 @@ impl Monitor for Qemu {
         shell_line(std::iter::once(self.executable.as_os_str()).chain(arguments.iter().map(OsString::as_os_str)))
     }
 
-    fn start(&mut self, console: &Arc<Console>) -> Result<Child, String> {
+    fn start(&mut self, console: &Arc<Console>) -> Result<Child, hypervisor::Error> {
         let mut child = child::tie(&mut Command::new(&self.executable))
             .args(self.arguments())
             // A process group of its own, so that a terminal's Ctrl-C reaches the launcher alone.
@@ -118,11 +143,8 @@ impl Monitor for Qemu {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => format!(
-                    "{} not found; install QEMU (Debian: apt-get install qemu-system-x86) or give its path with --qemu",
-                    self.executable.display()
-                ),
-                _ => format!("{}: {error}", self.executable.display()),
+                io::ErrorKind::NotFound => Error::Missing(self.executable.clone()),
+                _ => At::new(&self.executable, error).into(),
             })?;
         console.connect_input(child.stdin.take());
         if let Some(output) = child.stdout.take() {
@@ -138,12 +160,11 @@ impl Monitor for Qemu {
         Ok(child)
     }
 
-    fn stop(&self) -> Result<(), String> {
+    fn stop(&self) -> Result<(), hypervisor::Error> {
         let control = self.files.control.clone();
-        let heard = self.machine == Machine::Microvm
-            || qmp::is_power_button_heard(&control).map_err(|error| error.to_string())?;
+        let heard = self.machine == Machine::Microvm || qmp::is_power_button_heard(&control).map_err(Error::Control)?;
         if heard {
-            return qmp::press_power_button(&control).map_err(|error| error.to_string());
+            return Ok(qmp::press_power_button(&control).map_err(Error::Control)?);
         }
         thread::spawn(move || {
             // It comes to an end when the guest does.
@@ -160,7 +181,7 @@ impl Monitor for Qemu {
         let _ = process.kill();
     }
 
-    fn finish(&mut self, status: ExitStatus) -> Result<Ending, String> {
+    fn finish(&mut self, status: ExitStatus) -> Result<Ending, hypervisor::Error> {
         if let Some(console) = self.console.take() {
             // A console thread that panicked has shown what it could.
             let _ = console.join();
@@ -185,14 +206,11 @@ fn open(device: &str) -> io::Result<()> {
 }
 
 /// Whether to use KVM.
-fn use_kvm(accelerator: Accelerator) -> Result<bool, String> {
+fn use_kvm(accelerator: Accelerator) -> Result<bool, Error> {
     match accelerator {
         Accelerator::Tcg => Ok(false),
         Accelerator::Auto => Ok(open("/dev/kvm").is_ok()),
-        Accelerator::Kvm => match open("/dev/kvm") {
-            Ok(()) => Ok(true),
-            Err(error) => Err(format!("/dev/kvm: {error}; --accel tcg works without it, slowly")),
-        },
+        Accelerator::Kvm => open("/dev/kvm").map(|()| true).map_err(Error::Kvm),
     }
 }
 

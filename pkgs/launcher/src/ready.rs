@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
+use thiserror::Error;
 
 /// How long to wait between attempts.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -25,16 +26,35 @@ pub enum Condition {
     Line(String),
 }
 
-impl FromStr for Condition {
-    type Err = String;
+/// A text is no condition.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("neither tcp:PORT, with a port of the guest, nor line:TEXT, with a piece of a console line")]
+pub struct Malformed;
 
-    fn from_str(text: &str) -> Result<Condition, String> {
-        let wrong =
-            || "neither tcp:PORT, with a port of the guest, nor line:TEXT, with a piece of a console line".into();
+/// Why a port of the guest cannot be reached from here.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum Error {
+    /// On a tap or bridge: where the guest is.
+    #[error(
+        "--ready tcp:{0}: the guest's address is not known here; give --address ADDRESS/PREFIX, or --ready line:TEXT"
+    )]
+    NoAddress(u16),
+    /// The guest has no network.
+    #[error("--ready tcp:{0}: the guest has no network")]
+    NoNetwork(u16),
+    /// On QEMU's own network: nothing leads there.
+    #[error("--ready tcp:{0}: no port of the host leads there; give --forward HOST:{0}")]
+    NotForwarded(u16),
+}
+
+impl FromStr for Condition {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Condition, Malformed> {
         match text.split_once(':') {
-            Some(("tcp", port)) => port.parse().ok().filter(|port| *port != 0).map(Condition::Port).ok_or_else(wrong),
+            Some(("tcp", port)) => port.parse().ok().filter(|port| *port != 0).map(Condition::Port).ok_or(Malformed),
             Some(("line", text)) if !text.is_empty() => Ok(Condition::Line(text.into())),
-            _ => Err(wrong()),
+            _ => Err(Malformed),
         }
     }
 }
@@ -53,21 +73,17 @@ impl Probe {
     ///
     /// # Errors
     /// The port cannot be reached from here.
-    pub fn new(port: u16, guest: &Guest, address: Address, control: &Path) -> Result<Probe, String> {
+    pub fn new(port: u16, guest: &Guest, address: Address, control: &Path) -> Result<Probe, Error> {
         match &guest.network {
-            Network::None => Err(format!("--ready tcp:{port}: the guest has no network")),
+            Network::None => Err(Error::NoNetwork(port)),
             Network::User(forwards) => {
                 let forward = forwards.iter().find(|forward| forward.protocol == "tcp" && forward.guest == port);
-                let forward = forward.cloned().ok_or_else(|| {
-                    format!("--ready tcp:{port}: no port of the host leads there; give --forward HOST:{port}")
-                })?;
+                let forward = forward.cloned().ok_or(Error::NotForwarded(port))?;
                 Ok(Probe::Forwarded { forward, control: control.to_owned() })
             }
             Network::Tap { .. } | Network::Bridge { .. } => {
                 let Address::Static { address, .. } = address else {
-                    return Err(format!(
-                        "--ready tcp:{port}: the guest's address is not known here; give --address ADDRESS/PREFIX, or --ready line:TEXT"
-                    ));
+                    return Err(Error::NoAddress(port));
                 };
                 Ok(Probe::Direct(SocketAddrV4::new(address.into(), port)))
             }
@@ -149,13 +165,13 @@ mod tests {
         let control = Path::new("c");
         let user = guest(Network::User(vec!["8080:80".parse().unwrap()]));
         assert!(matches!(Probe::new(80, &user, Address::Dhcp, control), Ok(Probe::Forwarded { .. })));
-        assert!(Probe::new(81, &user, Address::Dhcp, control).unwrap_err().contains("--forward HOST:81"));
+        assert!(Probe::new(81, &user, Address::Dhcp, control).unwrap_err().to_string().contains("--forward HOST:81"));
         let tap = guest(Network::Tap { interface: "t".into() });
         let fixed = Address::Static { address: [10, 0, 0, 2], prefix: 24 };
         let probe = Probe::new(80, &tap, fixed, control).unwrap();
         assert!(matches!(probe, Probe::Direct(address) if address.to_string() == "10.0.0.2:80"));
-        assert!(Probe::new(80, &tap, Address::Dhcp, control).unwrap_err().contains("--address"));
-        assert!(Probe::new(80, &guest(Network::None), Address::Dhcp, control).unwrap_err().contains("no network"));
+        assert!(Probe::new(80, &tap, Address::Dhcp, control).unwrap_err().to_string().contains("--address"));
+        assert_eq!(Probe::new(80, &guest(Network::None), Address::Dhcp, control).unwrap_err(), Error::NoNetwork(80));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Runs a guest: from the image to the program's exit status.
 use crate::console::Console;
+use crate::file::{At, Unusable};
 use crate::folder::{CONFIGURATION, Folder, write_private};
 use crate::guest::{Guest, Network, mac_for};
 use crate::hypervisor::{self, Ending, Monitor};
@@ -8,27 +9,69 @@ use crate::options::{Hypervisor, Journal, RunOptions};
 use crate::qemu::CONTROL;
 use crate::ready::{Condition, Probe};
 use crate::status::conclude;
-use crate::{configuration, file, folder, inspect, journal, notify, xen};
+use crate::{configuration, file, folder, inspect, instance, journal, notify, ready, xen};
 use rumpkin_configuration::{Address, Settings};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 /// What is given to the guest unchecked may be too long for it, but not for this host.
 const UNCHECKED_LIMIT: u64 = 1 << 30;
+
+/// Why a guest is not run.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// There is no configuration for it.
+    #[error(transparent)]
+    Configuration(#[from] configuration::Error),
+    /// What it is to be given unchecked cannot be read.
+    #[error(transparent)]
+    Document(#[from] At<Unusable>),
+    /// There is no folder for this run.
+    #[error(transparent)]
+    Folder(#[from] At<io::Error>),
+    /// The hypervisor does not do what is asked for.
+    #[error(transparent)]
+    Hypervisor(#[from] hypervisor::Error),
+    /// The image is none.
+    #[error(transparent)]
+    Image(#[from] inspect::Error),
+    /// The image does not fit into so many MiB of memory.
+    #[error(
+        "{}: does not start in {memory} MiB of memory; give --memory {needed} or more, as its program needs",
+        .image.display()
+    )]
+    Memory { image: PathBuf, memory: u32, needed: u64 },
+    /// It cannot have its name.
+    #[error(transparent)]
+    Name(#[from] instance::Error),
+    /// It is to have a network by one option, and none by another.
+    #[error("the configuration says that there is no network; give --address dhcp to have one")]
+    NoNetwork,
+    /// It is not seen from here when it is ready.
+    #[error(transparent)]
+    Ready(#[from] ready::Error),
+    /// Signals cannot be waited for.
+    #[error("signals: {0}")]
+    Signals(io::Error),
+    /// Its process cannot be waited for.
+    #[error("waiting for the guest: {0}")]
+    Waiting(io::Error),
+}
 
 /// Runs the image as `options` say, and gives back the exit status.
 ///
 /// # Errors
 /// The image or the configuration is bad, or the guest cannot be started.
-pub fn run(options: &RunOptions) -> Result<u8, String> {
+pub fn run(options: &RunOptions) -> Result<u8, Error> {
     let (document, settings) = document(options)?;
     let address = settings.network.address;
     // Of a guest that is given what it is given unchecked, who starts it says whether there is a network.
@@ -90,7 +133,7 @@ fn least_memory(image_end: u64) -> u64 {
 }
 
 /// The configuration for the guest, and what its kernel is told by it and the image's own.
-fn document(options: &RunOptions) -> Result<(Vec<u8>, Settings), String> {
+fn document(options: &RunOptions) -> Result<(Vec<u8>, Settings), Error> {
     if options.unchecked {
         let path = options.config.as_deref().unwrap_or(Path::new(""));
         let document = file::read(path, UNCHECKED_LIMIT)?;
@@ -101,12 +144,7 @@ fn document(options: &RunOptions) -> Result<(Vec<u8>, Settings), String> {
     let image = inspect::parse_whole(&options.image, &file)?;
     let needed = least_memory(image.memory_end());
     if u64::from(options.memory) < needed {
-        return Err(format!(
-            "{}: does not start in {} MiB of memory; give --memory {} or more, as its program needs",
-            options.image.display(),
-            options.memory,
-            needed
-        ));
+        return Err(Error::Memory { image: options.image.clone(), memory: options.memory, needed });
     }
     let document = configuration::at_launch(image.configuration, options)?;
     let beside = (u64::from(options.memory) << 20).saturating_sub(image.memory_end());
@@ -118,9 +156,9 @@ fn wants_network(options: &RunOptions) -> bool {
     options.tap.is_some() || options.bridge.is_some() || !options.forward.is_empty()
 }
 
-fn network(options: &RunOptions, offline: bool) -> Result<Network, String> {
+fn network(options: &RunOptions, offline: bool) -> Result<Network, Error> {
     if offline && wants_network(options) {
-        return Err("the configuration says that there is no network; give --address dhcp to have one".into());
+        return Err(Error::NoNetwork);
     }
     Ok(match (&options.tap, &options.bridge) {
         _ if offline => Network::None,
@@ -140,9 +178,9 @@ fn about(options: &RunOptions) -> Value {
     json!({ "name": options.name, "image": options.image, "hypervisor": hypervisor, "memory": options.memory })
 }
 
-fn probe(options: &RunOptions, guest: &Guest, address: Address, folder: &Path) -> Result<Option<Probe>, String> {
+fn probe(options: &RunOptions, guest: &Guest, address: Address, folder: &Path) -> Result<Option<Probe>, Error> {
     let Some(Condition::Port(port)) = options.ready else { return Ok(None) };
-    Probe::new(port, guest, address, &folder.join(CONTROL)).map(Some)
+    Ok(Some(Probe::new(port, guest, address, &folder.join(CONTROL))?))
 }
 
 /// Sees to it that the guest is declared ready when it is, if that is not when it starts.
@@ -183,15 +221,14 @@ fn supervise(
     monitor: &mut dyn Monitor,
     running: &Running,
     events: &Receiver<Event>,
-) -> Result<(bool, ExitStatus), String> {
+) -> Result<(bool, ExitStatus), Error> {
     let mut process = monitor.start(&running.console)?;
     if options.ready.is_none() {
         declare_ready(running);
     }
-    let waiting = |error| format!("waiting for the guest: {error}");
     let mut deadline = None;
     loop {
-        if let Some(status) = process.try_wait().map_err(waiting)? {
+        if let Some(status) = process.try_wait().map_err(Error::Waiting)? {
             return Ok((false, status));
         }
         match next(events, deadline) {
@@ -201,8 +238,8 @@ fn supervise(
                 if running.enter(Phase::Stopping) {
                     notify::tell("STOPPING=1");
                 }
-                if let Err(message) = monitor.stop() {
-                    eprintln!("rumpkin: the guest cannot be asked to stop ({message}); killing it");
+                if let Err(error) = monitor.stop() {
+                    eprintln!("rumpkin: the guest cannot be asked to stop ({error}); killing it");
                     deadline = Some(Instant::now());
                 }
             }
@@ -210,15 +247,15 @@ fn supervise(
             // A second signal, or no time left.
             Some(Event::Signal) | None => {
                 monitor.kill(&mut process);
-                return Ok((true, process.wait().map_err(waiting)?));
+                return Ok((true, process.wait().map_err(Error::Waiting)?));
             }
         }
     }
 }
 
 /// Has signals arrive as events from now on.
-fn receive_signals(events: Sender<Event>) -> Result<(), String> {
-    let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM]).map_err(|error| format!("signals: {error}"))?;
+fn receive_signals(events: Sender<Event>) -> Result<(), Error> {
+    let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM]).map_err(Error::Signals)?;
     let event = |signal| if signal == SIGCHLD { Event::Child } else { Event::Signal };
     thread::spawn(move || signals.forever().try_for_each(|signal| events.send(event(signal))));
     Ok(())

@@ -4,10 +4,55 @@ use crate::options::{Command, Options, RunOptions};
 use clap::Parser;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use thiserror::Error;
 
 /// Options of `run` that follow from other keys.
 const DERIVED: [(&str, &str); 4] =
     [("name", "name"), ("grace", "stopTimeout"), ("credential", "credentials"), ("sandbox", "")];
+
+/// What is wrong with the document. The message names the key.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// This option of `run` is always given.
+    #[error("options.{0}: is always given; leave it out")]
+    Always(&'static str),
+    /// This option of `run` follows from that key.
+    #[error("options.{0}: comes from the key {1}; leave it out")]
+    Derived(&'static str, &'static str),
+    /// A key that must be there is not.
+    #[error("{0}: is missing")]
+    Missing(&'static str),
+    /// It may not name a unikernel.
+    #[error("name: {0:?} may not name a unikernel; letters, digits, hyphens, points and underscores may")]
+    Name(String),
+    /// An option of `run` has a list of other things than values.
+    #[error("options.{0}: a list of lists or objects")]
+    Nested(String),
+    /// It is JSON, but not an object.
+    #[error("not a JSON object")]
+    NoObject,
+    /// It is not JSON.
+    #[error("{0}")]
+    NotJson(serde_json::Error),
+    /// The options are those of another command.
+    #[error("options: not those of rumpkin run")]
+    NotRun,
+    /// A path is none that a unit can have.
+    #[error("{}: not UTF-8", .0.display())]
+    NotUtf8(PathBuf),
+    /// `rumpkin run` does not take the options, and says why.
+    #[error("options: {0}")]
+    Options(String),
+    /// There is no such key.
+    #[error("{0}: is not a known key")]
+    Unknown(String),
+    /// The value of an option is an object.
+    #[error("options.{0}: must be a string, number, boolean or a list of those")]
+    Value(String),
+    /// The value of a key is not what it must be.
+    #[error("{0}: must be {1}")]
+    Wrong(&'static str, &'static str),
+}
 
 /// A service to be.
 #[derive(Debug)]
@@ -43,27 +88,32 @@ pub struct Spec {
 struct Keys(Map<String, Value>);
 
 impl Keys {
-    fn take<T>(&mut self, key: &str, wanted: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, String> {
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        wanted: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
         match self.0.remove(key) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => read(&value).map(Some).ok_or_else(|| format!("{key}: must be {wanted}")),
+            Some(value) => read(&value).map(Some).ok_or(Error::Wrong(key, wanted)),
         }
     }
 
-    fn string(&mut self, key: &str) -> Result<Option<String>, String> {
+    fn string(&mut self, key: &'static str) -> Result<Option<String>, Error> {
         self.take(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
-    fn seconds(&mut self, key: &str) -> Result<Option<u64>, String> {
+    fn seconds(&mut self, key: &'static str) -> Result<Option<u64>, Error> {
         self.take(key, "a whole number of seconds", Value::as_u64)
     }
 
-    fn strings(&mut self, key: &str) -> Result<Vec<String>, String> {
+    fn strings(&mut self, key: &'static str) -> Result<Vec<String>, Error> {
         let read = |value: &Value| value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect();
         Ok(self.take(key, "a list of strings", read)?.unwrap_or_default())
     }
 
-    fn path(&mut self, key: &str) -> Result<Option<PathBuf>, String> {
+    fn path(&mut self, key: &'static str) -> Result<Option<PathBuf>, Error> {
         self.take(key, "an absolute path", |value| value.as_str().map(PathBuf::from).filter(|path| path.is_absolute()))
     }
 }
@@ -73,15 +123,13 @@ impl Spec {
     ///
     /// # Errors
     /// The message names the key.
-    pub fn parse(text: &str, launcher: PathBuf) -> Result<Spec, String> {
-        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Value::Object(map) = value else { return Err("not a JSON object".into()) };
+    pub fn parse(text: &str, launcher: PathBuf) -> Result<Spec, Error> {
+        let value: Value = serde_json::from_str(text).map_err(Error::NotJson)?;
+        let Value::Object(map) = value else { return Err(Error::NoObject) };
         let mut keys = Keys(map);
-        let name = keys.string("name")?.ok_or("name: is missing")?;
+        let name = keys.string("name")?.ok_or(Error::Missing("name"))?;
         if !is_name(&name) {
-            return Err(format!(
-                "name: {name:?} may not name a unikernel; letters, digits, hyphens, points and underscores may"
-            ));
+            return Err(Error::Name(name));
         }
         let below = |value: &Value| {
             let folder = value.as_str()?;
@@ -94,7 +142,7 @@ impl Spec {
             ip: keys.take("ip", "a program's name or absolute path", program)?.unwrap_or_else(|| "ip".into()),
             description: keys.string("description")?.unwrap_or_else(|| format!("Unikernel {name}")),
             name,
-            image: keys.path("image")?.ok_or("image: is missing")?,
+            image: keys.path("image")?.ok_or(Error::Missing("image"))?,
             launcher: keys.path("launcher")?.unwrap_or(launcher),
             options: keys.take("options", "an object", |value| value.as_object().cloned())?.unwrap_or_default(),
             arguments: keys.strings("arguments")?,
@@ -109,13 +157,12 @@ impl Spec {
             cpu_affinity: keys.string("cpuAffinity")?,
             groups: keys.strings("groups")?,
         };
-        if let Some((key, _)) = keys.0.iter().next() {
-            return Err(format!("{key}: is not a known key"));
+        if let Some((key, _)) = keys.0.into_iter().next() {
+            return Err(Error::Unknown(key));
         }
         for (option, key) in DERIVED {
             if spec.options.contains_key(option) {
-                let mend = if key.is_empty() { "is always given".into() } else { format!("comes from the key {key}") };
-                return Err(format!("options.{option}: {mend}; leave it out"));
+                return Err(if key.is_empty() { Error::Always(option) } else { Error::Derived(option, key) });
             }
         }
         Ok(spec)
@@ -133,8 +180,8 @@ impl Spec {
     ///
     /// # Errors
     /// `rumpkin run` does not take them.
-    pub fn command(&self) -> Result<(Vec<String>, RunOptions), String> {
-        let text = |path: &PathBuf| path.to_str().map(str::to_owned).ok_or(format!("{}: not UTF-8", path.display()));
+    pub fn command(&self) -> Result<(Vec<String>, RunOptions), Error> {
+        let text = |path: &PathBuf| path.to_str().map(str::to_owned).ok_or_else(|| Error::NotUtf8(path.clone()));
         let mut words = vec![text(&self.launcher)?, "run".into(), text(&self.image)?];
         words.push(format!("--name={}", self.name));
         words.push(format!("--grace={}", self.stop_timeout));
@@ -148,30 +195,28 @@ impl Spec {
         }
         let parsed = Options::try_parse_from(&words).map_err(|error| {
             let message = error.to_string();
-            format!("options: {}", message.strip_prefix("error: ").unwrap_or(&message).trim_end())
+            Error::Options(message.strip_prefix("error: ").unwrap_or(&message).trim_end().into())
         })?;
         match parsed.command {
             Command::Run(options) => Ok((words, *options)),
-            _ => Err("options: not those of rumpkin run".into()),
+            _ => Err(Error::NotRun),
         }
     }
 }
 
 /// Adds one option: a switch, a value, or a value for each time that it is given.
-fn option(words: &mut Vec<String>, name: &str, value: &Value) -> Result<(), String> {
+fn option(words: &mut Vec<String>, name: &str, value: &Value) -> Result<(), Error> {
     match value {
         Value::Null | Value::Bool(false) => {}
         Value::Bool(true) => words.push(format!("--{name}")),
         Value::String(text) => words.push(format!("--{name}={text}")),
         Value::Number(number) => words.push(format!("--{name}={number}")),
         Value::Array(values) => values.iter().try_for_each(|value| match value {
-            Value::Array(_) | Value::Object(_) | Value::Null => {
-                Err(format!("options.{name}: a list of lists or objects"))
-            }
+            Value::Array(_) | Value::Object(_) | Value::Null => Err(Error::Nested(name.into())),
             value => option(words, name, value),
         })?,
         Value::Object(_) => {
-            return Err(format!("options.{name}: must be a string, number, boolean or a list of those"));
+            return Err(Error::Value(name.into()));
         }
     }
     Ok(())
@@ -204,7 +249,7 @@ fn restart(value: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn command(text: &str) -> Result<Vec<String>, String> {
+    fn command(text: &str) -> Result<Vec<String>, Error> {
         Spec::parse(text, "/bin/rumpkin".into())?.command().map(|(words, _)| words)
     }
 
@@ -240,7 +285,7 @@ mod tests {
             (r#"{"name":"a","image":"/i","options":{"memory":"x"}}"#, "options: invalid value 'x'"),
             (r#"{"name":"a","image":"/i","options":{"env":{}}}"#, "options.env: must be a string"),
         ] {
-            let error = command(text).unwrap_err();
+            let error = command(text).unwrap_err().to_string();
             assert!(error.starts_with(message), "{text}: {error}");
         }
     }

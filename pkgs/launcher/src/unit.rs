@@ -1,13 +1,15 @@
 //! A systemd unit for a unikernel, with as few rights as its hypervisor needs (systemd.service(5), systemd.exec(5)).
 use crate::configuration;
-use crate::file;
+use crate::file::{self, At, Unusable};
 use crate::guest::{Accelerator, Disk, hash};
 use crate::options::{Hypervisor, RunOptions};
-use crate::spec::Spec;
+use crate::spec::{self, Spec};
 use serde_json::Value;
 use std::env;
 use std::fmt;
+use std::io;
 use std::path::{Component, Path, PathBuf};
+use thiserror::Error;
 
 /// The rights that are taken away, by hypervisor.
 const HARDENING: &str = include_str!("hardening.json");
@@ -27,44 +29,50 @@ const STATE: &str = "/var/lib";
 const MARGIN: u64 = 5;
 
 /// Why there is no unit.
-#[derive(Debug)]
-enum Error {
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The document cannot be read.
+    #[error(transparent)]
+    File(#[from] At<Unusable>),
+    /// Where this launcher is is not known.
+    #[error("the launcher's own path: {0}")]
+    Launcher(io::Error),
+    /// What is in the document makes no unit.
+    #[error(transparent)]
+    Refused(#[from] At<Refused>),
+}
+
+/// Why no unit is made of a document.
+#[derive(Debug, Error)]
+pub enum Refused {
     /// What the launcher is told in it is wrong.
-    Configuration(configuration::Error),
+    #[error("options: {0}")]
+    Configuration(#[from] configuration::Error),
     /// The table of rights is none.
+    #[error("hardening.json: {0}")]
     Hardening(serde_json::Error),
-    /// The document is bad; the message names the key.
-    Spec(String),
+    /// It is not text.
+    #[error("not UTF-8")]
+    NotUtf8,
+    /// A key of it is bad.
+    #[error(transparent)]
+    Spec(#[from] spec::Error),
     /// The value of a setting would end its line, or go on in the next one.
+    #[error(
+        "{setting}={value:?} has a control character, or a backslash at its end; a unit is made of lines, and takes neither"
+    )]
     Value { setting: String, value: String },
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Configuration(error) => write!(f, "options: {error}"),
-            Error::Hardening(error) => write!(f, "hardening.json: {error}"),
-            Error::Spec(message) => f.write_str(message),
-            Error::Value { setting, value } => write!(
-                f,
-                "{setting}={value:?} has a control character, or a backslash at its end; a unit is made of lines, and takes neither"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Prints the unit for the document in the file `path`.
 ///
 /// # Errors
 /// The document is bad; the message names the key.
-pub fn print(path: &Path) -> Result<(), String> {
+pub fn print(path: &Path) -> Result<(), Error> {
     let text = file::read(path, LIMIT)?;
-    let text = String::from_utf8(text).map_err(|_| format!("{}: not UTF-8", path.display()))?;
-    let launcher = env::current_exe().map_err(|error| format!("the launcher's own path: {error}"))?;
-    let unit = Spec::parse(&text, launcher).map_err(Error::Spec).and_then(unit);
-    print!("{}", unit.map_err(|error| format!("{}: {error}", path.display()))?);
+    let launcher = env::current_exe().map_err(Error::Launcher)?;
+    let unit = || unit(Spec::parse(str::from_utf8(&text).map_err(|_| Refused::NotUtf8)?, launcher)?);
+    print!("{}", unit().map_err(|error| At::new(path, error))?);
     Ok(())
 }
 
@@ -80,19 +88,19 @@ impl Text {
 
     /// A setting, whose value is as systemd reads it. A carriage return ends a line for systemd, too, and a backslash joins
     /// it with the next: what follows would be settings of somebody else's making, such as a command for root.
-    fn set(&mut self, key: &str, value: impl fmt::Display) -> Result<(), Error> {
+    fn set(&mut self, key: &str, value: impl fmt::Display) -> Result<(), Refused> {
         let value = value.to_string();
         if value.contains(char::is_control) || value.ends_with('\\') {
-            return Err(Error::Value { setting: key.into(), value });
+            return Err(Refused::Value { setting: key.into(), value });
         }
         self.0 += &format!("{key}={value}\n");
         Ok(())
     }
 }
 
-fn unit(mut spec: Spec) -> Result<String, Error> {
-    let (_, options) = spec.command().map_err(Error::Spec)?;
-    configuration::check_options(&options).map_err(Error::Configuration)?;
+fn unit(mut spec: Spec) -> Result<String, Refused> {
+    let (_, options) = spec.command()?;
+    configuration::check_options(&options)?;
     let qemu = options.hypervisor == Hypervisor::Qemu;
     let state = Path::new(STATE).join(&spec.state_directory);
     let mut text = Text("# Made by `rumpkin unit`.\n".into());
@@ -127,7 +135,7 @@ fn unit(mut spec: Spec) -> Result<String, Error> {
     if !options.disk.is_empty() {
         spec.set_option("disk", Some(disks.collect()));
     }
-    let (words, options) = spec.command().map_err(Error::Spec)?;
+    let (words, options) = spec.command()?;
     let words: Vec<String> = words.iter().map(|text| word(text)).collect();
     text.set("ExecStart", words.join(" "))?;
     text.set("Restart", &spec.restart)?;
@@ -187,7 +195,7 @@ fn place(state: &Path, path: &Path) -> PathBuf {
 }
 
 /// The devices and files of the host that QEMU opens. What is in the folder `state` is open to it anyway.
-fn devices(text: &mut Text, options: &RunOptions, state: &Path) -> Result<(), Error> {
+fn devices(text: &mut Text, options: &RunOptions, state: &Path) -> Result<(), Refused> {
     let mut allow = |path: &str, rights: &str, optional: &str| {
         text.set("DeviceAllow", format!("{} {rights}", listed(path)))?;
         text.set("BindPaths", listed(&format!("{optional}{path}")))
@@ -222,8 +230,8 @@ fn devices(text: &mut Text, options: &RunOptions, state: &Path) -> Result<(), Er
 }
 
 /// Takes away the rights in the hypervisor's table, but for `exceptions`, which have other values.
-fn harden(text: &mut Text, hypervisor: &str, exceptions: &[(&str, &str)]) -> Result<(), Error> {
-    let tables: Value = serde_json::from_str(HARDENING).map_err(Error::Hardening)?;
+fn harden(text: &mut Text, hypervisor: &str, exceptions: &[(&str, &str)]) -> Result<(), Refused> {
+    let tables: Value = serde_json::from_str(HARDENING).map_err(Refused::Hardening)?;
     for (key, value) in tables.get(hypervisor).and_then(Value::as_object).into_iter().flatten() {
         if let Some((_, exception)) = exceptions.iter().find(|(name, _)| name == key) {
             text.set(key, exception)?;
@@ -419,7 +427,7 @@ mod tests {
                 // A backslash does harm at the end of a line, and only there.
                 *text = if end == "\\" { format!("{}\\", text.as_str().unwrap()).into() } else { evil.into() };
                 if let Ok(unit) =
-                    Spec::parse(&changed.to_string(), "/bin/rumpkin".into()).map_err(Error::Spec).and_then(unit)
+                    Spec::parse(&changed.to_string(), "/bin/rumpkin".into()).map_err(Refused::Spec).and_then(unit)
                 {
                     assert!(end == "\\", "{place} with {end:?} gives\n{unit}");
                     assert!(!unit.contains("\\\n") && !unit.contains("evil"), "{place} gives\n{unit}");
@@ -453,7 +461,7 @@ mod tests {
             (r#"{"name":"a","image":"/i","credentials":{"k:/etc/shadow":"/k"}}"#, "credentials: must be"),
             (r#"{"name":"a","image":"/i","ip":"-ip","options":{"bridge":"b"}}"#, "ip: must be"),
         ] {
-            let error = Spec::parse(text, "/bin/rumpkin".into()).unwrap_err();
+            let error = Spec::parse(text, "/bin/rumpkin".into()).unwrap_err().to_string();
             assert!(error.starts_with(message), "{text}: {error}");
         }
         let error =

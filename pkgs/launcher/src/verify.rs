@@ -1,16 +1,31 @@
 //! Compares an image with what a flake gives, part by part.
 use crate::flake;
-use crate::inspect::{parse, read};
+use crate::inspect::{self, parse, read};
 use crate::options::InspectOptions;
 use rumpkin_format::{CHECKSUMS_SIZE, Image, PAYLOAD_SIZE};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
 
 /// Exit statuses: the images are the same, they differ, they could not be compared.
 const SAME: u8 = 0;
 const DIFFERENT: u8 = 1;
 const FAILED: u8 = 2;
+
+/// Why images could not be compared.
+#[derive(Debug, Error)]
+enum Error {
+    /// The flake gives none.
+    #[error(transparent)]
+    Flake(#[from] flake::Error),
+    /// The flake gives a folder.
+    #[error("{flake} gives a folder, {}; name an attribute that is an image", .path.display())]
+    Folder { flake: String, path: PathBuf },
+    /// One of them is none.
+    #[error(transparent)]
+    Image(#[from] inspect::Error),
+}
 
 /// Builds `flake` and compares the image with it; prints what it found, and gives back the exit status.
 pub fn verify(options: &InspectOptions, flake: &str) -> u8 {
@@ -19,7 +34,7 @@ pub fn verify(options: &InspectOptions, flake: &str) -> u8 {
         parse(&options.image, &file)?;
         let path = flake::build(flake, &options.nix)?;
         if path.is_dir() {
-            return Err(format!("{flake} gives a folder, {}; name an attribute that is an image", path.display()));
+            return Err(Error::Folder { flake: flake.into(), path });
         }
         let built = read(&path)?;
         parse(&path, &built)?;
@@ -34,8 +49,8 @@ pub fn verify(options: &InspectOptions, flake: &str) -> u8 {
             println!("different: {} is not what {flake} gives\n{differences}", options.image.display());
             DIFFERENT
         }
-        Err(message) => {
-            eprintln!("rumpkin: {message}");
+        Err(error) => {
+            eprintln!("rumpkin: {error}");
             FAILED
         }
     }
@@ -46,7 +61,7 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// Prints the digests; what differs, a line for each part, or `None`.
-fn compare(path: &Path, file: &[u8], built_path: &Path, built: &[u8]) -> Result<Option<String>, String> {
+fn compare(path: &Path, file: &[u8], built_path: &Path, built: &[u8]) -> Result<Option<String>, Error> {
     println!("sha256 {}  {}", digest(file), path.display());
     println!("sha256 {}  {}", digest(built), built_path.display());
     if file == built {

@@ -4,13 +4,14 @@
 //! "preserve") until the launcher has read what it left in the store; only then is it destroyed.
 use crate::child;
 use crate::console::Console;
+use crate::file::At;
 use crate::folder::{CONFIGURATION, write_private};
 use crate::guest::{Guest, Network};
-use crate::hypervisor::{Ending, Monitor};
+use crate::hypervisor::{self, Ending, Monitor};
 use crate::loops::{self, Device};
 use crate::options::RunOptions;
 use crate::status::Report;
-use crate::xl::{Xl, read_store};
+use crate::xl::{self, Xl, read_store};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -22,6 +23,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 /// The node of the guest's part of the store that says how it ended, as a line that [`Report::parse`] reads.
 const STATUS: &str = "data/ending";
@@ -31,6 +33,44 @@ const HELD: &str = "held.json";
 const SILENCE: Duration = Duration::from_millis(150);
 /// … and one that has not by then is not waited for.
 const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// The most disks of a domain: there are as many names.
+const MOST_DISKS: usize = 26;
+
+/// Why there is no guest under Xen, or why it is not reached.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// This is not the name of a bridge.
+    #[error("{0}: not the name of a bridge")]
+    BridgeName(String),
+    /// There is no device for a disk.
+    #[error(transparent)]
+    Disk(#[from] loops::Error),
+    /// The folder of this run cannot be written to.
+    #[error(transparent)]
+    Folder(#[from] At<io::Error>),
+    /// There are options that only QEMU has.
+    #[error("--mtu and --sandbox are for QEMU: under Xen the bridge decides, and no process runs the guest")]
+    ForQemu,
+    /// Ports are to be forwarded.
+    #[error("Xen forwards no ports: put the guest on a bridge and give --bridge")]
+    Forwards,
+    /// The toolstack has not made the domain.
+    #[error("xl could not create the domain ({status}):\n{log}")]
+    NotCreated { status: ExitStatus, log: String },
+    /// There is no random number to know the domain by.
+    #[error("/dev/urandom: {0}")]
+    Random(io::Error),
+    /// The guest is to be attached to a tap.
+    #[error("Xen makes its own interfaces: give --bridge instead of --tap")]
+    Tap,
+    /// There are more disks than names.
+    #[error("a domain has at most {MOST_DISKS} disks, xvda to xvdz")]
+    TooManyDisks,
+    /// The toolstack did not do what it was asked for.
+    #[error(transparent)]
+    Xl(#[from] xl::Error),
+}
 
 /// A guest under Xen.
 #[derive(Debug)]
@@ -69,22 +109,20 @@ impl Xen {
     ///
     /// # Errors
     /// The network is one that only other hypervisors have, or there are more disks than names.
-    pub fn new(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Xen, String> {
+    pub fn new(options: &RunOptions, guest: Guest, folder: &Path) -> Result<Xen, Error> {
         match &guest.network {
-            Network::User(_) => return Err("Xen forwards no ports: put the guest on a bridge and give --bridge".into()),
-            Network::Tap { .. } => return Err("Xen makes its own interfaces: give --bridge instead of --tap".into()),
+            Network::User(_) => return Err(Error::Forwards),
+            Network::Tap { .. } => return Err(Error::Tap),
             Network::Bridge { name } if name.contains([',', '"', '\\']) => {
-                return Err(format!("{name}: not the name of a bridge"));
+                return Err(Error::BridgeName(name.clone()));
             }
             Network::Bridge { .. } | Network::None => {}
         }
         if guest.mtu.is_some() || options.sandbox {
-            return Err(
-                "--mtu and --sandbox are for QEMU: under Xen the bridge decides, and no process runs the guest".into(),
-            );
+            return Err(Error::ForQemu);
         }
-        if guest.disks.len() > 26 {
-            return Err("a domain has at most 26 disks, xvda to xvdz".into());
+        if guest.disks.len() > MOST_DISKS {
+            return Err(Error::TooManyDisks);
         }
         let stem = guest.image.file_stem().unwrap_or_default().to_string_lossy();
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' };
@@ -94,7 +132,7 @@ impl Xen {
             xl: Xl::new(&options.xl),
             guest,
             name,
-            uuid: new_uuid().map_err(|error| format!("/dev/urandom: {error}"))?,
+            uuid: new_uuid().map_err(Error::Random)?,
             folder: folder.to_owned(),
             devices: vec![],
             console: None,
@@ -156,15 +194,16 @@ impl Monitor for Xen {
         self.configuration(self.guest.disks.iter().map(|disk| disk.path.as_path())).trim_end().to_owned()
     }
 
-    fn start(&mut self, console: &Arc<Console>) -> Result<Child, String> {
+    fn start(&mut self, console: &Arc<Console>) -> Result<Child, hypervisor::Error> {
         for disk in &self.guest.disks {
-            self.devices.push(Device::of(&disk.path, disk.read_only)?);
+            self.devices.push(Device::of(&disk.path, disk.read_only).map_err(Error::Disk)?);
         }
         // Should this launcher be killed, the next one lets go of them.
         let held = json!({ "domain": self.uuid, "loops": self.loops() });
-        write_private(&self.folder.join(HELD), held.to_string().as_bytes())?;
+        write_private(&self.folder.join(HELD), held.to_string().as_bytes()).map_err(Error::Folder)?;
         let path = self.folder.join("domain.cfg");
-        write_private(&path, self.configuration(self.devices.iter().map(Device::path)).as_bytes())?;
+        let configuration = self.configuration(self.devices.iter().map(Device::path));
+        write_private(&path, configuration.as_bytes()).map_err(Error::Folder)?;
         let arguments = ["create".as_ref(), "-q".as_ref(), "-F".as_ref(), "-c".as_ref(), path.as_os_str()];
         let mut child = child::tie(&mut self.xl.command(arguments))
             // A process group of its own, so that a terminal's Ctrl-C reaches the launcher alone.
@@ -173,7 +212,7 @@ impl Monitor for Xen {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| self.xl.missing(&error))?;
+            .map_err(|error| Error::Xl(self.xl.not_started(error)))?;
         let activity = Arc::new(Activity(Mutex::new(Instant::now())));
         if let Some(output) = child.stdout.take() {
             let source = Noted { source: output, activity: Arc::clone(&activity) };
@@ -187,8 +226,9 @@ impl Monitor for Xen {
         Ok(child)
     }
 
-    fn stop(&self) -> Result<(), String> {
-        self.xl.run(&["shutdown", &self.name]).map(drop)
+    fn stop(&self) -> Result<(), hypervisor::Error> {
+        self.xl.run(&["shutdown", &self.name]).map_err(Error::Xl)?;
+        Ok(())
     }
 
     fn kill(&mut self, process: &mut Child) {
@@ -200,7 +240,7 @@ impl Monitor for Xen {
         }
     }
 
-    fn finish(&mut self, status: ExitStatus) -> Result<Ending, String> {
+    fn finish(&mut self, status: ExitStatus) -> Result<Ending, hypervisor::Error> {
         let watched = self.watch.take().and_then(|watch| watch.join().ok()).unwrap_or_default();
         if let Some(console) = self.console.take() {
             // A console thread that panicked has shown what it could.
@@ -210,7 +250,7 @@ impl Monitor for Xen {
         let Watched { log, created, reason, report } = watched;
         if !created && !self.killed {
             let _ = self.xl.run(&["destroy", &self.name]);
-            return Err(format!("xl could not create the domain ({status}):\n{}", log.trim_end()));
+            return Err(Error::NotCreated { status, log: log.trim_end().into() }.into());
         }
         let (report, remark) = match reason {
             // SHUTDOWN_reboot and SHUTDOWN_crash speak for themselves.
@@ -254,8 +294,8 @@ pub fn release(folder: &Path, xl: &Path) -> bool {
             }
             true
         }
-        Err(message) => {
-            eprintln!("rumpkin: a domain whose launcher was killed is still there: {message}");
+        Err(error) => {
+            eprintln!("rumpkin: a domain whose launcher was killed is still there: {error}");
             false
         }
     }
@@ -273,11 +313,11 @@ fn watch(messages: impl Read, xl: &Xl, name: &str, activity: &Activity) -> Watch
             watched.reason = Some(reason);
             match read_store(domain, STATUS) {
                 Ok(text) => watched.report = text.and_then(|text| Report::parse(&format!("{text}\n"))),
-                Err(message) => eprintln!("rumpkin: {message}"),
+                Err(error) => eprintln!("rumpkin: {error}"),
             }
             activity.wait_for_silence();
-            if let Err(message) = xl.run(&["destroy", name]) {
-                eprintln!("rumpkin: {message}");
+            if let Err(error) = xl.run(&["destroy", name]) {
+                eprintln!("rumpkin: {error}");
             }
         }
         watched.log.push_str(&text);
@@ -342,7 +382,7 @@ mod tests {
     use crate::options::{Command, Options};
     use clap::Parser;
 
-    fn xen(network: Network, disks: &[&str]) -> Result<Xen, String> {
+    fn xen(network: Network, disks: &[&str]) -> Result<Xen, Error> {
         let Command::Run(options) = Options::parse_from(["rumpkin", "run", "image"]).command else { unreachable!() };
         let guest = Guest {
             image: "/images/a \"b\".img".into(),
@@ -385,10 +425,12 @@ mod tests {
     #[test]
     fn what_xen_does_not_have_is_refused() {
         let forward = Network::User(vec!["8080:80".parse().unwrap()]);
-        assert!(xen(forward, &[]).unwrap_err().contains("--bridge"));
-        assert!(xen(Network::Tap { interface: "tap0".into() }, &[]).unwrap_err().contains("--bridge"));
-        assert!(xen(Network::Bridge { name: "a,script=b".into() }, &[]).unwrap_err().contains("a,script=b"));
-        assert!(xen(Network::None, &["a"; 27]).unwrap_err().contains("26"));
+        assert!(xen(forward, &[]).unwrap_err().to_string().contains("--bridge"));
+        assert!(xen(Network::Tap { interface: "tap0".into() }, &[]).unwrap_err().to_string().contains("--bridge"));
+        assert!(
+            xen(Network::Bridge { name: "a,script=b".into() }, &[]).unwrap_err().to_string().contains("a,script=b")
+        );
+        assert!(xen(Network::None, &["a"; 27]).unwrap_err().to_string().contains("26"));
     }
 
     #[test]

@@ -1,8 +1,30 @@
 //! Calls of Xen's toolstack: `xl` (man 1 xl) and the store's `xenstore-read`.
+use crate::file::At;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use thiserror::Error;
+
+/// Why the toolstack did not do what it was asked for.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// `xl` has run and says no; what it was told, and what it says.
+    #[error("xl {0}: {1}")]
+    Failed(String, String),
+    /// `xl` is not there.
+    #[error(
+        "{} not found; this needs Xen's toolstack (Debian: apt-get install xen-system-amd64, and a restart into Xen), \
+         or its path with --xl", .0.display()
+    )]
+    Missing(PathBuf),
+    /// `xl` cannot be started.
+    #[error(transparent)]
+    NotStarted(#[from] At<io::Error>),
+    /// `xenstore-read` cannot be started.
+    #[error("xenstore-read: {0}")]
+    Store(io::Error),
+}
 
 /// The toolstack's command.
 #[derive(Clone, Debug)]
@@ -20,15 +42,11 @@ impl Xl {
         command
     }
 
-    /// What to tell the user if `xl` could not be started.
-    pub fn missing(&self, error: &io::Error) -> String {
+    /// Why `xl` could not be started.
+    pub fn not_started(&self, error: io::Error) -> Error {
         match error.kind() {
-            io::ErrorKind::NotFound => format!(
-                "{} not found; this needs Xen's toolstack (Debian: apt-get install xen-system-amd64, and a restart into Xen), \
-                 or its path with --xl",
-                self.0.display()
-            ),
-            _ => format!("{}: {error}", self.0.display()),
+            io::ErrorKind::NotFound => Error::Missing(self.0.clone()),
+            _ => At::new(&self.0, error).into(),
         }
     }
 
@@ -36,19 +54,19 @@ impl Xl {
     ///
     /// # Errors
     /// It is missing or fails; the message is its own.
-    pub fn run(&self, arguments: &[&str]) -> Result<String, String> {
-        let output = self.command(arguments).output().map_err(|error| self.missing(&error))?;
+    pub fn run(&self, arguments: &[&str]) -> Result<String, Error> {
+        let output = self.command(arguments).output().map_err(|error| self.not_started(error))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(format!("xl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
+        Err(Error::Failed(arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim().into()))
     }
 
     /// Destroys the domain with this UUID, if it is there.
     ///
     /// # Errors
     /// As above.
-    pub fn destroy_by_uuid(&self, uuid: &str) -> Result<(), String> {
+    pub fn destroy_by_uuid(&self, uuid: &str) -> Result<(), Error> {
         match domain_of(&self.run(&["vm-list"])?, uuid) {
             Some(domain) => self.run(&["destroy", &domain.to_string()]).map(drop),
             None => Ok(()),
@@ -69,10 +87,10 @@ fn domain_of(list: &str, uuid: &str) -> Option<u32> {
 ///
 /// # Errors
 /// The store's command cannot be started.
-pub fn read_store(domain: u32, node: &str) -> Result<Option<String>, String> {
+pub fn read_store(domain: u32, node: &str) -> Result<Option<String>, Error> {
     let path = format!("/local/domain/{domain}/{node}");
     let output = Command::new("xenstore-read").arg("-R").arg(path).output();
-    let output = output.map_err(|error| format!("xenstore-read: {error}"))?;
+    let output = output.map_err(Error::Store)?;
     Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
