@@ -47,3 +47,21 @@ in
     forward = [ "8080:80" ];
   };
 }
+# Programs that others wrote: a folder each, with an image and the client that tests it.
+// builtins.listToAttrs (
+  map
+    (name: {
+      inherit name;
+      value = import ./${name} { inherit mkUnikernel packages; };
+    })
+    [
+      "haproxy"
+      "lighttpd"
+      "memcached"
+      "mosquitto"
+      "nginx"
+      "node"
+      "python"
+      "redis"
+    ]
+)

@@ -190,6 +190,20 @@ let
     script = "rumpkin-boottest hostile --machine $machine --kernel ${kernel} --program ${apps.hello.program} --rounds ${toString rounds}";
   };
 
+  # Programs that others wrote, each with its client.
+  served =
+    name:
+    let
+      inherit (apps.${name}) test;
+      client = world.run { name = "${name}-client"; } "cat ${./client.sh} ${test.client} > $out";
+    in
+    {
+      name = "app-${name}";
+      programs = test.programs or [ ];
+      script = "rumpkin-boottest client --machine $machine --memory ${toString test.memory} ${apps.${name}} --port ${toString test.port} --status ${toString (test.status or 0)} --client ${client}";
+    };
+  servedApps = builtins.filter (name: apps.${name} ? test) (builtins.attrNames apps);
+
   onQemu = tests: merge (map bootTest tests);
   onXen = name: tests: { "xen-${name}" = xenTest { inherit name tests; }; };
 in
@@ -241,6 +255,7 @@ in
       "time"
     ])
   ];
+  apps = onQemu (map (name: served name // { machines = [ "microvm" ]; }) servedApps);
   hostile = bootTest (hostile "hostile" 12 // { machines = [ "microvm" ]; });
 
   xen = merge [
@@ -291,12 +306,33 @@ in
         limit = 1200;
       };
     }
+    {
+      # Their images and clients are in dom0's memory.
+      xen-apps = xenTest {
+        name = "apps";
+        tests = map served servedApps;
+        memory = 2560;
+        dom0Memory = 1536;
+      };
+    }
     (onXen "domains" (import ./xen/domains.nix { inherit apps area guest; }))
   ];
 
   # More of the same, for `./x check --long`.
   long = merge [
     (bootTest (hostile "long-hostile" 100 // { limit = 3600; }))
+    (onQemu (
+      map (
+        name:
+        served name
+        // {
+          machines = [
+            "pc"
+            "q35"
+          ];
+        }
+      ) servedApps
+    ))
     # 100,500 connections.
     (bootTest (burst "long-burst" 67 // { limit = 3600; }))
   ];

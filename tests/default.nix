@@ -227,6 +227,10 @@ in
     // boots.guest;
   }
   {
+    part = "apps";
+    checks = boots.apps;
+  }
+  {
     part = "hostile";
     checks = boots.hostile;
   }

@@ -171,6 +171,20 @@ in
   busybox = "${pkgs.pkgsStatic.busybox}/bin/busybox";
   packages = {
     inherit (pkgs.pkgsStatic) busybox;
+    inherit (pkgs)
+      dnsmasq
+      haproxy
+      lighttpd
+      memcached
+      mosquitto
+      nginx
+      redis
+      sqlite
+      ;
+    java = pkgs.jdk_headless;
+    lua = pkgs.lua5_4;
+    node = pkgs.nodejs;
+    python = pkgs.python3;
   };
 
   xen =

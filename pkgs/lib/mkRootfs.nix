@@ -12,6 +12,8 @@
   # Files and packages that go below /nix/store with all that they refer to, and those of which only goes there what they refer to.
   closures ? [ ],
   references ? [ ],
+  # Whether libc can look up root and nobody, unless somebody gave an /etc/passwd.
+  users ? false,
   # What is left out of packages, as patterns of the shell below a package or its usr.
   exclude ? [ ],
 }:
@@ -29,6 +31,11 @@ let
       whole = if index < builtins.length closures then "1" else "0";
     in
     "awk -v whole=${whole} -f ${./references.awk} graph${toString index}";
+
+  addUsers = ''
+    [ -e etc/passwd ] || printf '%s\n' root:x:0:0:root:/root:/bin/sh nobody:x:65534:65534:nobody:/:/bin/false > etc/passwd
+    [ -e etc/group ] || printf '%s\n' root:x:0: nogroup:x:65534: > etc/group
+  '';
 
   tree =
     world.run
@@ -65,6 +72,7 @@ let
           cp -RT ${quote "${files.${place}}"} ${quote ".${place}"}
           chmod -R u+w ${quote ".${place}"}
         '') (builtins.attrNames files)}
+        ${if users then addUsers else ""}
         ${each (place: ''
           mkdir -p ${quote ".${dirOf place}"}
           ln -s ${quote links.${place}} ${quote ".${place}"}

@@ -75,6 +75,7 @@ let
       mkRootfs {
         inherit name exclude;
         base = rootfs;
+        users = program != null && closure;
         files = (if program == null || closure then { } else { ${place} = program; }) // files;
         links = if program == null || !closure then { } else { ${place} = "${program}"; };
         closures = if program == null || !closure then [ ] else [ "${program}" ];

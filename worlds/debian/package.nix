@@ -73,6 +73,9 @@ run
     ${script}
 
     [ -x ${program} ] || { echo "${name}: ${program} is not in it; there are:" usr/bin/* usr/sbin/* >&2; exit 1; }
+    # Where it is looked for.
+    [ -e bin/${baseNameOf program} ] || ln -s $out/${program} bin/
+
     lacks=$($loader --list ${program} 2>&1 >/dev/null) || {
       echo "${name}: $lacks; name the package that has it, too" >&2
       exit 1

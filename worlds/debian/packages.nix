@@ -5,6 +5,69 @@
   debianPackage,
 }:
 let
+  programs = {
+    redis = {
+      main = "redis-tools";
+      program = "usr/bin/redis-server";
+      licence = "BSD-3-Clause";
+    };
+    nginx = {
+      main = "nginx";
+      program = "usr/sbin/nginx";
+      licence = "BSD-2-Clause";
+    };
+    memcached = {
+      main = "memcached";
+      program = "usr/bin/memcached";
+      licence = "BSD-3-Clause";
+    };
+    haproxy = {
+      main = "haproxy";
+      program = "usr/sbin/haproxy";
+      licence = "GPL-2.0-or-later";
+    };
+    lighttpd = {
+      main = "lighttpd";
+      program = "usr/sbin/lighttpd";
+      licence = "BSD-3-Clause";
+    };
+    python = {
+      main = "python3.11-minimal";
+      program = "usr/bin/python3.11";
+      licence = "PSF-2.0";
+    };
+    node = {
+      main = "nodejs";
+      program = "usr/bin/node";
+      licence = "MIT";
+    };
+    java = {
+      main = "openjdk-17-jre-headless";
+      program = "usr/lib/jvm/java-17-openjdk-amd64/bin/java";
+      licence = "GPL-2.0-only WITH Classpath-exception-2.0";
+    };
+    sqlite = {
+      main = "sqlite3";
+      program = "usr/bin/sqlite3";
+      licence = "blessing";
+    };
+    dnsmasq = {
+      main = "dnsmasq-base";
+      program = "usr/sbin/dnsmasq";
+      licence = "GPL-2.0-only OR GPL-3.0-only";
+    };
+    mosquitto = {
+      main = "mosquitto";
+      program = "usr/sbin/mosquitto";
+      licence = "EPL-2.0 OR BSD-3-Clause";
+    };
+    lua = {
+      main = "lua5.4";
+      program = "usr/bin/lua5.4";
+      licence = "MIT";
+    };
+  };
+
   # The pinned packages of `set`, of which the one that has the program gives version and origin.
   fromSet =
     name:
@@ -41,69 +104,13 @@ let
         license.spdxId = component.licence;
       };
     };
+  all = builtins.mapAttrs fromSet programs;
 in
-{
+all
+// {
   inherit busybox;
-}
-// builtins.mapAttrs fromSet {
-  redis = {
-    main = "redis-tools";
-    program = "usr/bin/redis-server";
-    licence = "BSD-3-Clause";
-  };
-  nginx = {
-    main = "nginx";
-    program = "usr/sbin/nginx";
-    licence = "BSD-2-Clause";
-  };
-  memcached = {
-    main = "memcached";
-    program = "usr/bin/memcached";
-    licence = "BSD-3-Clause";
-  };
-  haproxy = {
-    main = "haproxy";
-    program = "usr/sbin/haproxy";
-    licence = "GPL-2.0-or-later";
-  };
-  lighttpd = {
-    main = "lighttpd";
-    program = "usr/sbin/lighttpd";
-    licence = "BSD-3-Clause";
-  };
-  python = {
-    main = "python3.11-minimal";
-    program = "usr/bin/python3.11";
-    licence = "PSF-2.0";
-  };
-  node = {
-    main = "nodejs";
-    program = "usr/bin/node";
-    licence = "MIT";
-  };
-  java = {
-    main = "openjdk-17-jre-headless";
-    program = "usr/lib/jvm/java-17-openjdk-amd64/bin/java";
-    licence = "GPL-2.0-only WITH Classpath-exception-2.0";
-  };
-  sqlite = {
-    main = "sqlite3";
-    program = "usr/bin/sqlite3";
-    licence = "blessing";
-  };
-  dnsmasq = {
-    main = "dnsmasq-base";
-    program = "usr/sbin/dnsmasq";
-    licence = "GPL-2.0-only OR GPL-3.0-only";
-  };
-  mosquitto = {
-    main = "mosquitto";
-    program = "usr/sbin/mosquitto";
-    licence = "EPL-2.0 OR BSD-3-Clause";
-  };
-  lua = {
-    main = "lua5.4";
-    program = "usr/bin/lua5.4";
-    licence = "MIT";
+  # Debian's has parts of itself at a fixed place.
+  node = all.node // {
+    files."/usr/share/nodejs" = "${all.node}/usr/share/nodejs";
   };
 }

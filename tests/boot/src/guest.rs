@@ -71,6 +71,11 @@ impl Rig {
         &self.0.machine
     }
 
+    /// Whether what is written is to be shown.
+    pub fn shows(&self) -> bool {
+        self.0.show
+    }
+
     /// Whether guests are domains of Xen.
     pub fn is_xen(&self) -> bool {
         self.0.machine == "xen"
@@ -235,7 +240,8 @@ impl Watched {
         self.finish()
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether the process has ended.
+    pub fn has_ended(&self) -> bool {
         self.console.text.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 

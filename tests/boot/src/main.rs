@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+mod client;
 mod guest;
 mod hostile;
 mod http;
@@ -18,6 +19,7 @@ mod web;
 use clap::{Args, Parser, Subcommand};
 use guest::Rig;
 use report::Report;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -111,6 +113,24 @@ enum Case {
         #[arg(long, default_value_t = 143)]
         status: u8,
     },
+    /// Have a server in an image serve a client, and stop it.
+    Client {
+        #[command(flatten)]
+        rig: RigOptions,
+        image: PathBuf,
+        /// The guest's port.
+        #[arg(long)]
+        port: u16,
+        /// The client: a shell script, to which $HOST and $PORT say where the guest's port is reached.
+        #[arg(long)]
+        client: PathBuf,
+        /// The exit status after SIGTERM.
+        #[arg(long, default_value_t = 0)]
+        status: u8,
+    },
+    /// Send standard input to ADDRESS:PORT, and print what comes until the other side ends. The connection stays open both ways until then:
+    /// QEMU's user network resets one of which half is closed before the guest has taken it.
+    Connect { to: SocketAddr },
     /// Make the site that the web case serves.
     Site { folder: PathBuf },
     /// Serve the site from an image and compare each answer with that of the same program on this host.
@@ -191,6 +211,10 @@ fn run(case: Case) -> Result<Report, String> {
         Case::Answers { rig, image, port, send, expect, status } => {
             answers::answers(&Rig::new(rig), &answers::Setting { image, port, send, expect, status }, &mut report)?;
         }
+        Case::Client { rig, image, port, client, status } => {
+            client::is_served(&Rig::new(rig), &client::Setting { image, port, client, status }, &mut report)?;
+        }
+        Case::Connect { to } => client::connect(to).map_err(|error| format!("{to}: {error}"))?,
         Case::Tiny { rig, image } => tiny::lives(&Rig::new(rig), &image, &mut report)?,
         Case::Site { folder } => site::make(&folder).map_err(|error| format!("{}: {error}", folder.display()))?,
         Case::Web { rig, image, program, site, connections } => {
