@@ -153,6 +153,7 @@ in
       component-choice = import ./components.nix { inherit world layers; };
       manifests = world.run { name = "manifests"; } ''
         ${checkManifest apps.httpd [ "kernel" "rumpkin-vfs" "smoltcp" "httpd" "tokio" "www" "rust-std" ]}
+        ${checkManifest apps.redis [ "redis" ]}
         ${checkManifest apps.sensor [ "sensor" "rumpkin-net" ]}
         ${checkManifest apps.tiny [ "rumpkin-kernel-tiny" "rumpuser-c" ]}
         touch $out

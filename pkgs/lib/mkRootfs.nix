@@ -91,7 +91,7 @@ world.run
     tools = [ world.erofs ];
   }
   ''
-    cp -R ${tree} root
+    cp -a ${tree} root
     ${pack "root" "$out"}
   ''
 // {

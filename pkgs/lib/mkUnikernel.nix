@@ -185,6 +185,7 @@ image
     runner
     program
     composition
+    closure
     manifest
     sizes
     ;
