@@ -57,7 +57,7 @@ pub fn monotonic() -> u64 {
     }
 }
 
-/// Nanoseconds since 1970-01-01 UTC.
+/// Nanoseconds since 1970-01-01 UTC, as the host told it at boot and the monotonic clock went on since.
 pub fn realtime() -> u64 {
     realtime_at_boot().wrapping_add(monotonic())
 }

@@ -30,7 +30,9 @@ pub(crate) fn initialize(controller: &'static dyn InterruptController) {
 /// Has `handler` called at each interrupt of the line, and unmasks the line. Several devices may share a line of the same
 /// trigger and polarity; then each handler is called.
 ///
-/// The handler runs in interrupt context (see [`crate::interface`]); with a level-triggered line it must have made the
+/// Refused where there is no controller yet, where it refuses, and when all vectors are taken. Allocates; does not block.
+///
+/// The handler runs in interrupt context (see [`crate::for_platform`]); with a level-triggered line it must have made the
 /// device let go of the line when it returns.
 pub fn register(
     number: u32,

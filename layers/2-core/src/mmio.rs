@@ -31,13 +31,13 @@ unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
 
-/// Maps device registers, uncached. `physical` need not be aligned; an address that no machine has is treated as out of
-/// memory.
+/// Maps `length` bytes of device registers, uncached, for good. `physical` need not be aligned; an address that no machine has is
+/// treated as out of memory. Does not block.
 pub fn map(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
     map_with(physical, length, page_tables::DEVICE)
 }
 
-/// Maps memory that a hypervisor has put beside ours and shares, cached.
+/// The same for memory that a hypervisor has put beside ours and shares, cached.
 pub fn map_memory(physical: u64, length: usize) -> Result<Region, OutOfMemory> {
     map_with(physical, length, page_tables::WRITABLE)
 }

@@ -1,7 +1,9 @@
 //! The kernel's access to user memory: checked, and with faults that come back as errors.
 //!
 //! The processor does the checking (`x86::user_access`). When an access fails, the pager of the thread's address space is asked, on the
-//! thread's own stack, and the access is tried again.
+//! thread's own stack, and the access is tried again. So these functions are called on a thread with interrupts on, without locks that the
+//! pager takes, and may block where it does. The fault that they return tells the first byte that failed; what lies before it has been
+//! done, a page or less beyond may have been.
 
 use crate::{
     thread,
@@ -46,7 +48,7 @@ pub(crate) fn peek(address: usize, buffer: &mut [u8]) -> bool {
     is_user && unsafe { copy(to, address, buffer.len(), string_threshold()) }.address == DONE
 }
 
-/// Copies in.
+/// Copies from user memory into the buffer.
 pub fn read(address: usize, buffer: &mut [u8]) -> Result<(), Fault> {
     let to = buffer.as_mut_ptr() as usize;
     retry(address, buffer.len(), |done, count| {
@@ -55,7 +57,7 @@ pub fn read(address: usize, buffer: &mut [u8]) -> Result<(), Fault> {
     })
 }
 
-/// Copies out.
+/// Copies the data to user memory.
 pub fn write(address: usize, data: &[u8]) -> Result<(), Fault> {
     let from = data.as_ptr() as usize;
     retry(address, data.len(), |done, count| {
@@ -64,7 +66,7 @@ pub fn write(address: usize, data: &[u8]) -> Result<(), Fault> {
     })
 }
 
-/// Writes zeroes.
+/// Fills user memory with zeroes.
 pub fn zero(address: usize, length: usize) -> Result<(), Fault> {
     retry(address, length, |done, count| {
         // SAFETY: user addresses that `retry` has checked.
@@ -81,7 +83,7 @@ pub fn load_u32(address: usize) -> Result<u32, Fault> {
     Ok(value)
 }
 
-/// Replaces an aligned word if it is `current`; what was there comes back.
+/// Replaces an aligned word if it is `current`; what was there comes back. A misaligned address is a fault.
 pub fn compare_exchange_u32(address: usize, current: u32, new: u32) -> Result<u32, Fault> {
     let mut value = current;
     aligned(address)?;

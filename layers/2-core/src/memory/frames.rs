@@ -257,7 +257,7 @@ pub(super) fn may_ask(count: usize) -> bool {
     ASKABLE.load(Ordering::Relaxed) >= count
 }
 
-/// One more owner.
+/// One more owner. A permanent frame, and one that is not counted, stays as it is.
 pub fn retain(frame: FrameNumber) {
     if let Some(states) = states() {
         states.retain(frame);
@@ -311,21 +311,21 @@ pub(crate) fn number(address: *mut u8) -> FrameNumber {
     ((address.addr() - direct(0)) / PAGE_SIZE) as FrameNumber
 }
 
-/// Copies out of a frame; what lies beyond its end is not touched.
+/// Copies out of a frame of the caller's, from `offset` on; what lies beyond its end is not touched.
 pub fn read(frame: FrameNumber, offset: usize, buffer: &mut [u8]) {
     let length = buffer.len().min(PAGE_SIZE.saturating_sub(offset));
     // SAFETY: inside one frame that the caller owns; user code may write it meanwhile, which tears bytes at most.
     unsafe { core::ptr::copy_nonoverlapping(address(frame).add(offset), buffer.as_mut_ptr(), length) }
 }
 
-/// Copies into a frame; what lies beyond its end is dropped.
+/// Copies into a frame of the caller's, from `offset` on; what lies beyond its end is dropped.
 pub fn write(frame: FrameNumber, offset: usize, data: &[u8]) {
     let length = data.len().min(PAGE_SIZE.saturating_sub(offset));
     // SAFETY: as in `read`.
     unsafe { core::ptr::copy_nonoverlapping(data.as_ptr(), address(frame).add(offset), length) }
 }
 
-/// Copies a whole frame.
+/// Copies a whole frame; both are the caller's.
 pub fn copy(from: FrameNumber, to: FrameNumber) {
     // SAFETY: both are frames that the caller owns.
     unsafe { core::ptr::copy_nonoverlapping(address(from), address(to), PAGE_SIZE) }

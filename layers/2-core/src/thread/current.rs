@@ -13,7 +13,7 @@ pub(crate) fn current_ref() -> &'static Thread {
     unsafe { &*cpu().current.get() }
 }
 
-/// The calling thread.
+/// The calling thread, with a new owner. Not in interrupt context, where it is the one that was interrupted.
 pub fn current() -> Arc<Thread> {
     let thread = cpu().current.get();
     // SAFETY: every thread, idle ones too, lives in an Arc.

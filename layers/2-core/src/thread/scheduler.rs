@@ -113,13 +113,14 @@ impl Scheduler {
     }
 }
 
-/// Starts a thread. It ends when `entry` returns.
+/// Starts a thread, whose turn comes after the threads that can run already. It ends when `entry` returns. Refused where there is no
+/// memory for it and its stack (`STACK_SIZE`). Does not block.
 pub fn spawn(name: &'static str, entry: impl FnOnce() + Send + 'static) -> Result<Arc<Thread>, OutOfMemory> {
     heap::ensure(size_of_val(&entry))?;
     spawn_boxed(name, Box::new(entry))
 }
 
-/// Starts a thread. It ends when `entry` returns.
+/// As [`spawn`], of what is on the heap already.
 pub fn spawn_boxed(name: &'static str, entry: Box<dyn FnOnce() + Send>) -> Result<Arc<Thread>, OutOfMemory> {
     let stack = Stack::new()?;
     let stack_pointer = switch::prepare(stack.top(), begin);
@@ -164,7 +165,7 @@ pub fn park(deadline: Option<u64>) -> bool {
     thread.scheduling.token.take()
 }
 
-/// Blocks for at least so many nanoseconds.
+/// Blocks for at least so many nanoseconds. An unpark that comes meanwhile is kept for the next [`park`].
 pub fn sleep(nanoseconds: u64) {
     let deadline = clock::monotonic().saturating_add(nanoseconds);
     let mut unparked = false;
@@ -176,7 +177,7 @@ pub fn sleep(nanoseconds: u64) {
     }
 }
 
-/// Lets other runnable threads run.
+/// Lets other runnable threads run, and returns when it is the caller's turn again.
 pub fn yield_now() {
     let mut scheduler = SCHEDULER.lock();
     cpu().reschedule.set(false);

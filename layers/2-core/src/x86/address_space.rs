@@ -81,7 +81,7 @@ impl AddressSpace {
         unsafe { thread::set_user_memory(memory) };
     }
 
-    /// Maps a page, in place of what was there, taking over one owner of the frame. An address that is not a user's is
+    /// Maps a page, in place of what was there, taking over one owner of the frame unless it refuses. An address that is not a user's is
     /// treated as out of memory.
     pub fn map(&self, address: usize, page: Page) -> Result<(), OutOfMemory> {
         let _guard = self.lock.lock();
@@ -97,7 +97,7 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// What is mapped there. The frame's owners are as before.
+    /// What is mapped there; its frame has one more owner, the caller.
     pub fn query(&self, address: usize) -> Option<Page> {
         let _guard = self.lock.lock();
         let mut found = None;
@@ -110,7 +110,7 @@ impl AddressSpace {
         found
     }
 
-    /// Unmaps a range and lets go of its frames.
+    /// Unmaps a range of whole pages and lets go of their frames. Costs nothing for tables that are not there.
     pub fn unmap(&self, address: usize, length: usize) {
         let _guard = self.lock.lock();
         // A batch at a time: first out of the tables, then out of the translation caches, then free.
@@ -141,7 +141,7 @@ impl AddressSpace {
         }
     }
 
-    /// Changes the protection of what is mapped in a range.
+    /// Changes the protection of what is mapped in a range of whole pages.
     pub fn protect(&self, address: usize, length: usize, protection: Protection) {
         let _guard = self.lock.lock();
         let mut flush = Flush::new(self.root);
@@ -155,7 +155,7 @@ impl AddressSpace {
         });
     }
 
-    /// Moves what is mapped from one range to another, which is empty. On an error, what was moved stays moved.
+    /// Moves what is mapped from one range of whole pages to another, which is empty. On an error, what was moved stays moved.
     pub fn move_range(&self, from: usize, to: usize, length: usize) -> Result<(), OutOfMemory> {
         let _guard = self.lock.lock();
         let mut flush = Flush::new(self.root);

@@ -98,7 +98,10 @@ pub(crate) fn initialize() {
     }
 }
 
-/// Runs user code in the calling thread's address space until something needs the kernel.
+/// Runs user code in the calling thread's address space until something needs the kernel. Other threads may run meanwhile.
+///
+/// The registers may be anything: addresses that are no user's come back as events, and of `rflags` only the bits count that user code
+/// may change. To be called on a thread with interrupts on.
 pub fn enter(registers: &mut Registers) -> Event {
     loop {
         let cpu = cpu();

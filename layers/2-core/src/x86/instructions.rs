@@ -5,7 +5,7 @@ use core::arch::{asm, x86_64::_rdtsc};
 
 pub(crate) use x86_64::instructions::interrupts;
 
-/// The time-stamp counter.
+/// The time-stamp counter, in ticks of its own; read without waiting for the instructions before it.
 pub fn tsc() -> u64 {
     // SAFETY: every 64-bit processor has the instruction, and the kernel may execute it.
     unsafe { _rdtsc() }

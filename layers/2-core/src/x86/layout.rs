@@ -98,7 +98,7 @@ pub fn direct_map() -> usize {
     DIRECT_MAP.load(Ordering::Relaxed)
 }
 
-/// The direct map's address of a physical address.
+/// The direct map's address of a physical address. What is no memory is not mapped there.
 pub fn direct(physical: u64) -> usize {
     direct_map().wrapping_add(physical as usize)
 }
