@@ -63,12 +63,12 @@ pub fn realtime() -> u64 {
 }
 
 /// Nanoseconds from 1970-01-01 UTC to boot.
-pub fn realtime_at_boot() -> u64 {
+pub(crate) fn realtime_at_boot() -> u64 {
     SOURCE.get().map_or(0, |source| source.realtime_at_boot)
 }
 
 /// How time follows from the time-stamp counter, if it does.
-pub fn tsc_scale() -> Option<TscScale> {
+pub(crate) fn tsc_scale() -> Option<TscScale> {
     SOURCE.get()?.scale
 }
 

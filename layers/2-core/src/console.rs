@@ -46,7 +46,7 @@ impl Console for WithoutDriver {
 }
 
 /// Writes all of it, in one piece with respect to this CPU's other writers.
-pub fn write(data: &[u8]) {
+pub(crate) fn write(data: &[u8]) {
     if let Some(console) = DRIVER.get() {
         console.write(data);
     } else if let Some(platform) = EARLY.get() {

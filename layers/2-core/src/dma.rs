@@ -85,7 +85,7 @@ unsafe fn free(base: NonNull<u8>, length: usize) {
 
 /// The physical address of kernel memory that is physically contiguous: the direct map (so the heap) and the kernel image.
 /// `None` for anything else: user memory, stacks, registers.
-pub fn physical_address(start: *const u8, length: usize) -> Option<u64> {
+pub(crate) fn physical_address(start: *const u8, length: usize) -> Option<u64> {
     let start = start as usize;
     let end = start.checked_add(length)?;
     if let Some(physical) = start.checked_sub(layout::image()) {

@@ -12,6 +12,7 @@
 //! - User memory is touched by `user_memory` only, where faults are expected.
 //! - The kernel image has no vector instructions: that state belongs to user code and stays in the processor.
 #![no_std]
+#![warn(unreachable_pub)]
 
 extern crate alloc;
 

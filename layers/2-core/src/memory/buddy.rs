@@ -14,11 +14,11 @@ const PERMANENT: u32 = FREE - 1;
 const NONE: u32 = u32::MAX;
 
 /// The state words; shared, so that owners can be counted without the allocator's lock.
-pub struct States(&'static [AtomicU32]);
+pub(crate) struct States(&'static [AtomicU32]);
 
 impl States {
     /// One zeroed word for each frame.
-    pub const fn new(words: &'static [AtomicU32]) -> Self {
+    pub(crate) const fn new(words: &'static [AtomicU32]) -> Self {
         States(words)
     }
 
@@ -27,7 +27,7 @@ impl States {
     }
 
     /// One more owner. A frame that is not counted, or permanent, stays as it is.
-    pub fn retain(&self, frame: u64) {
+    pub(crate) fn retain(&self, frame: u64) {
         if let Some(word) = self.word(frame)
             && let 1..PERMANENT = word.load(Ordering::Relaxed)
         {
@@ -36,7 +36,7 @@ impl States {
     }
 
     /// One owner less; true if that was the last, in which case the caller frees the frame.
-    pub fn release(&self, frame: u64) -> bool {
+    pub(crate) fn release(&self, frame: u64) -> bool {
         match self.word(frame) {
             Some(word) => match word.load(Ordering::Relaxed) {
                 1..PERMANENT => word.fetch_sub(1, Ordering::AcqRel) == 1,
@@ -47,30 +47,30 @@ impl States {
     }
 
     /// Whether there is exactly one owner.
-    pub fn is_unique(&self, frame: u64) -> bool {
+    pub(crate) fn is_unique(&self, frame: u64) -> bool {
         self.word(frame).is_some_and(|word| word.load(Ordering::Acquire) == 1)
     }
 
     /// Gives an allocated frame its first owner.
-    pub fn own(&self, frame: u64) {
+    pub(crate) fn own(&self, frame: u64) {
         if let Some(word) = self.word(frame) {
             word.store(1, Ordering::Relaxed);
         }
     }
 
     /// Makes a frame that is not in the allocator one that is never freed; false if there is no such frame.
-    pub fn make_permanent(&self, frame: u64) -> bool {
+    pub(crate) fn make_permanent(&self, frame: u64) -> bool {
         self.word(frame).map(|word| word.store(PERMANENT, Ordering::Relaxed)).is_some()
     }
 
     /// Whether the frame is one that is never freed.
-    pub fn is_permanent(&self, frame: u64) -> bool {
+    pub(crate) fn is_permanent(&self, frame: u64) -> bool {
         self.word(frame).is_some_and(|word| word.load(Ordering::Relaxed) == PERMANENT)
     }
 }
 
 /// The allocator.
-pub struct Buddy {
+pub(crate) struct Buddy {
     /// Where frame 0 is mapped.
     base: usize,
     states: &'static States,
@@ -84,28 +84,28 @@ impl Buddy {
     ///
     /// # Safety
     /// Every frame later given by [`Buddy::add`] is mapped writable at `base + frame * PAGE_SIZE`.
-    pub const unsafe fn new(base: usize, states: &'static States) -> Self {
+    pub(crate) const unsafe fn new(base: usize, states: &'static States) -> Self {
         Buddy { base, states, heads: [NONE; ORDERS], free: 0, total: 0 }
     }
 
     /// Free frames.
-    pub fn free_frames(&self) -> usize {
+    pub(crate) fn free_frames(&self) -> usize {
         self.free
     }
 
     /// Frames ever added.
-    pub fn total_frames(&self) -> usize {
+    pub(crate) fn total_frames(&self) -> usize {
         self.total
     }
 
     /// Adds frames that belong to nobody.
-    pub fn add(&mut self, frame: u64, count: usize) {
+    pub(crate) fn add(&mut self, frame: u64, count: usize) {
         self.total += count;
         self.release(frame, count);
     }
 
     /// A run of `count` frames, aligned to the next power of two; its content is arbitrary.
-    pub fn allocate(&mut self, count: usize) -> Option<u64> {
+    pub(crate) fn allocate(&mut self, count: usize) -> Option<u64> {
         let order = count.max(1).checked_next_power_of_two()?.trailing_zeros() as usize;
         let found = (order..ORDERS).find(|&order| self.heads[order] != NONE)?;
         let head = self.heads[found];
@@ -121,7 +121,7 @@ impl Buddy {
     }
 
     /// Takes just these frames, if all of them are free.
-    pub fn claim(&mut self, frame: u64, count: usize) -> bool {
+    pub(crate) fn claim(&mut self, frame: u64, count: usize) -> bool {
         let (mut at, end) = (frame, frame + count as u64);
         while at < end {
             let Some((head, order)) = self.free_block_of(at) else {
@@ -147,7 +147,7 @@ impl Buddy {
     }
 
     /// Takes back a run of frames.
-    pub fn release(&mut self, frame: u64, count: usize) {
+    pub(crate) fn release(&mut self, frame: u64, count: usize) {
         let (mut at, end) = (frame, frame + count as u64);
         while at < end {
             let alignment = (at.trailing_zeros() as usize).min(ORDERS - 1);

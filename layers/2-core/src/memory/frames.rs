@@ -19,7 +19,7 @@ use core::{
 };
 use spin::Mutex;
 
-pub use rumpkin_vocabulary::FrameNumber;
+pub(crate) use rumpkin_vocabulary::FrameNumber;
 
 /// Memory below this is left alone: real-mode structures, and room to start application processors in.
 const LOW_END: u64 = 0x10000;

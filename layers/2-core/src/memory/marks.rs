@@ -9,7 +9,7 @@
 //! ```
 
 /// The marks, in frames.
-pub struct Marks {
+pub(crate) struct Marks {
     /// Users get none of these.
     pub reserve: usize,
     /// Nobody gets any of these by asking.
@@ -20,29 +20,29 @@ pub struct Marks {
 
 impl Marks {
     /// Without a limit.
-    pub const fn none() -> Self {
+    pub(crate) const fn none() -> Self {
         Marks { reserve: 0, emergency: 0, share: usize::MAX }
     }
 
     /// For a machine with so many frames. Until there is a program, the heap's share is everything.
-    pub fn new(frames: usize) -> Self {
+    pub(crate) fn new(frames: usize) -> Self {
         // A sixteenth, but not less than 512 KiB nor more than 16 MiB.
         let reserve = (frames / 16).clamp(128, 4096);
         Marks { reserve, emergency: reserve / 4, share: usize::MAX }
     }
 
     /// There is a program now, and the heap has so many frames.
-    pub fn share(&mut self, heap: usize) {
+    pub(crate) fn share(&mut self, heap: usize) {
         self.share = self.share.min(heap + self.reserve - self.emergency);
     }
 
     /// What users are told that they cannot have of these, and so can go on without.
-    pub fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.reserve + self.emergency
     }
 
     /// How many frames the heap may take for those who ask, if so many are free and so many are its own already.
-    pub fn askable(&self, free: usize, heap: usize) -> usize {
+    pub(crate) fn askable(&self, free: usize, heap: usize) -> usize {
         let of_share = free.saturating_sub(self.emergency).min(self.share.saturating_sub(heap));
         free.saturating_sub(self.asked()).max(of_share)
     }

@@ -1,8 +1,8 @@
 //! Physical memory and the kernel's heap.
 
-pub mod buddy;
-pub mod frames;
-pub mod heap;
+pub(crate) mod buddy;
+pub(crate) mod frames;
+pub(crate) mod heap;
 mod marks;
 pub(crate) mod regions;
 pub(crate) mod shortage;

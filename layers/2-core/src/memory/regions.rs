@@ -3,7 +3,7 @@
 use crate::{boot::PhysicalRange, x86::layout::PAGE_SIZE};
 
 /// Calls `each` with every page-aligned piece of `range` that none of `taken` touches, in ascending order.
-pub fn without(range: PhysicalRange, taken: &[PhysicalRange], each: &mut dyn FnMut(PhysicalRange)) {
+pub(crate) fn without(range: PhysicalRange, taken: &[PhysicalRange], each: &mut dyn FnMut(PhysicalRange)) {
     let page = PAGE_SIZE as u64;
     let Some(mut at) = range.start.checked_next_multiple_of(page) else {
         return;

@@ -10,7 +10,7 @@ use crate::x86::layout::PAGE_SIZE;
 use core::{alloc::Layout, ptr};
 
 /// Where pages come from.
-pub trait Pages {
+pub(crate) trait Pages {
     /// A page that is nobody's, aligned to its size, with arbitrary content; null if there is none.
     fn take(&mut self) -> *mut u8;
 
@@ -26,7 +26,7 @@ const UNIT: usize = 16;
 /// How many objects a page is divided into; what is left of it is small for each.
 const OBJECTS: [usize; 21] = [254, 127, 84, 63, 50, 42, 36, 31, 25, 21, 18, 15, 12, 10, 8, 7, 6, 5, 4, 3, 2];
 /// Number of classes.
-pub const CLASSES: usize = OBJECTS.len();
+pub(crate) const CLASSES: usize = OBJECTS.len();
 /// Bytes of an object of each class.
 const SIZES: [usize; CLASSES] = {
     let mut sizes = [0; CLASSES];
@@ -38,7 +38,7 @@ const SIZES: [usize; CLASSES] = {
     sizes
 };
 /// Bytes of the largest object. What is larger takes a page or more.
-pub const LARGEST: usize = SIZES[CLASSES - 1];
+pub(crate) const LARGEST: usize = SIZES[CLASSES - 1];
 /// The class for each number of units.
 const CLASS: [u8; LARGEST / UNIT + 1] = {
     let mut table = [0; LARGEST / UNIT + 1];
@@ -54,7 +54,7 @@ const CLASS: [u8; LARGEST / UNIT + 1] = {
 };
 
 /// Which class an allocation takes an object of; `None` for those that are too large.
-pub fn class(layout: Layout) -> Option<usize> {
+pub(crate) fn class(layout: Layout) -> Option<usize> {
     let class = usize::from(*CLASS.get(layout.size().div_ceil(UNIT))?);
     if layout.align() <= UNIT {
         return Some(class);
@@ -69,7 +69,7 @@ pub fn class(layout: Layout) -> Option<usize> {
 /// The first object of each class may need a page; the first of `n` classes have more than 8 (n - 1)² bytes. From then on a page
 /// is needed for more than half a page of bytes: that of the largest class, with two, is least used if one is just too large
 /// for it.
-pub fn pages_for(bytes: usize) -> usize {
+pub(crate) fn pages_for(bytes: usize) -> usize {
     bytes / (LARGEST + 1) + (bytes / 8).isqrt().saturating_add(1).min(CLASSES)
 }
 
@@ -132,7 +132,7 @@ impl Class {
 }
 
 /// Small pieces of memory.
-pub struct Slabs<P> {
+pub(crate) struct Slabs<P> {
     classes: [Class; CLASSES],
     pages: P,
 }
@@ -142,12 +142,12 @@ unsafe impl<P: Send> Send for Slabs<P> {}
 
 impl<P: Pages> Slabs<P> {
     /// Without a page.
-    pub const fn new(pages: P) -> Self {
+    pub(crate) const fn new(pages: P) -> Self {
         Slabs { classes: [const { Class { first: ptr::null_mut(), last: ptr::null_mut() } }; CLASSES], pages }
     }
 
     /// An object of a class, or null.
-    pub fn allocate(&mut self, class: usize) -> *mut u8 {
+    pub(crate) fn allocate(&mut self, class: usize) -> *mut u8 {
         let mut page = self.classes[class].first;
         if page.is_null() {
             page = self.grow(class);
@@ -171,7 +171,7 @@ impl<P: Pages> Slabs<P> {
     ///
     /// # Safety
     /// It came from `allocate` for that class, and nobody uses it any more.
-    pub unsafe fn free(&mut self, class: usize, object: *mut u8) {
+    pub(crate) unsafe fn free(&mut self, class: usize, object: *mut u8) {
         let page = Page::of(object);
         let object = object.cast::<Object>();
         // SAFETY: the caller's promise: the object is ours, its page alive; a page is in no list exactly if it is full.
@@ -237,12 +237,12 @@ impl<P: Pages> Slabs<P> {
     }
 
     /// How many pages hold no object in use.
-    pub fn empty_pages(&self) -> usize {
+    pub(crate) fn empty_pages(&self) -> usize {
         self.classes.iter().filter(|class| class.empty().is_some()).count()
     }
 
     /// Gives up all pages without an object in use. True if there were any.
-    pub fn give_back(&mut self) -> bool {
+    pub(crate) fn give_back(&mut self) -> bool {
         let mut any = false;
         for class in &mut self.classes {
             if let Some(page) = class.empty() {

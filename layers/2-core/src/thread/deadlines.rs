@@ -4,10 +4,10 @@ use crate::memory::{OutOfMemory, heap::reserve};
 use alloc::vec::Vec;
 
 /// The place of something that is not in the heap.
-pub const NOWHERE: usize = usize::MAX;
+pub(crate) const NOWHERE: usize = usize::MAX;
 
 /// Something that waits; it keeps its place in the heap.
-pub trait Waiter: Copy {
+pub(crate) trait Waiter: Copy {
     /// Stores the place.
     fn set_place(self, place: usize);
     /// The place stored last.
@@ -15,32 +15,32 @@ pub trait Waiter: Copy {
 }
 
 /// A binary heap, earliest deadline first.
-pub struct Deadlines<W>(Vec<(u64, W)>);
+pub(crate) struct Deadlines<W>(Vec<(u64, W)>);
 
 impl<W: Waiter> Deadlines<W> {
     /// An empty heap.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Deadlines(Vec::new())
     }
 
     /// Makes room for `count` entries in all, so that [`Deadlines::insert`] does not allocate.
-    pub fn reserve(&mut self, count: usize) -> Result<(), OutOfMemory> {
+    pub(crate) fn reserve(&mut self, count: usize) -> Result<(), OutOfMemory> {
         reserve(&mut self.0, count)
     }
 
     /// The earliest deadline.
-    pub fn earliest(&self) -> Option<u64> {
+    pub(crate) fn earliest(&self) -> Option<u64> {
         self.0.first().map(|entry| entry.0)
     }
 
     /// Adds a waiter that is not in the heap.
-    pub fn insert(&mut self, deadline: u64, waiter: W) {
+    pub(crate) fn insert(&mut self, deadline: u64, waiter: W) {
         self.0.push((deadline, waiter));
         self.rise(self.0.len() - 1);
     }
 
     /// Takes out a waiter, if it is in the heap.
-    pub fn remove(&mut self, waiter: W) {
+    pub(crate) fn remove(&mut self, waiter: W) {
         let place = waiter.place();
         if place >= self.0.len() {
             return;
@@ -54,7 +54,7 @@ impl<W: Waiter> Deadlines<W> {
     }
 
     /// Takes out a waiter whose deadline is `now` or earlier.
-    pub fn expire(&mut self, now: u64) -> Option<W> {
+    pub(crate) fn expire(&mut self, now: u64) -> Option<W> {
         let &(deadline, waiter) = self.0.first()?;
         if deadline > now {
             return None;

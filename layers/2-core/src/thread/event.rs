@@ -6,19 +6,19 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// Something that one thread waits for. It stays set until a wait has seen it.
-pub struct Event {
+pub(crate) struct Event {
     set: AtomicBool,
     waiter: IrqMutex<Option<Arc<Thread>>>,
 }
 
 impl Event {
     /// One that is not set.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { set: AtomicBool::new(false), waiter: IrqMutex::new(None) }
     }
 
     /// Blocks the calling thread until the event is set, and clears it; false if `timeout` nanoseconds pass before.
-    pub fn wait(&self, timeout: Option<u64>) -> bool {
+    pub(crate) fn wait(&self, timeout: Option<u64>) -> bool {
         let deadline = timeout.map(|timeout| clock::monotonic().saturating_add(timeout));
         let me = current();
         *self.waiter.lock() = Some(me.clone());
@@ -42,7 +42,7 @@ impl Event {
     }
 
     /// Sets the event. Allowed in interrupt context.
-    pub fn set(&self) {
+    pub(crate) fn set(&self) {
         self.set.store(true, Ordering::Release);
         if let Some(thread) = &*self.waiter.lock() {
             thread.unpark();

@@ -13,14 +13,15 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-pub use rumpkin_vocabulary::{PAGE_SIZE, USER_END};
+pub use rumpkin_vocabulary::PAGE_SIZE;
+pub(crate) use rumpkin_vocabulary::USER_END;
 
 /// Size of the direct map's window: 32 TiB.
-pub const DIRECT_MAP_SIZE: usize = 1 << 45;
+pub(crate) const DIRECT_MAP_SIZE: usize = 1 << 45;
 /// Size of the registers' window.
-pub const MMIO_SIZE: usize = TOP_ENTRY / 2;
+pub(crate) const MMIO_SIZE: usize = TOP_ENTRY / 2;
 /// Size of the stacks' window.
-pub const STACKS_SIZE: usize = TOP_ENTRY / 2;
+pub(crate) const STACKS_SIZE: usize = TOP_ENTRY / 2;
 /// Bytes of a kernel stack.
 pub(crate) const STACK_SIZE: usize = 8 * PAGE_SIZE;
 /// Bytes of the stacks' window that one takes: itself, and below it a gap where nothing is mapped.
