@@ -71,8 +71,10 @@ let
     unikernel: map (disk: disk // { path = place unikernel disk.path; }) unikernel.disks
   );
 
-  # Options of `rumpkin run` for which the module has options of its own, or which the unit always has.
-  notExtra = [
+  # The options of `rumpkin run`, as the launcher itself tells them.
+  run = builtins.fromJSON (builtins.readFile ../docs/launcher.options.json);
+  # Those for which the module has options of its own, or which the unit always has.
+  notExtra = lib.attrNames (lib.getAttrs [
     "name"
     "hypervisor"
     "memory"
@@ -95,8 +97,9 @@ let
     "credential"
     "ready"
     "grace"
-  ];
+  ] run);
   extra = unikernel: lib.intersectLists notExtra (lib.attrNames unikernel.extraArgs);
+  unknown = unikernel: lib.subtractLists (lib.attrNames run) (lib.attrNames unikernel.extraArgs);
 
   allInterfaces = test: unikernel: lib.all test unikernel.interfaces;
   onQemu = unikernel: unikernel.hypervisor == "qemu";
@@ -105,8 +108,8 @@ let
     unikernel:
     lib.attrNames (
       lib.filterAttrs (_: isSet: isSet) {
-        machine = unikernel.machine != "microvm";
-        accel = unikernel.accel != "auto";
+        machine = unikernel.machine != run.machine.default;
+        accel = unikernel.accel != run.accel.default;
         cpuAffinity = unikernel.cpuAffinity != null;
         groups = unikernel.groups != [ ];
         mtu = !allInterfaces (interface: interface.mtu == null) unikernel;
@@ -177,6 +180,11 @@ in
       (_: "`ready` with a port needs the guest's `address`; without one, wait for a line of its console")
     ++ each (unikernel: extra unikernel == [ ]) (
       unikernel: "`extraArgs` has ${lib.concatStringsSep ", " (extra unikernel)}: say it by the module's own options"
+    )
+    ++ each (unikernel: unknown unikernel == [ ]) (
+      unikernel: "`extraArgs` has ${lib.concatStringsSep ", " (unknown unikernel)}, which `rumpkin run` does not know: there are ${
+        lib.concatStringsSep ", " (lib.subtractLists notExtra (lib.attrNames run))
+      }"
     )
     ++ each (unikernel: lib.all (name: builtins.match "[a-zA-Z0-9._-]+" name != null) (lib.attrNames unikernel.credentials)) (
       _: "names in `credentials` are names of files: letters, digits, hyphens, points and underscores"

@@ -3,6 +3,8 @@
 { lib, pkgs, ... }:
 let
   inherit (lib) mkOption types;
+  # Those of `rumpkin run`, as the launcher itself tells them.
+  run = builtins.fromJSON (builtins.readFile ../docs/launcher.options.json);
   port = types.ints.between 1 65535;
   number = "([0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])";
   ipv4 = "${number}(\\.${number}){3}";
@@ -173,11 +175,8 @@ let
           description = "Variables in the program's environment. Every user of the host can read them: for secrets there are `credentials`.";
         };
         hypervisor = mkOption {
-          type = types.enum [
-            "qemu"
-            "xen"
-          ];
-          default = "qemu";
+          type = types.enum run.hypervisor.values;
+          inherit (run.hypervisor) default;
           example = "xen";
           description = "What runs the guest.";
         };
@@ -197,27 +196,19 @@ let
         };
         memory = mkOption {
           type = types.ints.between 1 1048576;
-          default = 64;
+          default = lib.toInt run.memory.default;
           example = 256;
           description = "Memory of the guest, in MiB.";
         };
         machine = mkOption {
-          type = types.enum [
-            "microvm"
-            "q35"
-            "pc"
-          ];
-          default = "microvm";
+          type = types.enum run.machine.values;
+          inherit (run.machine) default;
           example = "q35";
           description = "Type of QEMU's machine; not for Xen.";
         };
         accel = mkOption {
-          type = types.enum [
-            "auto"
-            "kvm"
-            "tcg"
-          ];
-          default = "auto";
+          type = types.enum run.accel.values;
+          inherit (run.accel) default;
           example = "kvm";
           description = "How QEMU runs instructions: by KVM, in software (`tcg`), or by KVM where it works. With `kvm` the process can be kept from making code. Not for Xen.";
         };
@@ -297,7 +288,7 @@ let
         };
         stopTimeout = mkOption {
           type = types.ints.unsigned;
-          default = 10;
+          default = lib.toInt run.grace.default;
           example = 60;
           description = "Seconds that the program has after SIGTERM, before it is killed.";
         };

@@ -119,6 +119,10 @@ let
       unikernels.web = web // { extraArgs = { memory = 1; grace = 2; cpus = 2; }; };
       message = "`extraArgs` has grace, memory: say it by";
     };
+    "an option that the launcher does not have" = {
+      unikernels.web = web // { extraArgs.memroy = 1; };
+      message = "`extraArgs` has memroy, which `rumpkin run` does not know: there are config, cpus";
+    };
     "a secret that is no file name" = {
       unikernels.web = web // { credentials."a/b" = "/key"; };
       message = "names in `credentials` are names of files";

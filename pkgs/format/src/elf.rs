@@ -1,4 +1,7 @@
 //! The parts of ELF64 that an image has: the file header and the program headers (System V gABI, chapters 4 and 5).
+//!
+//! Not by the crate `elf`, as in layer 4 and in `rumpkin-manifest`: it reads only, and passes over fields in which a changed bit is to be
+//! found here, while an image's headers are written, too.
 use crate::Error;
 use alloc::vec::Vec;
 

@@ -232,11 +232,66 @@ fn parse_mac(text: &str) -> Result<String, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::{ArgAction, CommandFactory};
+    use serde_json::{Value, json};
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::{env, fs};
 
     #[test]
     fn the_command_line_is_consistent() {
         Options::command().debug_assert();
+    }
+
+    /// What the NixOS module knows of the options of `run`.
+    fn options_of_run() -> String {
+        let command = Options::command();
+        let run = command.find_subcommand("run").unwrap();
+        let options = run.get_arguments().filter_map(|option| {
+            let texts = |texts: &[clap::builder::OsStr]| texts.first().map(|text| text.to_string_lossy().into_owned());
+            let values: Vec<_> = option.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+            let takes_value = option.get_action().takes_values();
+            let facts = json!({
+                "default": texts(option.get_default_values()).filter(|_| takes_value),
+                "description": option.get_help().map(ToString::to_string),
+                "repeatable": matches!(option.get_action(), ArgAction::Append),
+                "values": Some(values).filter(|values| takes_value && !values.is_empty()),
+            });
+            Some((option.get_long()?.to_owned(), facts))
+        });
+        format!("{:#}\n", options.collect::<Value>())
+    }
+
+    /// `UPDATE_DOCS=1 cargo test -p rumpkin options_are` brings the file up to date.
+    #[test]
+    fn options_are_those_that_the_module_knows() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/launcher.options.json");
+        if env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, options_of_run()).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&path).unwrap() == options_of_run(),
+            "docs/launcher.options.json is not current: UPDATE_DOCS=1 cargo test -p rumpkin options_are"
+        );
+    }
+
+    #[test]
+    fn the_page_has_the_options_that_there_are() {
+        let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/launcher.md")).unwrap();
+        let command = Options::command();
+        let there_are: BTreeSet<&str> = command
+            .get_subcommands()
+            .flat_map(clap::Command::get_arguments)
+            .filter_map(clap::Arg::get_long)
+            .filter(|option| *option != "help")
+            .collect();
+        let words = page.split(|c: char| !c.is_ascii_lowercase() && c != '-');
+        let named: BTreeSet<&str> = words.filter_map(|word| word.strip_prefix("--")).collect();
+        // Rules of tables, what separates arguments, and systemctl's.
+        let others = |name: &str| name.starts_with('-') || ["", "now"].contains(&name);
+        let missing: Vec<_> = there_are.difference(&named).collect();
+        let unknown: Vec<_> = named.difference(&there_are).filter(|name| !others(name)).collect();
+        assert!(missing.is_empty() && unknown.is_empty(), "docs/launcher.md lacks {missing:?} and has {unknown:?}");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //! key by key.
 
 use proptest::prelude::*;
-use rumpkin_configuration::{Address, ConfigurationError, Documents, LIMIT, Network, Settings, Tracing, limit};
+use rumpkin_configuration::{
+    Address, ConfigurationError, Document, Documents, LIMIT, Network, Settings, Tracing, limit, overlay,
+};
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const GIBIBYTE: u64 = 1 << 30;
@@ -119,6 +122,39 @@ impl Wishes {
     }
 }
 
+/// Any JSON, with numbers as `serde_json` writes them.
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "\\PC{0,6}".prop_map(Value::from),
+    ];
+    // Few keys, so that two documents share some.
+    let key = prop::sample::select(vec!["a", "b", "\"", "\u{1f600}", "\n"]);
+    leaf.prop_recursive(4, 32, 4, move |inner| {
+        let object = prop::collection::vec((key.clone(), inner.clone()), 0..4);
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::from),
+            object.prop_map(|entries| entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+/// What comes of two values: objects are merged, anything else is replaced.
+fn merged(below: Value, above: Value) -> Value {
+    match (below, above) {
+        (Value::Object(mut below), Value::Object(above)) => {
+            for (key, value) in above {
+                let lower = below.remove(&key).unwrap_or_default();
+                below.insert(key, merged(lower, value));
+            }
+            below.into()
+        }
+        (_, above) => above,
+    }
+}
+
 /// Reads documents as an image does.
 fn settings(baked: Option<&str>, launch: Option<&str>) -> Result<Settings, ConfigurationError> {
     let documents = Documents::read(baked.map(str::as_bytes), launch.map(str::as_bytes), GIBIBYTE)?;
@@ -164,6 +200,16 @@ fn many_variables_are_laid_over_each_other_in_time() {
 }
 
 proptest! {
+    #[test]
+    fn documents_are_laid_over_each_other_as_values_are(below in json(), above in json()) {
+        let object = |value: Value| json!({ "a": value });
+        let (below, above) = (object(below), object(above));
+        let (lower, upper) = (below.to_string(), format!("{above:#}"));
+        let read = |text| Document::of_object(text).unwrap();
+        let text = overlay(&read(lower.as_bytes()), &read(upper.as_bytes()));
+        prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), merged(below, above), "{}", text);
+    }
+
     #[test]
     fn settings_are_what_the_documents_say(
         below in wishes(),
