@@ -74,6 +74,7 @@ let
     "a router that is none" = [ { config.network.gateway = "10.0.0.256"; } "an address of the format ipv4" ];
     "a level that there is not" = [ { config.tracing.level = "loud"; } "it must be one of \"error\"" ];
     "a switch that is text" = [ { config.tracing.syscalls = "yes"; } "it must be true or false" ];
+    "an app's key for a program" = [ { config.sensor = { }; } "`config.sensor` is not a known key" ];
     "a host name that is empty" = [ { config.hostname = ""; } "`config.hostname` must have 1 to 64 characters" ];
     "two programs" = [
       { config.programs = [ { argv = [ "/a" ]; } { argv = [ "/b" ]; } ]; }
@@ -120,6 +121,7 @@ let
     "a root with a program" = { rootfs = ./.; args = [ "a" ]; };
     "a root alone" = { program = null; rootfs = ./.; config.programs = [ { argv = [ "/a" ]; cwd = "/"; env.A = "b"; } ]; };
     "components without those that are always there" = { components = [ "net" ]; };
+    "an app's own key" = { program = null; app = "sensor"; config.sensor.interval = "10ms"; };
     "an app" = { program = null; app = "sensor"; config.network.address = "10.0.0.2/24"; };
     "a kernel" = { program = null; kernel = lib.kernels.tiny; };
     "every port" = { forward = [ "0:65535" "udp:53:53" "tcp:0.0.0.0:8080:80" ]; };

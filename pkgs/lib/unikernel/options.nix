@@ -153,7 +153,7 @@ let
       type = schema;
       default = { };
       example = ''{ network.address = "10.0.0.2/24"; }'';
-      description = "More of the default configuration, with the last word: a key here replaces what comes of `args`, `env` and `cwd`. All of it can be overridden at launch.";
+      description = "More of the default configuration, with the last word; for an `app` also the key of its name: a key here replaces what comes of `args`, `env` and `cwd`. All of it can be overridden at launch.";
     };
     platforms = {
       type = listOf (oneOf platforms);
@@ -280,9 +280,15 @@ in
       let
         unknown = builtins.filter (name: !(options ? ${name})) (builtins.attrNames given);
         missing = builtins.filter (name: !(options.${name} ? default) && !(given ? ${name})) names;
-        wrong = builtins.concatMap (name: options.${name}.type.wrong name given.${name}) (
+        wrong = builtins.concatMap (name: options.${name}.type.wrong name checked.${name}) (
           builtins.filter (name: given ? ${name}) names
         );
+        # An app has a key of its name, of which it alone knows what it may say.
+        checked =
+          if builtins.isString (given.app or null) && builtins.isAttrs (given.config or null) then
+            given // { config = removeAttrs given.config [ given.app ]; }
+          else
+            given;
         who = "mkUnikernel${if builtins.isString (given.name or null) then " ${given.name}" else ""}: ";
         first =
           map (
