@@ -318,3 +318,24 @@ impl Drop for Flush {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_keeps_what_a_page_was_given_and_is_present_if_it_may_be_touched() {
+        for protection in (0..8).map(Protection::from_bits_truncate) {
+            for copy_on_write in [false, true] {
+                let page = Page { frame: 0x12_3456_789a, protection, copy_on_write };
+                let mut entry = PageTableEntry::new();
+                store(&page, &mut entry);
+                assert_eq!(page_of(&entry), Some(page));
+                assert_eq!(entry.flags().contains(Flags::PRESENT), !protection.is_empty());
+                let writable = protection.contains(Protection::WRITE) && !copy_on_write;
+                assert_eq!(entry.flags().contains(Flags::WRITABLE), writable);
+            }
+        }
+        assert_eq!(page_of(&PageTableEntry::new()), None);
+    }
+}

@@ -234,7 +234,8 @@ struct rumpuser_link;
 int rumpuser_link_open(unsigned int index, struct rumpuser_link **, uint8_t address[6], size_t *mtu);
 /*
  * Waits for a frame, for so many nanoseconds, or for ever if negative. ETIMEDOUT; EMSGSIZE, and the frame is lost, if it
- * does not fit; EBUSY if another thread waits. A device may have joined TCP segments: 65,549 bytes are room for any frame.
+ * does not fit; EBUSY if another thread waits; ENOMEM if a thread that has not waited before cannot be told of frames. A device
+ * may have joined TCP segments: 65,549 bytes are room for any frame.
  */
 int rumpuser_link_receive(struct rumpuser_link *, void *buffer, size_t size, int64_t timeout, size_t *length);
 /* Does not wait. EAGAIN if the device's queue is full, EMSGSIZE for more than its MTU. */
