@@ -5,7 +5,6 @@ use crate::{
     describe::{Form, Key},
     documents::ConfigurationError,
     node::{Node, Object, Wrong},
-    object,
     program::{Program, Programs},
     settings::Settings,
 };

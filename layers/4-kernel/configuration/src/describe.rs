@@ -1,6 +1,6 @@
 //! What a document can say: an object is defined once, and of its definition come both what reads it and what describes it.
 //!
-//! [`object!`](crate::object) makes a struct of an object's keys. Each key has a reader, a type with `FORM`, which describes a
+//! `object!` makes a struct of an object's keys. Each key has a reader, a type with `FORM`, which describes a
 //! value, and `read`, which checks one. Nothing that runs in a guest looks at the description, so that it is not in an image:
 //! the schema for editors and Nix (`docs/configuration.schema.json`) and the table in `docs/configuration.md` are made of it.
 
@@ -74,7 +74,6 @@ pub struct Key {
 /// Behind `as` stands the key's reader, and in parentheses what holds without the key: `or` a value, with `=>` the same as JSON
 /// where that can be said; `optional` for `None`; `required` with a sentence that says how to mend it. After `with` may stand
 /// a function that looks at all of it.
-#[macro_export]
 macro_rules! object {
     (
         $(#[$about:meta])*
@@ -90,25 +89,25 @@ macro_rules! object {
 
         impl<'a> $name $(<$life>)? {
             /// The keys.
-            pub const KEYS: &'static [$crate::Key] = &[
-                $( $crate::Key {
+            pub const KEYS: &'static [$crate::describe::Key] = &[
+                $( $crate::describe::Key {
                     name: stringify!($field),
                     meaning: concat!($($meaning),+),
-                    default: $crate::object!(@default $($absent)+),
-                    required: $crate::object!(@required $($absent)+),
+                    default: object!(@default $($absent)+),
+                    required: object!(@required $($absent)+),
                     form: &$reader::FORM,
                 }, )+
             ];
             /// What it is as a value.
-            pub const FORM: $crate::Form = $crate::Form::Object(&[Self::KEYS]);
+            pub const FORM: $crate::describe::Form = $crate::describe::Form::Object(&[Self::KEYS]);
 
             /// Takes its keys out of an object.
             ///
             /// # Errors
             /// A value is not what it must be; the complaint names the key.
-            pub fn take(object: &mut $crate::Object<'a>) -> Result<Self, $crate::Wrong> {
+            pub fn take(object: &mut $crate::node::Object<'a>) -> Result<Self, $crate::node::Wrong> {
                 let taken = $name {
-                    $( $field: $crate::object!(@take object $field $reader $($absent)+), )+
+                    $( $field: object!(@take object $field $reader $($absent)+), )+
                 };
                 $( $check(&taken, object)?; )?
                 Ok(taken)
@@ -118,7 +117,7 @@ macro_rules! object {
             ///
             /// # Errors
             /// As above, or it has other keys.
-            pub fn read(node: $crate::Node<'a>) -> Result<Self, $crate::Wrong> {
+            pub fn read(node: $crate::node::Node<'a>) -> Result<Self, $crate::node::Wrong> {
                 let mut object = node.object()?;
                 let taken = Self::take(&mut object)?;
                 object.finish()?;

@@ -3,7 +3,7 @@
 //! A JSON default is baked into the image, and overridden key by key by a document that is given at launch. [`Documents`]
 //! are the two. Of their [root](Documents::root) [`Configuration`] is made where a program runs; an app without userspace has
 //! keys of its own, leaves the kernel's to [`Settings::take`], and has [`Object::finish`] complain about the rest. What a key
-//! may say is written once, by [`object!`]: `docs/configuration.md` and `docs/configuration.schema.json` are made of it.
+//! may say is written once, by `object!`: `docs/configuration.md` and `docs/configuration.schema.json` are made of it.
 //!
 //! The crate stands on nothing of ours. The launcher and `rumpkin-bake` refuse by the same code what the guest would, and lay
 //! documents over each other by the same code ([`overlay`]). What it takes of memory and time is in proportion to the document's length, which is [limited](limit) by the machine's memory:
@@ -23,10 +23,12 @@
 
 extern crate alloc;
 
+#[macro_use]
+mod describe;
+
 mod check;
 mod configuration;
 mod credentials;
-mod describe;
 mod document;
 mod documents;
 mod network;

@@ -3,7 +3,6 @@
 use crate::{
     describe::{Form, Text},
     node::{Node, Object, Wrong},
-    object,
 };
 use alloc::{format, string::String, vec::Vec};
 use core::net::Ipv4Addr;

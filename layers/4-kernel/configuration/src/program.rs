@@ -3,7 +3,6 @@
 use crate::{
     describe::{Form, Text},
     node::{Node, Object, Wrong},
-    object,
 };
 use alloc::{borrow::Cow, format, string::String};
 

@@ -4,7 +4,6 @@ use crate::{
     describe::{Form, Text},
     network::Network,
     node::{Node, Wrong},
-    object,
 };
 use alloc::{
     format,
