@@ -48,6 +48,10 @@ pub struct WaitQueue {
 struct Observers {
     /// By number.
     entries: Vec<Entry>,
+    /// The first that has not been removed.
+    first: usize,
+    /// How many have not.
+    count: usize,
     last: u64,
 }
 
@@ -58,37 +62,77 @@ struct Entry {
     /// Counts up, so that one who goes through them without the lock knows where it was.
     number: u64,
     interest: Events,
-    observer: Arc<dyn Observer>,
+    /// None if it has been removed: others do not move for each that goes.
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl Observers {
+    /// Where an observer is. Looked for from both ends, since those that go are mostly the last that came, or the first.
+    fn place(&self, observer: &Arc<dyn Observer>) -> Option<usize> {
+        let is_at = |place: &usize| {
+            let there = self.entries.get(*place).and_then(|entry| entry.observer.as_ref());
+            there.is_some_and(|one| same(one, observer))
+        };
+        let mut places = self.first..self.entries.len();
+        loop {
+            let ends = [Some(places.next_back()?), places.next()];
+            if let Some(place) = ends.into_iter().flatten().find(is_at) {
+                return Some(place);
+            }
+        }
+    }
+
+    /// Lets go of the place of one that was removed, and of what it leaves at the ends; and of all such places once they are half.
+    fn tidy(&mut self) {
+        while self.entries.last().is_some_and(|entry| entry.observer.is_none()) {
+            self.entries.pop();
+        }
+        while self.entries.get(self.first).is_some_and(|entry| entry.observer.is_none()) {
+            self.first = self.first.saturating_add(1);
+        }
+        if self.entries.len() > self.count.saturating_mul(2).max(FEW) {
+            self.entries.retain(|entry| entry.observer.is_some());
+            self.first = 0;
+        }
+        // Room for a few stays for the next wait.
+        if self.entries.is_empty() {
+            self.first = 0;
+            if self.entries.capacity() > FEW {
+                self.entries = Vec::new();
+            }
+        }
+    }
 }
 
 impl WaitQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        WaitQueue { count: AtomicUsize::new(0), observers: Mutex::new(Observers { entries: Vec::new(), last: 0 }) }
+        WaitQueue {
+            count: AtomicUsize::new(0),
+            observers: Mutex::new(Observers { entries: Vec::new(), first: 0, count: 0, last: 0 }),
+        }
     }
 
     /// Adds an observer of these events; errors and hang-ups are always told.
     pub fn add(&self, interest: Events, observer: Arc<dyn Observer>) -> Result<(), OutOfMemory> {
         let mut observers = self.observers.lock();
         let number = observers.last.wrapping_add(1);
-        observers.entries.try_push(Entry { number, interest: interest | Events::ERROR | Events::HANG_UP, observer })?;
+        let interest = interest | Events::ERROR | Events::HANG_UP;
+        observers.entries.try_push(Entry { number, interest, observer: Some(observer) })?;
         observers.last = number;
-        self.count.store(observers.entries.len(), Ordering::SeqCst);
+        observers.count = observers.count.saturating_add(1);
+        self.count.store(observers.count, Ordering::SeqCst);
         Ok(())
     }
 
     /// Removes an observer that was added once.
     pub fn remove(&self, observer: &Arc<dyn Observer>) {
         let mut observers = self.observers.lock();
-        let entries = &mut observers.entries;
-        if let Some(index) = entries.iter().position(|entry| same(&entry.observer, observer)) {
-            entries.remove(index);
-        }
-        // Room for a few stays for the next wait.
-        if entries.is_empty() && entries.capacity() > FEW {
-            *entries = Vec::new();
-        }
-        self.count.store(entries.len(), Ordering::SeqCst);
+        let Some(entry) = observers.place(observer).and_then(|place| observers.entries.get_mut(place)) else { return };
+        entry.observer = None;
+        observers.count = observers.count.saturating_sub(1);
+        observers.tidy();
+        self.count.store(observers.count, Ordering::SeqCst);
     }
 
     /// Whether anybody would be told of a change.
@@ -119,9 +163,9 @@ impl WaitQueue {
         let entries = &observers.entries;
         let last = *last.get_or_insert(entries.last()?.number);
         let behind = entries.get(entries.partition_point(|entry| entry.number <= told)..)?;
-        let next =
-            behind.iter().find(|entry| entry.interest.intersects(events)).filter(|entry| entry.number <= last)?;
-        Some((next.number, next.observer.clone()))
+        let interested = |entry: &&Entry| entry.observer.is_some() && entry.interest.intersects(events);
+        let next = behind.iter().find(interested).filter(|entry| entry.number <= last)?;
+        Some((next.number, next.observer.clone()?))
     }
 }
 
