@@ -12,11 +12,6 @@ pub struct Region {
     length: usize,
 }
 
-// SAFETY: The region is owned memory; access through `&self` is volatile word access only, or `unsafe`.
-unsafe impl Send for Region {}
-// SAFETY: As above.
-unsafe impl Sync for Region {}
-
 /// A word that may be shared with a device.
 pub trait Word: Copy + Default {}
 impl Word for u8 {}

@@ -51,9 +51,9 @@ pub(crate) fn forward(notify: Notify) -> Result<Notify, OutOfMemory> {
             THREAD.call_once(|| thread)
         }
     };
+    letters.try_reserve(1).map_err(|_| OutOfMemory)?;
     // A letter and what sends it, each with its owners' counts.
     heap::ensure(size_of::<Letter>() + 6 * size_of::<usize>())?;
-    letters.try_reserve(1).map_err(|_| OutOfMemory)?;
     let letter = Arc::new(Letter { sent: AtomicBool::new(false), notify });
     // In the place of one that is gone, so that none changes its place while the thread goes through them.
     match letters.iter_mut().find(|letter| letter.strong_count() == 0) {

@@ -3,7 +3,7 @@
 use crate::{
     devices::{
         grant::Table,
-        machine::{Channel, Machine, PAGE},
+        machine::{Channel, Handler, Machine, PAGE},
     },
     event,
     store::Store,
@@ -17,7 +17,7 @@ use rumpkin_core::for_platform::{
 };
 use xen_sys::{DOMID_SELF, XENMAPSPACE_grant_table, XENMEM_add_to_physmap, hypercall::memory_op, xen_add_to_physmap};
 
-/// Ours.
+/// The domain that we are.
 pub struct Domain {
     store: &'static Store,
     table: Table,
@@ -56,7 +56,7 @@ unsafe impl Machine for Domain {
         &self.table
     }
 
-    fn channel(&self, domain: u16, handler: Notify) -> Option<Box<dyn Channel>> {
+    fn channel(&self, domain: u16, handler: Handler) -> Option<Box<dyn Channel>> {
         let channel = event::Channel::allocate(domain).ok()?;
         channel.bind(move || handler());
         Some(Box::new(channel))

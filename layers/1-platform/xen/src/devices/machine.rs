@@ -1,7 +1,7 @@
 //! What the front-end drivers ask of the domain that they run in: core's services, grants, event channels, the store.
 
 use crate::devices::grant::Table;
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{any::Any, ptr::NonNull};
 use rumpkin_core::for_platform::{interface::Notify, services::Services};
 
@@ -14,6 +14,9 @@ pub type Lock<T> = rumpkin_core::for_platform::sync::IrqMutex<T>;
 /// In the tests handlers are called by threads.
 #[cfg(test)]
 pub type Lock<T> = spin::Mutex<T>;
+
+/// What an event channel calls, in interrupt context: it takes what is done, and wakes threads.
+pub type Handler = Arc<dyn Fn() + Send + Sync>;
 
 /// A domain, as its drivers see it. The product implements it on this crate; the tests on maps.
 ///
@@ -32,7 +35,7 @@ pub unsafe trait Machine: Send + Sync {
 
     /// Allocates an event channel that `domain` may bind to. `handler` is called in interrupt context until the channel is
     /// dropped.
-    fn channel(&self, domain: u16, handler: Notify) -> Option<Box<dyn Channel>>;
+    fn channel(&self, domain: u16, handler: Handler) -> Option<Box<dyn Channel>>;
 
     /// The value of a node of the store, if it is there, readable, and text. Blocks for the store.
     fn read(&self, path: &str) -> Option<String>;

@@ -2,7 +2,7 @@
 
 use crate::devices::{
     grant::Table,
-    machine::{Channel, Machine, PAGE},
+    machine::{Channel, Handler, Machine, PAGE},
 };
 use alloc::{
     boxed::Box,
@@ -38,7 +38,7 @@ pub struct Simulated {
     pub machine: SimulatedMachine,
     nodes: Mutex<BTreeMap<String, String>>,
     watches: Arc<Mutex<Vec<(u32, String, Notify)>>>,
-    channels: Arc<Mutex<BTreeMap<u32, Notify>>>,
+    channels: Arc<Mutex<BTreeMap<u32, Handler>>>,
     /// Notifications of each port.
     rings: Arc<Mutex<BTreeMap<u32, usize>>>,
     next: AtomicU32,
@@ -166,7 +166,7 @@ impl Drop for Watch {
 
 struct Port {
     port: u32,
-    channels: Arc<Mutex<BTreeMap<u32, Notify>>>,
+    channels: Arc<Mutex<BTreeMap<u32, Handler>>>,
     rings: Arc<Mutex<BTreeMap<u32, usize>>>,
 }
 
@@ -208,7 +208,7 @@ unsafe impl Machine for Simulated {
         &self.table
     }
 
-    fn channel(&self, domain: u16, handler: Notify) -> Option<Box<dyn Channel>> {
+    fn channel(&self, domain: u16, handler: Handler) -> Option<Box<dyn Channel>> {
         assert_eq!(domain, BACK);
         let port = self.next.fetch_add(1, Ordering::SeqCst);
         self.channels.lock().unwrap().insert(port, handler);
