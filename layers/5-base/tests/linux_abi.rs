@@ -12,7 +12,7 @@ use std::{fmt::Write, fs, path::Path};
 /// The folder that a component lives in, and how it registers.
 type Component = (&'static str, fn(&mut Kernel));
 
-/// The components of an image.
+/// The components of an image that add calls, or may.
 const COMPONENTS: [Component; 10] = [
     ("vfs", rumpkin_vfs::register),
     ("erofs", rumpkin_erofs::register),
@@ -65,6 +65,31 @@ fn reference_page_is_current() {
         written == page,
         "docs/linux-abi.md is not current: UPDATE_DOCS=1 cargo test -p rumpkin-base --test linux_abi"
     );
+}
+
+/// The list of components is the image's manifest. A file system may add no calls, and need not be on the page.
+#[test]
+fn no_component_is_left_out() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../pkgs/image/Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let components: Vec<(&str, &str)> = manifest
+        .lines()
+        .filter_map(|line| {
+            let (name, of) = line.split_once(" = {")?;
+            let (_, path) = of.split_once("path = \"../../layers/4-kernel/")?;
+            Some((name, path.split('"').next()?))
+        })
+        .collect();
+    assert!(!components.is_empty());
+    for (name, path) in &components {
+        assert!(
+            path.starts_with("fs/") || COMPONENTS.iter().any(|(known, _)| known == name),
+            "{name} is not on the page"
+        );
+    }
+    for (known, _) in COMPONENTS {
+        assert!(components.iter().any(|(name, _)| *name == known), "{known} is in no image");
+    }
 }
 
 #[test]
