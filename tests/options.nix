@@ -82,7 +82,7 @@ let
     ];
     "no program" = [ { config.programs = [ ]; } "`config.programs` must have 1 entry or more" ];
     "a program without a path" = [ { config.programs = [ { } ]; } "`config.programs[0]` has no `argv`, which is required" ];
-    "disks" = [ { config.disks = [ "a" ]; } "`config.disks` has 1 entries; it can have 0" ];
+    "a mount without a type" = [ { config.mounts = [ { target = "/a"; } ]; } "`config.mounts[0]` has no `type`, which is required" ];
     "a platform that there is not" = [ { platforms = [ "kvm" ]; } "`platforms[0]` is \"kvm\"; it must be one of \"hw\", \"xen\"" ];
     "no platform" = [ { platforms = [ ]; } "`platforms` is empty" ];
     "a component that there is not" = [ { components = [ "net" "time" "tcp" ]; } "`components[2]` is \"tcp\"" ];

@@ -6,7 +6,7 @@ use crate::credentials;
 use crate::start::MAX_ARGUMENTS;
 use alloc::{string::String, vec::Vec};
 use rumpkin_configuration::{
-    Configuration, ConfigurationError, Credential, Documents, MOST_ARGUMENTS, Node, Settings, Wrong,
+    Configuration, ConfigurationError, Credential, Documents, MOST_ARGUMENTS, Mount, Node, Settings, Userland, Wrong,
 };
 use rumpkin_spine::strings::Strings;
 use rumpuser::{
@@ -24,6 +24,8 @@ pub struct Document {
     pub program: Program,
     /// Secrets for the program, files of `/run/credentials`.
     pub credentials: Vec<Credential>,
+    /// File systems to be mounted before the program starts.
+    pub mounts: Vec<Mount>,
     /// What the kernel is told.
     pub settings: Settings,
 }
@@ -46,11 +48,11 @@ pub fn configuration(boot: &BootData) -> Result<Document, ConfigurationError> {
     let root = documents.root()?.ok_or_else(|| Wrong::at("", MISSING))?;
     let configuration = Configuration::read(root)?;
     let mut program = program(configuration.program()?)?;
-    let credentials = configuration.userland.credentials;
+    let Userland { credentials, mounts, .. } = configuration.userland;
     if !credentials.is_empty() {
         credentials::announce(&mut program.env)?;
     }
-    Ok(Document { program, credentials, settings: configuration.settings })
+    Ok(Document { program, credentials, mounts, settings: configuration.settings })
 }
 
 const MISSING: &str = "there is none: bake one into the image, or give one at launch (-initrd)";
@@ -121,7 +123,7 @@ mod tests {
             (r#"{"programs":[{"argv":["/a"]}],"tracing":{"level":"loud"}}"#, "tracing.level"),
             (r#"{"programs":[{"argv":["/a"]}],"nework":{}}"#, "nework"),
             (r#"{"programs":[{"argv":["/a"]}],"credentials":{"k":"a"}}"#, "credentials.k: is not Base64"),
-            (r#"{"programs":[{"argv":["/a"]}],"disks":[{}]}"#, "disks"),
+            (r#"{"programs":[{"argv":["/a"]}],"mounts":[{"target":"/b"}]}"#, "mounts[0].type: is missing"),
             ("{", "not valid JSON"),
             ("[]", "not a JSON object"),
         ];

@@ -9,12 +9,14 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 use rumpkin_abi::{Errno, SignalInfo, linux::general, signal::SIGTERM};
 use rumpkin_collections::{OutOfMemory, try_arc, try_to_vec};
+use rumpkin_configuration::Mount;
 use rumpkin_mm::{Mappable, Mm, Request, Source};
 use rumpkin_spine::{
     Kernel,
     process::{self, Process},
     wait::{Events, block},
 };
+use rumpkin_vfs::{MountError, Wish};
 use rumpuser::{
     context::Registers,
     memory::{self, Frame, PAGE_SIZE, Protection, USER_END},
@@ -37,6 +39,8 @@ pub enum StartError {
     Open(Vec<u8>, Errno),
     /// Its working directory cannot be entered.
     WorkingDirectory(String, Errno),
+    /// A file system of the configuration cannot be mounted on this path.
+    Mount(String, MountError),
     /// It cannot be loaded.
     Load(Vec<u8>, LoadError),
     /// Something that every program needs could not be had.
@@ -44,10 +48,11 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The exit status that stands for it: 127 not found, 126 found but not to be run (as a shell has it).
+    /// The exit status that stands for it: 127 not found, 126 found but not to be run (as a shell has it), 125 not as configured.
     pub fn status(&self) -> u8 {
         match self {
             StartError::Open(_, Errno::ENOENT | Errno::ENOTDIR) => 127,
+            StartError::Mount(..) => 125,
             _ => 126,
         }
     }
@@ -61,6 +66,7 @@ impl StartError {
             | StartError::Open(_, error)
             | StartError::WorkingDirectory(_, error)
             | StartError::System(_, error) => *error == Errno::ENOMEM,
+            StartError::Mount(_, error) => error.errno() == Errno::ENOMEM,
             StartError::Load(..) => false,
         }
     }
@@ -74,6 +80,7 @@ impl StartError {
             StartError::WorkingDirectory(path, error) => {
                 write!(f, "{}: cannot be the working directory: {error:?}", path.escape_default())
             }
+            StartError::Mount(path, error) => write!(f, "mounts: {}: {error}", path.escape_default()),
             StartError::Load(path, error) => write!(f, "{}: {error}", path.escape_ascii()),
             StartError::System(what, error) => write!(f, "cannot start the program: {what}: {error:?}"),
         }
@@ -119,6 +126,12 @@ fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, Star
     };
     let process =
         Process::new(kernel, memory.clone(), given).map_err(|_| StartError::System("its process", Errno::ENOMEM))?;
+    for Mount { source, target, r#type, options } in &document.mounts {
+        let source = source.as_ref().unwrap_or(r#type).as_bytes();
+        let wish = Wish { source, kind: r#type.as_bytes(), flags: 0, options: options.as_bytes() };
+        rumpkin_vfs::mount(&process, target.as_bytes(), &wish)
+            .map_err(|error| StartError::Mount(target.clone(), error))?;
+    }
     let directory = program.cwd.as_bytes();
     rumpkin_vfs::set_working_directory(&process, directory)
         .map_err(|error| StartError::WorkingDirectory(program.cwd.clone(), error))?;

@@ -13,10 +13,10 @@ fn parts<'a>(rootfs: &'a [u8], configuration: &'a str) -> Parts<'a> {
 #[test]
 fn the_payload_comes_back_out_of_the_image() {
     let (kernel, rootfs) = (kernel(), rootfs(8192));
-    let file = bake(&kernel, &parts(&rootfs, r#"{ "hostname": "a", "disks": [] }"#)).unwrap();
+    let file = bake(&kernel, &parts(&rootfs, r#"{ "hostname": "a", "mounts": [] }"#)).unwrap();
     let image = Image::read(&file).unwrap();
     assert_eq!(image.rootfs, Some(&rootfs[..]));
-    assert_eq!(image.configuration, Some(r#"{"disks":[],"hostname":"a"}"#));
+    assert_eq!(image.configuration, Some(r#"{"hostname":"a","mounts":[]}"#));
     assert_eq!(image.entry, 0x10_0000);
     for segment in &image.segments[4..] {
         assert_eq!(segment.virtual_address, KERNEL_BASE + segment.physical_address);

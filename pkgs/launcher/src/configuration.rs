@@ -187,10 +187,10 @@ mod tests {
     #[test]
     fn files_override_key_by_key() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), r#"{"network":{"address":"none"},"disks":[1.50]}"#).unwrap();
+        fs::write(file.path(), r#"{"network":{"address":"none"},"mounts":[1.50]}"#).unwrap();
         let document = document(BAKED, &["--config", file.path().to_str().unwrap(), "--hostname", "h"]).unwrap();
         assert_eq!(document["network"], json!({"address": "none", "gateway": "10.0.0.1"}));
-        assert_eq!(document["disks"], json!([1.5]));
+        assert_eq!(document["mounts"], json!([1.5]));
         assert_eq!(document["hostname"], "h");
         let kernels_own = br#"{"network":{"address":"none"},"else":1}"#;
         assert_eq!(settings_of_unchecked(kernels_own).network.address, Address::None);

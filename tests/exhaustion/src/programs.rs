@@ -226,7 +226,7 @@ pub fn threads(kernel: &Arc<Kernel>) -> Result<(), Errno> {
     argv.push([&b"/run/credentials/program"[..]])?;
     env.push([&b"K=v"[..]])?;
     let program = rumpkin_base::Program { argv, env, cwd: "/".into() };
-    let document = Document { program, credentials: vec![], settings: Settings::default() };
+    let document = Document { program, credentials: vec![], mounts: vec![], settings: Settings::default() };
     let ended = rumpkin_base::run(kernel, &document);
     power::on_stop(|| ());
     let ids: Vec<u32> = kernel.with_processes(|processes| processes.iter().map(|process| process.id).collect());
@@ -246,6 +246,7 @@ pub fn with_program() -> Arc<Kernel> {
     let document = Document {
         program: rumpkin_base::Program { argv: Strings::default(), env: Strings::default(), cwd: "/".into() },
         credentials: vec![program],
+        mounts: vec![],
         settings: Settings::default(),
     };
     let (_, [end, _]) = Wire::new(1500, false).unwrap();

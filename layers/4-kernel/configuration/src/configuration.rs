@@ -4,7 +4,8 @@ use crate::{
     credentials::{Credential, Credentials},
     describe::{Form, Key},
     documents::ConfigurationError,
-    node::{Node, Object, Wrong},
+    mounts::{Mount, Mounts},
+    node::{Object, Wrong},
     program::{Program, Programs},
     settings::Settings,
 };
@@ -19,8 +20,8 @@ object! {
         /// Secrets: each is a file in `/run/credentials`, and the program's environment has `CREDENTIALS_DIRECTORY` say so unless
         /// it is set.
         credentials: Vec<Credential> as Credentials (or Vec::new() => "{}"),
-        /// Reserved; must be empty. Disks need no configuration: they are `/dev/vda` and so on.
-        disks: NoDisks as NoDisks (or NoDisks => "[]"),
+        /// File systems that are mounted before the program starts, in this order.
+        mounts: Vec<Mount> as Mounts (or Vec::new() => "[]"),
     }
 }
 
@@ -57,23 +58,5 @@ impl<'a> Configuration<'a> {
     pub fn program(&self) -> Result<&Program<'a>, ConfigurationError> {
         let missing = || Wrong::at("programs", "is missing; name a program with its argv");
         Ok(self.userland.programs.as_ref().ok_or_else(missing)?)
-    }
-}
-
-/// `disks` is reserved for file systems on disks. Disks themselves need no configuration.
-#[derive(Debug)]
-pub struct NoDisks;
-
-impl NoDisks {
-    const FORM: Form = Form::List { of: &Form::Object(&[]), least: 0, most: 0 };
-
-    fn read(node: Node<'_>) -> Result<NoDisks, Wrong> {
-        match node.list()?.next() {
-            None => Ok(NoDisks),
-            Some(_) => {
-                Err(node
-                    .wrong("file systems on disks are not supported yet; disks are /dev/vda and so on by themselves"))
-            }
-        }
     }
 }

@@ -68,6 +68,14 @@ pub struct Key {
     pub form: &'static Form,
 }
 
+/// The key that a field of this name is for: `type` for `r#type`.
+pub(crate) const fn key_of(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
 /// Defines an object: a struct, what reads it (`read`, or `take`, which leaves other keys to others) and `KEYS`, which
 /// describes it.
 ///
@@ -91,7 +99,7 @@ macro_rules! object {
             /// The keys.
             pub const KEYS: &'static [$crate::describe::Key] = &[
                 $( $crate::describe::Key {
-                    name: stringify!($field),
+                    name: $crate::describe::key_of(stringify!($field)),
                     meaning: concat!($($meaning),+),
                     default: object!(@default $($absent)+),
                     required: object!(@required $($absent)+),
@@ -130,18 +138,18 @@ macro_rules! object {
     (@required required $mend:literal) => { true };
     (@required $($absent:tt)+) => { false };
     (@take $object:ident $field:ident $reader:ident or $value:expr $(=> $json:literal)?) => {
-        match $object.take(stringify!($field)) {
+        match $object.take($crate::describe::key_of(stringify!($field))) {
             Some(node) => $reader::read(node)?,
             None => $value,
         }
     };
     (@take $object:ident $field:ident $reader:ident optional) => {
-        $object.take(stringify!($field)).map($reader::read).transpose()?
+        $object.take($crate::describe::key_of(stringify!($field))).map($reader::read).transpose()?
     };
     (@take $object:ident $field:ident $reader:ident required $mend:literal) => {
-        match $object.take(stringify!($field)) {
+        match $object.take($crate::describe::key_of(stringify!($field))) {
             Some(node) => $reader::read(node)?,
-            None => return Err($object.wrong(stringify!($field), $mend)),
+            None => return Err($object.wrong($crate::describe::key_of(stringify!($field)), $mend)),
         }
     };
 }

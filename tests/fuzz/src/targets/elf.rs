@@ -31,6 +31,7 @@ pub fn run(data: &[u8]) {
     let document = Document {
         program: rumpkin_base::Program { argv, env, cwd: "/".into() },
         credentials: vec![file("program", program), file("ld.so", interpreter)],
+        mounts: vec![],
         settings: Settings::default(),
     };
     let boot = Boot { user_code: Some(Arc::new(execute)), ..Boot::default() };
