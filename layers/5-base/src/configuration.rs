@@ -3,11 +3,11 @@
 //! `rumpkin_configuration` reads and checks it; `docs/configuration.md` is the reference.
 
 use crate::credentials;
-use crate::start::MAX_ARGUMENTS;
 use alloc::{string::String, vec::Vec};
 use rumpkin_configuration::{
     Configuration, ConfigurationError, Credential, Documents, MOST_ARGUMENTS, Mount, Node, Settings, Userland, Wrong,
 };
+use rumpkin_exec::MAX_ARGUMENTS;
 use rumpkin_spine::strings::Strings;
 use rumpuser::{
     boot::BootData,

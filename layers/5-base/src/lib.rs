@@ -1,4 +1,4 @@
-//! Layer 5: what userland needs before `main`: configuration, the program loader, `/etc`, the start of programs.
+//! Layer 5: what userland needs before `main`: configuration, `/etc`, the start of programs.
 //!
 //! Depends on layer 4 and on `rumpuser`. It has no state of its own: [`configuration`] reads the documents, [`prepare`]
 //! adds `/etc` and credentials to a kernel that is being made, [`run`] starts the program on a kernel that has been started and waits
@@ -13,15 +13,14 @@
 )]
 
 extern crate alloc;
+#[cfg(test)]
+use rumpuser_hosted as _;
 
 mod configuration;
 mod credentials;
 mod etc;
-mod loader;
-mod stack;
 mod start;
 
 pub use configuration::{Document, Program, configuration};
 pub use etc::prepare;
-pub use loader::LoadError;
 pub use start::{StartError, run};

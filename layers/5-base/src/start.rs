@@ -1,16 +1,13 @@
 //! Starting the program, and waiting for its end.
 
-use crate::{
-    Document, LoadError,
-    loader::{self, Loaded, PROGRAM_HEADER_SIZE},
-    stack,
-};
+use crate::Document;
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 use rumpkin_abi::{Errno, SignalInfo, linux::general, signal::SIGTERM};
-use rumpkin_collections::{OutOfMemory, try_arc, try_to_vec};
+use rumpkin_collections::try_to_vec;
 use rumpkin_configuration::Mount;
-use rumpkin_mm::{Mappable, Mm, Request, Source};
+use rumpkin_exec::LoadError;
+use rumpkin_mm::Mm;
 use rumpkin_spine::{
     Kernel,
     process::{self, Process},
@@ -18,19 +15,9 @@ use rumpkin_spine::{
 };
 use rumpkin_vfs::{MountError, Wish};
 use rumpuser::{
-    context::Registers,
-    memory::{self, Frame, PAGE_SIZE, Protection, USER_END},
-    power, random,
+    memory::{self, PAGE_SIZE},
+    power,
 };
-
-/// Bytes of the first thread's stack (`RLIMIT_STACK`).
-const STACK_SIZE: usize = 8 << 20;
-/// Arguments and environment may take this much of it, as on Linux a quarter.
-pub const MAX_ARGUMENTS: usize = STACK_SIZE / 4;
-/// The same with what stands beside them: the path, the auxiliary vector.
-const MAX_STACK: usize = MAX_ARGUMENTS + 16 * PAGE_SIZE;
-/// RFLAGS at the start: interrupts on, and the bit that is always set.
-const INITIAL_FLAGS: u64 = 0x202;
 
 /// Why the program could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,31 +128,15 @@ fn start(kernel: &Arc<Kernel>, document: &Document) -> Result<Arc<Process>, Star
         .map_err(|error| StartError::Open(path.clone(), error))?;
     // The program is loaded through its own address space, by the thread that starts it.
     memory.activate();
-    let registers = load(&process, &**file.file());
+    let open = |path: &[u8]| rumpkin_vfs::open(&process, path, general::O_RDONLY).map(|file| file.file().clone());
+    let registers = rumpkin_exec::load(&process, &**file.file(), open);
     memory::deactivate();
-    let registers = registers?;
+    let registers = registers.map_err(|error| match error {
+        LoadError::Setup(what, error) => StartError::System(what, error),
+        error => StartError::Load(path, error),
+    })?;
     rumpkin_process::start(&process, registers).map_err(|_| StartError::System("its first thread", Errno::ENOMEM))?;
     Ok(process)
-}
-
-fn load(process: &Process, file: &dyn rumpkin_spine::file::File) -> Result<Registers, StartError> {
-    let Process { memory, program, .. } = process;
-    let open =
-        |interpreter: &[u8]| rumpkin_vfs::open(process, interpreter, general::O_RDONLY).map(|file| file.file().clone());
-    let loaded = loader::load(memory, file, open).map_err(|error| StartError::Load(program.path.clone(), error))?;
-    memory.set_break_start(loaded.end);
-    let vdso = map_vdso(memory).map_err(|error| StartError::System("its vDSO", error))?;
-
-    let (bottom, top) =
-        map_stack(memory, loaded.executable_stack).map_err(|error| StartError::System("its stack", error))?;
-    let mut seed = [0; 16];
-    random::fill(&mut seed);
-    let auxiliary = |strings| auxiliary_vector(&loaded, vdso, strings);
-    let (stack_pointer, vector) =
-        stack::build(top, top.saturating_sub(MAX_STACK).max(bottom), program, auxiliary, seed)
-            .map_err(|error| StartError::System("its arguments and environment", error))?;
-    process.set_auxiliary(vector);
-    Ok(Registers { rip: loaded.start as u64, rsp: stack_pointer as u64, rflags: INITIAL_FLAGS, ..Registers::default() })
 }
 
 fn open_standard_streams(kernel: &Arc<Kernel>, process: &Process) -> Result<(), Errno> {
@@ -174,87 +145,4 @@ fn open_standard_streams(kernel: &Arc<Kernel>, process: &Process) -> Result<(), 
         process.descriptors.insert(console.clone(), false, 0)?;
     }
     Ok(())
-}
-
-/// Maps the stack below a random address at the end of user memory.
-fn map_stack(memory: &Mm, executable: bool) -> Result<(usize, usize), Errno> {
-    let gap = (random::next_u64() as usize & 0xf_ffff).saturating_mul(PAGE_SIZE);
-    let top = USER_END.saturating_sub(gap);
-    let bottom = top.saturating_sub(STACK_SIZE);
-    let mut protection = Protection::READ | Protection::WRITE;
-    protection.set(Protection::EXECUTE, executable);
-    let source = Source::Anonymous { shared: false };
-    memory.map(Request { address: bottom, fixed: true, replace: false, length: STACK_SIZE, protection, source })?;
-    // The red zone of nobody: a program that looks just above its strings finds its own stack.
-    Ok((bottom, top.saturating_sub(16)))
-}
-
-/// The pages of the vDSO as something that can be mapped.
-struct Pages {
-    name: &'static str,
-    frames: Vec<Frame>,
-}
-
-impl Mappable for Pages {
-    fn frame(&self, index: u64) -> Result<Frame, Errno> {
-        usize::try_from(index).ok().and_then(|index| self.frames.get(index)).cloned().ok_or(Errno::ENXIO)
-    }
-
-    fn name(&self) -> Result<Vec<u8>, OutOfMemory> {
-        try_to_vec(self.name.as_bytes())
-    }
-}
-
-/// Maps the vDSO's clock page and, right above it, its code; the address of the code comes back.
-fn map_vdso(memory: &Mm) -> Result<usize, Errno> {
-    let vdso = memory::vdso()?;
-    let code_length = vdso.code.len().saturating_mul(PAGE_SIZE);
-    let reserve = Request {
-        address: 0,
-        fixed: false,
-        replace: false,
-        length: code_length.saturating_add(PAGE_SIZE),
-        protection: Protection::empty(),
-        source: Source::Anonymous { shared: false },
-    };
-    let clock = memory.map(reserve)?;
-    let code = clock.saturating_add(PAGE_SIZE);
-    let parts = [
-        (clock, PAGE_SIZE, Protection::READ, Pages { name: "[vvar]", frames: Vec::from([vdso.clock]) }),
-        (code, code_length, Protection::READ | Protection::EXECUTE, Pages { name: "[vdso]", frames: vdso.code }),
-    ];
-    for (address, length, protection, pages) in parts {
-        let source = Source::File { object: try_arc(pages)?, offset: 0, shared: true };
-        memory.map(Request { address, fixed: true, replace: true, length, protection, source })?;
-    }
-    Ok(code)
-}
-
-fn auxiliary_vector(loaded: &Loaded, vdso: usize, strings: stack::Strings) -> [(u64, u64); 19] {
-    use rumpkin_abi::linux::auxvec::*;
-    /// Clock ticks per second of times(2).
-    const TICKS: u64 = 100;
-    // `MINSIGSTKSZ` with room for the vector state.
-    let minimal_signal_stack = 2048usize.saturating_add(rumpuser::context::fpu::size());
-    [
-        (u64::from(AT_SYSINFO_EHDR), vdso as u64),
-        (u64::from(AT_PAGESZ), PAGE_SIZE as u64),
-        (u64::from(AT_CLKTCK), TICKS),
-        (u64::from(AT_PHDR), loaded.program_headers as u64),
-        (u64::from(AT_PHENT), PROGRAM_HEADER_SIZE as u64),
-        (u64::from(AT_PHNUM), loaded.program_header_count as u64),
-        (u64::from(AT_BASE), loaded.interpreter_base as u64),
-        (u64::from(AT_FLAGS), 0),
-        (u64::from(AT_ENTRY), loaded.entry as u64),
-        (u64::from(AT_UID), 0),
-        (u64::from(AT_EUID), 0),
-        (u64::from(AT_GID), 0),
-        (u64::from(AT_EGID), 0),
-        (u64::from(AT_SECURE), 0),
-        (u64::from(AT_RANDOM), strings.random as u64),
-        (u64::from(AT_EXECFN), strings.path as u64),
-        (u64::from(AT_PLATFORM), strings.platform as u64),
-        (u64::from(AT_MINSIGSTKSZ), minimal_signal_stack as u64),
-        (u64::from(AT_NULL), 0),
-    ]
 }

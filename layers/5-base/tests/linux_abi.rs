@@ -13,7 +13,7 @@ use std::{fmt::Write, fs, path::Path};
 type Component = (&'static str, fn(&mut Kernel));
 
 /// The components of an image that add calls, or may.
-const COMPONENTS: [Component; 10] = [
+const COMPONENTS: [Component; 12] = [
     ("vfs", rumpkin_vfs::register),
     ("erofs", rumpkin_erofs::register),
     ("tmpfs", rumpkin_tmpfs::register),
@@ -21,6 +21,8 @@ const COMPONENTS: [Component; 10] = [
     ("dev", rumpkin_dev::register),
     ("process", rumpkin_process::register),
     ("signal", rumpkin_signal::register),
+    ("mmap", rumpkin_mmap::register),
+    ("system", rumpkin_system::register),
     ("event", rumpkin_event::register),
     ("time", rumpkin_time::register),
     ("net", rumpkin_net::register),

@@ -50,7 +50,9 @@ pub fn kernel_with(link: Box<dyn Link>, number: u8, prepare: impl FnOnce(&mut Ke
     rumpkin_proc::register(&mut kernel);
     rumpkin_dev::register(&mut kernel);
     rumpkin_signal::register(&mut kernel);
+    rumpkin_mmap::register(&mut kernel);
     rumpkin_process::register(&mut kernel);
+    rumpkin_system::register(&mut kernel);
     rumpkin_event::register(&mut kernel);
     rumpkin_time::register(&mut kernel);
     prepare(&mut kernel);

@@ -11,8 +11,11 @@ const CRATES: &[&str] = &[
     "layers/3-rumpuser/core",
     "layers/3-rumpuser/interface",
     "layers/4-kernel/configuration",
+    "layers/4-kernel/exec",
+    "layers/4-kernel/mmap",
     "layers/4-kernel/signal",
     "layers/4-kernel/spine",
+    "layers/4-kernel/system",
     "layers/4-kernel/time",
 ];
 

@@ -1,4 +1,4 @@
-//! Layer 4: threads, futexes, and the calls for start-up, memory and identity.
+//! Layer 4: threads, futexes, identity, limits, scheduling: what a process is made of, and the loop that its threads run in.
 //!
 //! A thread of a program is a kernel thread in a loop:
 //!
@@ -27,16 +27,14 @@ extern crate alloc;
 extern crate std;
 
 mod clone;
+mod control;
 mod exit;
 mod futex;
 mod futex_calls;
 mod identity;
 mod limits;
-mod memory;
-mod random;
 mod run;
 mod scheduling;
-mod system;
 #[cfg(test)]
 mod tests;
 
@@ -73,14 +71,12 @@ pub fn register(kernel: &mut Kernel) {
     kernel.on_process(|_, parts| parts.try_insert(State::default()));
     futex::register(kernel);
     clone::register(kernel);
+    control::register(kernel);
     exit::register(kernel);
     futex_calls::register(kernel);
     identity::register(kernel);
     limits::register(kernel);
-    memory::register(kernel);
-    random::register(kernel);
     scheduling::register(kernel);
-    system::register(kernel);
 }
 
 /// Starts the first thread of a process, from these registers. Its number is the process's.

@@ -1,4 +1,4 @@
-//! Limits and usage (getrlimit(2), getrusage(2), times(2), sysinfo(2)).
+//! Limits and usage (getrlimit(2), getrusage(2), times(2)).
 
 use rumpkin_spine::{
     Call, Errno, Kernel,
@@ -6,10 +6,7 @@ use rumpkin_spine::{
     fd::MAX_DESCRIPTORS,
     io, system_calls,
 };
-use rumpuser::{
-    clock,
-    memory::{self, PAGE_SIZE},
-};
+use rumpuser::{clock, memory::PAGE_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Nanoseconds of a clock tick (`sysconf(_SC_CLK_TCK)` is 100).
@@ -22,7 +19,6 @@ pub fn register(kernel: &mut Kernel) {
         prlimit64 => prlimit, "of the caller; as setrlimit";
         getrusage => getrusage, "the CPU time is all user time";
         times => times, "as getrusage";
-        sysinfo => sysinfo;
     });
 }
 
@@ -109,43 +105,4 @@ fn times(call: &mut Call<'_>) -> Result<usize, Errno> {
         io::write_value(call.argument(0), &[call.process().cpu_time() / TICK, 0, 0, 0])?;
     }
     Ok((clock::monotonic() / TICK) as usize)
-}
-
-/// `struct sysinfo`.
-#[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct SystemInfo {
-    /// In seconds.
-    uptime: i64,
-    loads: [u64; 3],
-    total_memory: u64,
-    free_memory: u64,
-    shared_memory: u64,
-    buffers: u64,
-    total_swap: u64,
-    free_swap: u64,
-    processes: u16,
-    padding: [u16; 3],
-    total_high: u64,
-    free_high: u64,
-    /// Bytes of the unit that memory is counted in.
-    unit: u32,
-    tail: u32,
-}
-
-fn sysinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let bytes = |frames: usize| (frames as u64).saturating_mul(PAGE_SIZE as u64);
-    let threads = call.kernel().with_processes(|processes| {
-        processes.iter().fold(0usize, |sum, process| sum.saturating_add(process.thread_count()))
-    });
-    let info = SystemInfo {
-        uptime: (clock::monotonic() / 1_000_000_000) as i64,
-        total_memory: bytes(memory::total_frames()),
-        free_memory: bytes(memory::free_frames()),
-        processes: u16::try_from(threads).unwrap_or(u16::MAX),
-        unit: 1,
-        ..SystemInfo::default()
-    };
-    io::write_value(call.argument(0), &info)?;
-    Ok(0)
 }

@@ -32,6 +32,7 @@ struct Fixture {
 fn process() -> Arc<Process> {
     let mut kernel = Kernel::new(Config::default(), device::take());
     rumpkin_signal::register(&mut kernel);
+    rumpkin_mmap::register(&mut kernel);
     register(&mut kernel);
     Process::new(&Arc::new(kernel), Mm::new().unwrap(), Program::default()).unwrap()
 }

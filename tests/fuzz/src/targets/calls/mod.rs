@@ -63,7 +63,9 @@ pub fn kernel(terminal: &Arc<Terminal>) -> Arc<Kernel> {
     rumpkin_proc::register(&mut kernel);
     rumpkin_dev::register(&mut kernel);
     rumpkin_signal::register(&mut kernel);
+    rumpkin_mmap::register(&mut kernel);
     rumpkin_process::register(&mut kernel);
+    rumpkin_system::register(&mut kernel);
     rumpkin_event::register(&mut kernel);
     rumpkin_time::register(&mut kernel);
     rumpkin_net::register(&mut kernel);

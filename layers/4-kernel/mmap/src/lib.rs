@@ -1,4 +1,13 @@
-//! mmap and its family (mmap(2), mremap(2), madvise(2), brk(2), …).
+//! Layer 4: mmap and its family (mmap(2), mremap(2), madvise(2), brk(2), …), on the memory of the caller's process.
+//!
+//! What memory is and does, `rumpkin-mm` knows, which stands below the spine; here are the calls alone. Depends on `rumpuser`,
+//! `rumpkin-mm`, `rumpkin-spine`. Invariant: what is mapped here is checked here: flags, protection, and a file's access mode.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::arithmetic_side_effects)]
+
+extern crate alloc;
 
 use alloc::sync::Arc;
 use rumpkin_mm::{Mappable, Request, Source, Terms};
@@ -33,6 +42,7 @@ const KNOWN_FLAGS: u32 = MAP_TYPE
     | MAP_POPULATE
     | MAP_STACK;
 
+/// Adds the component to a kernel.
 pub fn register(kernel: &mut Kernel) {
     kernel.add_calls(system_calls! {
         mmap => mmap, "private, shared; ANONYMOUS, FIXED, FIXED_NOREPLACE, NORESERVE, POPULATE, LOCKED, STACK; not GROWSDOWN, HUGETLB, 32BIT";

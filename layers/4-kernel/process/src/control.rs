@@ -1,43 +1,16 @@
-//! What the system is called and how a thread is set up: uname, personality, prctl, arch_prctl.
+//! How a process and a thread are set up: personality, prctl, arch_prctl.
 
 use crate::state;
 use core::sync::atomic::Ordering;
-use rumpkin_spine::{
-    Call, Errno, Kernel,
-    abi::{SystemName, linux::prctl},
-    config::RELEASE,
-    io, system_calls,
-};
+use rumpkin_spine::{Call, Errno, Kernel, abi::linux::prctl, io, system_calls};
 use rumpuser::memory::USER_END;
 
 pub fn register(kernel: &mut Kernel) {
     kernel.add_calls(system_calls! {
-        uname => uname;
         personality => personality, "PER_LINUX only";
         prctl => prctl, "PR_SET_NAME, GET_NAME, SET/GET_DUMPABLE, SET/GET_NO_NEW_PRIVS, GET_PDEATHSIG, CAPBSET_READ, SET/GET_TIMERSLACK of 50 µs";
         arch_prctl => arch_prctl, "ARCH_SET_FS, GET_FS, GET_GS; ARCH_SET_GS says EPERM, since GS is the kernel's";
     });
-}
-
-fn field(text: &str) -> [u8; 65] {
-    let mut field = [0; 65];
-    for (to, from) in field.iter_mut().take(64).zip(text.bytes()) {
-        *to = from;
-    }
-    field
-}
-
-fn uname(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let name = SystemName {
-        system: field("Linux"),
-        node: field(&call.kernel().config.hostname),
-        release: field(RELEASE),
-        version: field(concat!("Rumpkin ", env!("CARGO_PKG_VERSION"))),
-        machine: field("x86_64"),
-        domain: field("(none)"),
-    };
-    io::write_value(call.argument(0), &name)?;
-    Ok(0)
 }
 
 fn personality(call: &mut Call<'_>) -> Result<usize, Errno> {

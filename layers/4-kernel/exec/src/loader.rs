@@ -48,6 +48,8 @@ pub enum LoadError {
     Interpreter(Vec<u8>, Errno),
     /// The file cannot be read, or there is no memory.
     System(Errno),
+    /// Something that every program needs could not be had.
+    Setup(&'static str, Errno),
 }
 
 impl fmt::Display for LoadError {
@@ -65,6 +67,7 @@ impl fmt::Display for LoadError {
                 write!(f, "needs the interpreter {}, which cannot be loaded: {error:?}", path.escape_ascii())
             }
             LoadError::System(error) => write!(f, "cannot be loaded: {error:?}"),
+            LoadError::Setup(what, error) => write!(f, "cannot be started: {what}: {error:?}"),
         }
     }
 }
