@@ -1,8 +1,8 @@
 //! Time-outs of the waiting calls, as monotonic deadlines.
 
 use rumpkin_spine::{
+    UserPointer,
     abi::{Errno, Timespec, Timeval},
-    io::read_value,
 };
 use rumpuser::clock;
 
@@ -27,19 +27,19 @@ impl Patience {
     }
 
     /// From a `struct timespec` in user memory; a null pointer is for ever.
-    pub fn from_timespec(address: usize) -> Result<Patience, Errno> {
-        match address {
-            0 => Ok(Patience::Endless),
-            address => Ok(Patience::for_nanoseconds(read_value::<Timespec>(address)?.to_nanoseconds()?)),
+    pub fn from_timespec(timeout: Option<UserPointer<Timespec>>) -> Result<Patience, Errno> {
+        match timeout {
+            None => Ok(Patience::Endless),
+            Some(timeout) => Ok(Patience::for_nanoseconds(timeout.read()?.to_nanoseconds()?)),
         }
     }
 
     /// From a `struct timeval` in user memory; a null pointer is for ever.
-    pub fn from_timeval(address: usize) -> Result<Patience, Errno> {
-        match address {
-            0 => Ok(Patience::Endless),
-            address => {
-                let time: Timeval = read_value(address)?;
+    pub fn from_timeval(timeout: Option<UserPointer<Timeval>>) -> Result<Patience, Errno> {
+        match timeout {
+            None => Ok(Patience::Endless),
+            Some(timeout) => {
+                let time = timeout.read()?;
                 // select(2) takes a second's worth of microseconds or more, and carries.
                 let seconds = time.seconds.checked_add(time.microseconds.checked_div(1_000_000).unwrap_or(0));
                 let microseconds = time.microseconds.checked_rem(1_000_000).unwrap_or(0);

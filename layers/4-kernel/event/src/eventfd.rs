@@ -86,20 +86,19 @@ impl EventCounter {
     }
 }
 
-pub fn eventfd(call: &mut Call<'_>) -> Result<usize, Errno> {
-    create(call, 0)
+pub fn eventfd(call: &mut Call<'_>, count: u32) -> Result<usize, Errno> {
+    create(call, count, 0)
 }
 
-pub fn eventfd2(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let flags = call.uint(1);
-    create(call, flags)
+pub fn eventfd2(call: &mut Call<'_>, count: u32, flags: u32) -> Result<usize, Errno> {
+    create(call, count, flags)
 }
 
-fn create(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
+fn create(call: &mut Call<'_>, count: u32, flags: u32) -> Result<usize, Errno> {
     if flags & !(SEMAPHORE | CREATION_FLAGS) != 0 {
         return Err(Errno::EINVAL);
     }
-    let count = Mutex::new(u64::from(call.uint(0)));
+    let count = Mutex::new(u64::from(count));
     let counter = EventCounter { count, semaphore: flags & SEMAPHORE != 0, queue: WaitQueue::new() };
     let file = OpenFile::new(try_arc(counter)?, general::O_RDWR | flags & general::O_NONBLOCK)?;
     let descriptor = call.process().descriptors.insert(file, flags & general::O_CLOEXEC != 0, 0)?;

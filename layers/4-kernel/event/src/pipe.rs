@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rumpkin_collections::{ByteQueue, try_arc};
 use rumpkin_spine::{
-    Call, Errno,
+    Call, Errno, UserPointer,
     abi::{
         Stat,
         linux::{general, ioctl},
@@ -218,16 +218,15 @@ impl Pipe {
     }
 }
 
-pub fn pipe(call: &mut Call<'_>) -> Result<usize, Errno> {
-    create(call, 0)
+pub fn pipe(call: &mut Call<'_>, ends: UserPointer<[i32; 2]>) -> Result<usize, Errno> {
+    create(call, ends, 0)
 }
 
-pub fn pipe2(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let flags = call.uint(1);
-    create(call, flags)
+pub fn pipe2(call: &mut Call<'_>, ends: UserPointer<[i32; 2]>, flags: u32) -> Result<usize, Errno> {
+    create(call, ends, flags)
 }
 
-fn create(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
+fn create(call: &mut Call<'_>, ends: UserPointer<[i32; 2]>, flags: u32) -> Result<usize, Errno> {
     if flags & !CREATION_FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
@@ -244,9 +243,9 @@ fn create(call: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
     let close_on_exec = flags & general::O_CLOEXEC != 0;
     let descriptors = &call.process().descriptors;
     let first = descriptors.insert(reader, close_on_exec, 0)?;
-    let written = descriptors.insert(writer, close_on_exec, 0).and_then(|second| {
-        write_value(call.argument(0), &[first, second]).inspect_err(|_| drop(descriptors.remove(second)))
-    });
+    let written = descriptors
+        .insert(writer, close_on_exec, 0)
+        .and_then(|second| ends.write(&[first, second]).inspect_err(|_| drop(descriptors.remove(second))));
     written.inspect_err(|_| drop(descriptors.remove(first)))?;
     Ok(0)
 }

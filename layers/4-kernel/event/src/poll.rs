@@ -5,10 +5,9 @@ use alloc::{sync::Arc, vec::Vec};
 use rumpkin_collections::{TryVec, try_collect, try_with_capacity};
 use rumpkin_signal::with_mask;
 use rumpkin_spine::{
-    Call, Errno,
+    Call, Errno, UserPointer,
     abi::{PollDescriptor, Timespec},
     file::OpenFile,
-    io::{read_value, write_value},
     process::Thread,
     wait::{Events, WaitQueue, block_on},
 };
@@ -51,32 +50,40 @@ pub fn wait(thread: &Thread, watched: &mut [Watched], patience: Patience) -> Res
     }
 }
 
-pub fn poll(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let patience = Patience::from_milliseconds(call.int(2));
-    poll_with(call, patience)
+pub fn poll(call: &mut Call<'_>, list: UserPointer<PollDescriptor>, count: u32, timeout: i32) -> Result<usize, Errno> {
+    poll_with(call, list, count, Patience::from_milliseconds(timeout))
 }
 
-pub fn ppoll(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let timeout = call.argument(2);
+pub fn ppoll(
+    call: &mut Call<'_>,
+    list: UserPointer<PollDescriptor>,
+    count: u32,
+    timeout: Option<UserPointer<Timespec>>,
+    mask: Option<UserPointer<u64>>,
+    size: usize,
+) -> Result<usize, Errno> {
     let patience = Patience::from_timespec(timeout)?;
-    let (mask, size) = (call.argument(3), call.argument(4));
-    let result = with_mask(call, mask, size, |call| poll_with(call, patience));
+    let result = with_mask(call, mask, size, |call| poll_with(call, list, count, patience));
     // Linux tells how much time was left.
-    if let (Some(left), true) = (patience.left(), timeout != 0) {
-        let _ = write_value(timeout, &Timespec::from_nanoseconds(left));
+    if let (Some(left), Some(timeout)) = (patience.left(), timeout) {
+        let _ = timeout.write(&Timespec::from_nanoseconds(left));
     }
     result
 }
 
-fn poll_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
-    let (list, count) = (call.argument(0), call.uint(1) as usize);
+fn poll_with(
+    call: &mut Call<'_>,
+    list: UserPointer<PollDescriptor>,
+    count: u32,
+    patience: Patience,
+) -> Result<usize, Errno> {
+    let count = count as usize;
     if count > call.process().descriptors.limit() {
         return Err(Errno::EINVAL);
     }
-    let place = |index: usize| list.saturating_add(index.saturating_mul(size_of::<PollDescriptor>()));
     let mut descriptors = try_with_capacity(count)?;
     for index in 0..count {
-        descriptors.try_push(read_value::<PollDescriptor>(place(index))?)?;
+        descriptors.try_push(list.at(index).read()?)?;
     }
     // A negative descriptor is left out, and reported as having nothing.
     let mut places = try_with_capacity(count)?;
@@ -97,7 +104,7 @@ fn poll_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
         }
     }
     for (index, entry) in descriptors.iter().enumerate() {
-        write_value(place(index), entry)?;
+        list.at(index).write(entry)?;
     }
     Ok(ready)
 }

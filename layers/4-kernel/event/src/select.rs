@@ -8,12 +8,10 @@ use alloc::vec::Vec;
 use rumpkin_collections::TryVec;
 use rumpkin_signal::with_mask;
 use rumpkin_spine::{
-    Call, Errno,
+    Call, Errno, UserPointer,
     abi::{Timespec, Timeval},
-    io::{read_value, write_value},
     wait::Events,
 };
-use rumpuser::user;
 
 /// `FD_SETSIZE`: glibc's sets have no room for more.
 const MAX_SET: usize = 1024;
@@ -25,39 +23,56 @@ const SETS: [Events; 3] = [
     Events::PRIORITY,
 ];
 
-pub fn select(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let timeout = call.argument(4);
+pub fn select(
+    call: &mut Call<'_>,
+    count: i32,
+    readable: Option<UserPointer<u64>>,
+    writable: Option<UserPointer<u64>>,
+    urgent: Option<UserPointer<u64>>,
+    timeout: Option<UserPointer<Timeval>>,
+) -> Result<usize, Errno> {
     let patience = Patience::from_timeval(timeout)?;
-    let result = select_with(call, patience);
-    if let (Some(left), true) = (patience.left(), timeout != 0) {
-        let _ = write_value(timeout, &Timeval::from_nanoseconds(left));
+    let result = select_with(call, count, [readable, writable, urgent], patience);
+    if let (Some(left), Some(timeout)) = (patience.left(), timeout) {
+        let _ = timeout.write(&Timeval::from_nanoseconds(left));
     }
     result
 }
 
-pub fn pselect6(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let timeout = call.argument(4);
+/// `mask` is the address of a mask's address and size.
+pub fn pselect6(
+    call: &mut Call<'_>,
+    count: i32,
+    readable: Option<UserPointer<u64>>,
+    writable: Option<UserPointer<u64>>,
+    urgent: Option<UserPointer<u64>>,
+    timeout: Option<UserPointer<Timespec>>,
+    mask: Option<UserPointer<[usize; 2]>>,
+) -> Result<usize, Errno> {
     let patience = Patience::from_timespec(timeout)?;
-    let [mask, size] = match call.argument(5) {
-        0 => [0, 0],
-        address => read_value::<[usize; 2]>(address)?,
-    };
-    let result = with_mask(call, mask, size, |call| select_with(call, patience));
-    if let (Some(left), true) = (patience.left(), timeout != 0) {
-        let _ = write_value(timeout, &Timespec::from_nanoseconds(left));
+    let [mask, size] = mask.map_or(Ok([0, 0]), UserPointer::read)?;
+    let mask = (mask != 0).then(|| UserPointer::new(mask));
+    let result = with_mask(call, mask, size, |call| select_with(call, count, [readable, writable, urgent], patience));
+    if let (Some(left), Some(timeout)) = (patience.left(), timeout) {
+        let _ = timeout.write(&Timespec::from_nanoseconds(left));
     }
     result
 }
 
-fn select_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> {
-    let count = usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)?.min(MAX_SET);
-    let places: [usize; 3] = core::array::from_fn(|set| call.argument(set.saturating_add(1)));
+fn select_with(
+    call: &mut Call<'_>,
+    count: i32,
+    places: [Option<UserPointer<u64>>; 3],
+    patience: Patience,
+) -> Result<usize, Errno> {
+    let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?.min(MAX_SET);
     // Sets are arrays of 64-bit words.
     let words = count.div_ceil(64);
     let mut asked: [Vec<u8>; 3] = Default::default();
-    for (set, place) in asked.iter_mut().zip(places).filter(|(_, place)| *place != 0) {
+    for (set, place) in asked.iter_mut().zip(places) {
+        let Some(place) = place else { continue };
         set.try_resize(words.saturating_mul(8), 0)?;
-        user::read(place, set).map_err(|_| Errno::EFAULT)?;
+        place.slice(words).read(set)?;
     }
     let mut watched = Vec::new();
     let mut descriptors = Vec::new();
@@ -76,7 +91,8 @@ fn select_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> 
     }
     wait(call.thread, &mut watched, patience)?;
     let mut total = 0usize;
-    for ((asked, place), events) in asked.iter().zip(places).zip(SETS).filter(|((_, place), _)| *place != 0) {
+    for ((asked, place), events) in asked.iter().zip(places).zip(SETS) {
+        let Some(place) = place else { continue };
         // Sets have no room for more than this.
         let mut room = [0; MAX_SET / 8];
         let answer = room.get_mut(..asked.len()).unwrap_or_default();
@@ -86,7 +102,7 @@ fn select_with(call: &mut Call<'_>, patience: Patience) -> Result<usize, Errno> 
                 total = total.saturating_add(1);
             }
         }
-        user::write(place, answer).map_err(|_| Errno::EFAULT)?;
+        place.slice(words).write(answer)?;
     }
     Ok(total)
 }

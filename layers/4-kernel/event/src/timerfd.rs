@@ -4,11 +4,11 @@ use crate::{CREATION_FLAGS, anonymous_stat};
 use alloc::sync::{Arc, Weak};
 use rumpkin_collections::{try_arc, try_arc_cyclic};
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Call, Errno, Kernel, UserPointer,
     abi::{IntervalTimer, Stat, Timespec, linux::general},
     clock::Clock,
     file::{File, OpenFile},
-    io::{Sink, read_value, write_value},
+    io::Sink,
     schedule::Schedule,
     timer::Timeout,
     wait::{Events, WaitQueue},
@@ -101,9 +101,8 @@ impl Setting {
     }
 }
 
-pub fn timerfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let flags = call.uint(1);
-    let clock = match call.uint(0) {
+pub fn timerfd_create(call: &mut Call<'_>, clock: u32, flags: u32) -> Result<usize, Errno> {
+    let clock = match clock {
         general::CLOCK_REALTIME | general::CLOCK_REALTIME_ALARM => Clock::Realtime,
         general::CLOCK_MONOTONIC | general::CLOCK_BOOTTIME | general::CLOCK_BOOTTIME_ALARM => Clock::Monotonic,
         _ => return Err(Errno::EINVAL),
@@ -122,14 +121,19 @@ pub fn timerfd_create(call: &mut Call<'_>) -> Result<usize, Errno> {
     Ok(descriptor as usize)
 }
 
-pub fn timerfd_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let flags = call.uint(1);
+pub fn timerfd_settime(
+    call: &mut Call<'_>,
+    descriptor: i32,
+    flags: u32,
+    new: UserPointer<IntervalTimer>,
+    old_at: Option<UserPointer<IntervalTimer>>,
+) -> Result<usize, Errno> {
     if flags & !(ABSOLUTE | CANCEL_ON_SET) != 0 {
         return Err(Errno::EINVAL);
     }
-    let file = call.process().descriptors.get(call.int(0))?;
+    let file = call.process().descriptors.get(descriptor)?;
     let timer: &TimerFile = file.downcast().ok_or(Errno::EINVAL)?;
-    let new: IntervalTimer = read_value(call.argument(2))?;
+    let new = new.read()?;
     let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
     let timers = &call.kernel().timers;
     let old = {
@@ -145,16 +149,20 @@ pub fn timerfd_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
         }
         old
     };
-    if call.argument(3) != 0 {
-        write_value(call.argument(3), &old)?;
+    if let Some(old_at) = old_at {
+        old_at.write(&old)?;
     }
     Ok(0)
 }
 
-pub fn timerfd_gettime(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let file = call.process().descriptors.get(call.int(0))?;
+pub fn timerfd_gettime(
+    call: &mut Call<'_>,
+    descriptor: i32,
+    value: UserPointer<IntervalTimer>,
+) -> Result<usize, Errno> {
+    let file = call.process().descriptors.get(descriptor)?;
     let timer: &TimerFile = file.downcast().ok_or(Errno::EINVAL)?;
     let left = timer.setting.lock().remaining();
-    write_value(call.argument(1), &left)?;
+    value.write(&left)?;
     Ok(0)
 }

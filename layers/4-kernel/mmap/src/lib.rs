@@ -12,7 +12,7 @@ extern crate alloc;
 use alloc::sync::Arc;
 use rumpkin_mm::{Mappable, Request, Source, Terms};
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Call, Errno, Kernel, UserPointer,
     abi::linux::general::{
         MADV_COLD, MADV_DODUMP, MADV_DOFORK, MADV_DONTDUMP, MADV_DONTFORK, MADV_DONTNEED, MADV_FREE, MADV_KEEPONFORK,
         MADV_NORMAL, MADV_PAGEOUT, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_RANDOM, MADV_SEQUENTIAL,
@@ -24,10 +24,7 @@ use rumpkin_spine::{
     file::OpenFile,
     system_calls,
 };
-use rumpuser::{
-    memory::{PAGE_SIZE, Protection},
-    user,
-};
+use rumpuser::memory::{PAGE_SIZE, Protection};
 
 /// Flags of mmap that mean something here, or that Linux ignores too.
 const KNOWN_FLAGS: u32 = MAP_TYPE
@@ -90,10 +87,17 @@ fn object_of(file: &OpenFile, shared: bool, stores: bool) -> Result<(Arc<dyn Map
     Ok((file.file().mappable()?, Protection::READ | Protection::EXECUTE))
 }
 
-fn mmap(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (address, length, flags, offset) = (call.argument(0), call.argument(1), call.uint(3), call.argument(5));
+fn mmap(
+    call: &mut Call<'_>,
+    address: usize,
+    length: usize,
+    bits: u32,
+    flags: u32,
+    descriptor: i32,
+    offset: usize,
+) -> Result<usize, Errno> {
     // Like Linux, mmap ignores protection bits that it does not know.
-    let protection = protection(call.uint(2) & (PROT_READ | PROT_WRITE | PROT_EXEC))?;
+    let protection = protection(bits & (PROT_READ | PROT_WRITE | PROT_EXEC))?;
     if offset % PAGE_SIZE != 0 || flags & (MAP_GROWSDOWN | MAP_HUGETLB | MAP_32BIT) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -108,7 +112,7 @@ fn mmap(call: &mut Call<'_>) -> Result<usize, Errno> {
     let source = if flags & MAP_ANONYMOUS != 0 {
         Source::Anonymous { shared }
     } else {
-        let file = call.process().descriptors.get(call.int(4))?;
+        let file = call.process().descriptors.get(descriptor)?;
         let (object, maximum) = object_of(&file, shared, protection.contains(Protection::WRITE))?;
         terms.maximum = maximum;
         Source::File { object, offset: offset as u64, shared }
@@ -125,33 +129,37 @@ fn mmap(call: &mut Call<'_>) -> Result<usize, Errno> {
     Ok(place)
 }
 
-fn munmap(call: &mut Call<'_>) -> Result<usize, Errno> {
-    call.process().memory.unmap(call.argument(0), call.argument(1)).map(|()| 0)
+fn munmap(call: &mut Call<'_>, address: usize, length: usize) -> Result<usize, Errno> {
+    call.process().memory.unmap(address, length).map(|()| 0)
 }
 
-fn mprotect(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let protection = protection(call.uint(2))?;
-    call.process().memory.protect(call.argument(0), call.argument(1), protection).map(|()| 0)
+fn mprotect(call: &mut Call<'_>, address: usize, length: usize, bits: u32) -> Result<usize, Errno> {
+    let protection = protection(bits)?;
+    call.process().memory.protect(address, length, protection).map(|()| 0)
 }
 
-fn mremap(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let flags = call.uint(3);
+fn mremap(
+    call: &mut Call<'_>,
+    address: usize,
+    length: usize,
+    new_length: usize,
+    flags: u32,
+    target: usize,
+) -> Result<usize, Errno> {
     let fixed = flags & MREMAP_FIXED != 0;
     let may_move = flags & MREMAP_MAYMOVE != 0;
     if flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0 || fixed && !may_move {
         return Err(Errno::EINVAL);
     }
-    let target = fixed.then(|| call.argument(4));
-    call.process().memory.remap(call.argument(0), call.argument(1), call.argument(2), may_move, target)
+    call.process().memory.remap(address, length, new_length, may_move, fixed.then_some(target))
 }
 
-fn brk(call: &mut Call<'_>) -> Result<usize, Errno> {
-    Ok(call.process().memory.set_break(call.argument(0)))
+fn brk(call: &mut Call<'_>, end: usize) -> Result<usize, Errno> {
+    Ok(call.process().memory.set_break(end))
 }
 
-fn madvise(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (address, length, memory) = (call.argument(0), call.argument(1), &call.process().memory);
-    let advice = call.uint(2);
+fn madvise(call: &mut Call<'_>, address: usize, length: usize, advice: u32) -> Result<usize, Errno> {
+    let memory = &call.process().memory;
     let known = matches!(
         advice,
         MADV_DONTNEED
@@ -187,8 +195,7 @@ fn madvise(call: &mut Call<'_>) -> Result<usize, Errno> {
     result.map(|()| 0)
 }
 
-fn msync(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (address, length, flags) = (call.argument(0), call.argument(1), call.uint(2));
+fn msync(call: &mut Call<'_>, address: usize, length: usize, flags: u32) -> Result<usize, Errno> {
     let both = MS_ASYNC | MS_SYNC;
     if flags & !(both | MS_INVALIDATE) != 0 || flags & both == both || address % PAGE_SIZE != 0 {
         return Err(Errno::EINVAL);
@@ -197,11 +204,10 @@ fn msync(call: &mut Call<'_>) -> Result<usize, Errno> {
     if length == 0 || call.process().memory.is_mapped(address, length) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
-fn mincore(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn mincore(call: &mut Call<'_>, address: usize, length: usize, vector: UserPointer<u8>) -> Result<usize, Errno> {
     /// Pages that are asked about at a time.
     const PIECE: usize = 1024;
-    let (address, length, vector, memory) =
-        (call.argument(0), call.argument(1), call.argument(2), &call.process().memory);
+    let memory = &call.process().memory;
     if address % PAGE_SIZE != 0 {
         return Err(Errno::EINVAL);
     }
@@ -213,7 +219,7 @@ fn mincore(call: &mut Call<'_>) -> Result<usize, Errno> {
     for first in (0..pages).step_by(PIECE) {
         let piece = bytes.get_mut(..pages.saturating_sub(first).min(PIECE)).unwrap_or_default();
         memory.presence(address.saturating_add(first.saturating_mul(PAGE_SIZE)), piece);
-        user::write(vector.saturating_add(first), piece).map_err(|_| Errno::EFAULT)?;
+        vector.slice(pages).skip(first).write(piece)?;
     }
     Ok(0)
 }
@@ -225,8 +231,8 @@ fn enclosing(address: usize, length: usize) -> Result<(usize, usize), Errno> {
     Ok((start, length))
 }
 
-fn mlock(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (start, length) = enclosing(call.argument(0), call.argument(1))?;
+fn mlock(call: &mut Call<'_>, address: usize, length: usize) -> Result<usize, Errno> {
+    let (start, length) = enclosing(address, length)?;
     if length == 0 {
         return Ok(0);
     }
@@ -237,16 +243,15 @@ fn mlock(call: &mut Call<'_>) -> Result<usize, Errno> {
     Ok(0)
 }
 
-fn munlock(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (start, length) = enclosing(call.argument(0), call.argument(1))?;
+fn munlock(call: &mut Call<'_>, address: usize, length: usize) -> Result<usize, Errno> {
+    let (start, length) = enclosing(address, length)?;
     if length == 0 || call.process().memory.is_mapped(start, length) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
-fn mlockall(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn mlockall(_: &mut Call<'_>, flags: u32) -> Result<usize, Errno> {
     /// `MCL_CURRENT`, `MCL_FUTURE`, `MCL_ONFAULT`.
     const KNOWN: u32 = 7;
     const ON_FAULT: u32 = 4;
-    let flags = call.uint(0);
     if flags == 0 || flags & !KNOWN != 0 || flags == ON_FAULT { Err(Errno::EINVAL) } else { Ok(0) }
 }
 

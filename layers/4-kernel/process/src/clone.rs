@@ -6,13 +6,12 @@ use core::sync::atomic::Ordering;
 use rumpkin_collections::TryVec;
 use rumpkin_signal::ThreadSignals;
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Call, Errno, Kernel, UserPointer,
     abi::linux::general::{
         CLONE_ARGS_SIZE_VER0, CLONE_ARGS_SIZE_VER2, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_DETACHED,
         CLONE_FILES, CLONE_FS, CLONE_IO, CLONE_PARENT_SETTID, CLONE_SETTLS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_THREAD,
         CLONE_VM,
     },
-    io,
     process::Thread,
     system_calls,
 };
@@ -57,24 +56,30 @@ struct Arguments {
     control_group: u64,
 }
 
-fn clone(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn clone(
+    call: &mut Call<'_>,
+    flags: u32,
+    stack: u64,
+    parent_id: u64,
+    child_id: u64,
+    thread_pointer: u64,
+) -> Result<usize, Errno> {
     /// The signal for the parent, in the low byte of the flags.
     const EXIT_SIGNAL: u64 = 0xff;
-    let flags = u64::from(call.uint(0));
+    let flags = u64::from(flags);
     let arguments = Arguments {
         flags: flags & !EXIT_SIGNAL,
         exit_signal: flags & EXIT_SIGNAL,
-        stack: call.argument(1) as u64,
-        parent_id: call.argument(2) as u64,
-        child_id: call.argument(3) as u64,
-        thread_pointer: call.argument(4) as u64,
+        stack,
+        parent_id,
+        child_id,
+        thread_pointer,
         ..Arguments::default()
     };
     start(call, "clone", &arguments)
 }
 
-fn clone3(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (address, size) = (call.argument(0), call.argument(1));
+fn clone3(call: &mut Call<'_>, arguments: UserPointer<u8>, size: usize) -> Result<usize, Errno> {
     if size > PAGE_SIZE {
         return Err(Errno::E2BIG);
     }
@@ -85,9 +90,9 @@ fn clone3(call: &mut Call<'_>) -> Result<usize, Errno> {
     const _: () = assert!(KNOWN == CLONE_ARGS_SIZE_VER2 as usize);
     let mut bytes = [0; KNOWN];
     let known = bytes.get_mut(..size.min(KNOWN)).ok_or(Errno::EINVAL)?;
-    rumpuser::user::read(address, known).map_err(|_| Errno::EFAULT)?;
+    arguments.slice(size).read(known)?;
     for beyond in KNOWN..size.max(KNOWN) {
-        if io::read_value::<u8>(address.wrapping_add(beyond))? != 0 {
+        if arguments.at(beyond).read()? != 0 {
             return Err(Errno::E2BIG);
         }
     }
@@ -143,10 +148,10 @@ fn start(call: &mut Call<'_>, name: &str, arguments: &Arguments) -> Result<usize
     fpu::save(&mut state);
     // Before the thread runs, so that it and its parent find the numbers. As on Linux, a bad address is the caller's affair.
     if asks(CLONE_PARENT_SETTID) {
-        let _ = io::write_value(arguments.parent_id as usize, &id);
+        let _ = UserPointer::new(arguments.parent_id as usize).write(&id);
     }
     if asks(CLONE_CHILD_SETTID) {
-        let _ = io::write_value(arguments.child_id as usize, &id);
+        let _ = UserPointer::new(arguments.child_id as usize).write(&id);
     }
     run::spawn(&thread, registers, Some(state)).map_err(|_| Errno::EAGAIN)?;
     Ok(id as usize)

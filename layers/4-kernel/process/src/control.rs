@@ -2,7 +2,7 @@
 
 use crate::state;
 use core::sync::atomic::Ordering;
-use rumpkin_spine::{Call, Errno, Kernel, abi::linux::prctl, io, system_calls};
+use rumpkin_spine::{Call, Errno, Kernel, UserPointer, abi::linux::prctl, system_calls};
 use rumpuser::memory::USER_END;
 
 pub fn register(kernel: &mut Kernel) {
@@ -13,24 +13,30 @@ pub fn register(kernel: &mut Kernel) {
     });
 }
 
-fn personality(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn personality(_: &mut Call<'_>, persona: u32) -> Result<usize, Errno> {
     /// Asks, and changes nothing.
     const QUERY: u32 = u32::MAX;
-    match call.uint(0) {
+    match persona {
         0 | QUERY => Ok(0),
         _ => Err(Errno::EINVAL),
     }
 }
 
-fn prctl(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (option, argument) = (call.uint(0), call.argument(1));
-    let rest_is_zero = (2..5).all(|index| call.argument(index) == 0);
+fn prctl(
+    call: &mut Call<'_>,
+    option: u32,
+    argument: usize,
+    second: usize,
+    third: usize,
+    fourth: usize,
+) -> Result<usize, Errno> {
+    let rest_is_zero = [second, third, fourth] == [0; 3];
     let state = state(call.process()).ok_or(Errno::EINVAL)?;
     match option {
-        prctl::PR_SET_NAME => set_name(call, argument),
+        prctl::PR_SET_NAME => set_name(call, UserPointer::new(argument)),
         prctl::PR_GET_NAME => {
             let name = *call.thread.name.lock();
-            io::write_value(argument, &name)?;
+            UserPointer::new(argument).write(&name)?;
             Ok(0)
         }
         prctl::PR_GET_DUMPABLE => Ok(usize::from(!state.not_dumpable.load(Ordering::Relaxed))),
@@ -47,7 +53,7 @@ fn prctl(call: &mut Call<'_>) -> Result<usize, Errno> {
         }
         // The parent is outside and cannot die first.
         prctl::PR_GET_PDEATHSIG => {
-            io::write_value(argument, &0u32)?;
+            UserPointer::new(argument).write(&0u32)?;
             Ok(0)
         }
         prctl::PR_CAPBSET_READ if argument <= 40 => Ok(1),
@@ -61,11 +67,11 @@ fn prctl(call: &mut Call<'_>) -> Result<usize, Errno> {
 /// Nanoseconds by which Linux may be late by default.
 const TIMER_SLACK: usize = 50_000;
 
-fn set_name(call: &Call<'_>, address: usize) -> Result<usize, Errno> {
+fn set_name(call: &Call<'_>, text: UserPointer<u8>) -> Result<usize, Errno> {
     let mut name = [0; 16];
     // Byte by byte: what lies behind the terminating zero need not be there.
     for (index, byte) in name.iter_mut().take(15).enumerate() {
-        *byte = io::read_value(address.wrapping_add(index))?;
+        *byte = text.at(index).read()?;
         if *byte == 0 {
             break;
         }
@@ -74,17 +80,16 @@ fn set_name(call: &Call<'_>, address: usize) -> Result<usize, Errno> {
     Ok(0)
 }
 
-fn arch_prctl(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn arch_prctl(call: &mut Call<'_>, option: u32, address: usize) -> Result<usize, Errno> {
     const SET_GS: u32 = 0x1001;
     const SET_FS: u32 = 0x1002;
     const GET_FS: u32 = 0x1003;
     const GET_GS: u32 = 0x1004;
-    let address = call.argument(1);
-    match call.uint(0) {
+    match option {
         SET_FS if address < USER_END => call.registers.fs_base = address as u64,
         SET_FS | SET_GS => return Err(Errno::EPERM),
-        GET_FS => io::write_value(address, &call.registers.fs_base)?,
-        GET_GS => io::write_value(address, &0u64)?,
+        GET_FS => UserPointer::new(address).write(&call.registers.fs_base)?,
+        GET_GS => UserPointer::new(address).write(&0u64)?,
         _ => return Err(Errno::EINVAL),
     }
     Ok(0)

@@ -4,8 +4,7 @@ use crate::{futex, state};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 use rumpkin_signal::ThreadSignals;
-use rumpkin_spine::{Call, Errno, Kernel, abi::linux::general, io, process::Thread, system_calls};
-use rumpuser::user;
+use rumpkin_spine::{Call, Errno, Kernel, UserPointer, abi::linux::general, process::Thread, system_calls};
 
 /// Most entries of a robust list that are looked at (Linux's `ROBUST_LIST_LIMIT`): the list may be a ring.
 const ROBUST_LIMIT: usize = 2048;
@@ -22,17 +21,17 @@ pub fn register(kernel: &mut Kernel) {
     });
 }
 
-fn exit(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn exit(call: &mut Call<'_>, status: u32) -> Result<usize, Errno> {
     let process = call.process();
     if let Some(state) = state(process).filter(|_| call.thread.id == process.id) {
-        state.leader_status.store(call.uint(0) & 0xff, Ordering::SeqCst);
+        state.leader_status.store(status & 0xff, Ordering::SeqCst);
     }
     call.thread.end();
     Ok(0)
 }
 
-fn exit_group(call: &mut Call<'_>) -> Result<usize, Errno> {
-    call.process().exit(call.argument(0) as u8);
+fn exit_group(call: &mut Call<'_>, status: u32) -> Result<usize, Errno> {
+    call.process().exit(status as u8);
     call.thread.end();
     Ok(0)
 }
@@ -41,30 +40,34 @@ fn wait(_: &mut Call<'_>) -> Result<usize, Errno> {
     Err(Errno::ECHILD)
 }
 
-fn set_tid_address(call: &mut Call<'_>) -> Result<usize, Errno> {
-    call.thread.clear_child_tid.store(call.argument(0), Ordering::Relaxed);
+fn set_tid_address(call: &mut Call<'_>, address: usize) -> Result<usize, Errno> {
+    call.thread.clear_child_tid.store(address, Ordering::Relaxed);
     Ok(call.thread.id as usize)
 }
 
 /// Bytes of `struct robust_list_head`: first entry, offset of the futex word in an entry, an entry that is being changed.
 const HEAD_SIZE: usize = 24;
 
-fn set_robust_list(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if call.argument(1) != HEAD_SIZE {
+fn set_robust_list(call: &mut Call<'_>, head: usize, size: usize) -> Result<usize, Errno> {
+    if size != HEAD_SIZE {
         return Err(Errno::EINVAL);
     }
-    call.thread.robust_list.store(call.argument(0), Ordering::Relaxed);
+    call.thread.robust_list.store(head, Ordering::Relaxed);
     Ok(0)
 }
 
-fn get_robust_list(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let id = call.int(0);
+fn get_robust_list(
+    call: &mut Call<'_>,
+    id: i32,
+    head: UserPointer<usize>,
+    size: UserPointer<usize>,
+) -> Result<usize, Errno> {
     let thread = match u32::try_from(id).map_err(|_| Errno::ESRCH)? {
         0 => call.thread.clone(),
         id => call.process().thread(id).ok_or(Errno::ESRCH)?,
     };
-    io::write_value(call.argument(2), &HEAD_SIZE)?;
-    io::write_value(call.argument(1), &thread.robust_list.load(Ordering::Relaxed))?;
+    size.write(&HEAD_SIZE)?;
+    head.write(&thread.robust_list.load(Ordering::Relaxed))?;
     Ok(0)
 }
 
@@ -73,8 +76,8 @@ pub fn leave(thread: &Arc<Thread>) {
     let process = &thread.process;
     release_robust_futexes(thread);
     let clear = thread.clear_child_tid.load(Ordering::Relaxed);
-    if clear != 0 && user::write(clear, &[0; 4]).is_ok() {
-        futex::wake_address(thread, clear, 1);
+    if clear != 0 && UserPointer::new(clear).write(&0u32).is_ok() {
+        futex::wake_address(thread, UserPointer::new(clear), 1);
     }
     thread.end();
     thread.leave_signals();
@@ -101,15 +104,15 @@ fn release_robust_futexes(thread: &Thread) {
 }
 
 fn walk_robust_list(thread: &Thread, head: usize) -> Result<(), Errno> {
-    let [first, offset, pending]: [u64; 3] = io::read_value(head)?;
-    let futex = |entry: u64| ((entry & !1) as usize).wrapping_add(offset as usize);
+    let [first, offset, pending] = UserPointer::<[u64; 3]>::new(head).read()?;
+    let futex = |entry: u64| UserPointer::new(((entry & !1) as usize).wrapping_add(offset as usize));
     let mut entry = first;
     for _ in 0..ROBUST_LIMIT {
         if (entry & !1) as usize == head {
             break;
         }
         // The next one is read first: a woken waiter may reuse the entry.
-        let next: Result<u64, Errno> = io::read_value((entry & !1) as usize);
+        let next = UserPointer::<u64>::new((entry & !1) as usize).read();
         if entry != pending {
             release_robust_futex(thread, futex(entry), false)?;
         }
@@ -121,19 +124,19 @@ fn walk_robust_list(thread: &Thread, head: usize) -> Result<(), Errno> {
     Ok(())
 }
 
-fn release_robust_futex(thread: &Thread, address: usize, pending: bool) -> Result<(), Errno> {
-    let mut value = user::load_u32(address).map_err(|_| Errno::EFAULT)?;
+fn release_robust_futex(thread: &Thread, word: UserPointer<u32>, pending: bool) -> Result<(), Errno> {
+    let mut value = word.load()?;
     // It was unlocked, and the thread ended before it could wake anybody.
     if pending && value == 0 {
-        futex::wake_address(thread, address, 1);
+        futex::wake_address(thread, word, 1);
         return Ok(());
     }
     while value & general::FUTEX_TID_MASK == thread.id {
         let orphaned = value & general::FUTEX_WAITERS | general::FUTEX_OWNER_DIED;
-        let seen = user::compare_exchange_u32(address, value, orphaned).map_err(|_| Errno::EFAULT)?;
+        let seen = word.compare_exchange(value, orphaned)?;
         if seen == value {
             if value & general::FUTEX_WAITERS != 0 {
-                futex::wake_address(thread, address, 1);
+                futex::wake_address(thread, word, 1);
             }
             break;
         }

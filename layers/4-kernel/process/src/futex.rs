@@ -11,12 +11,11 @@ use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::sync::atomic::Ordering;
 use rumpkin_collections::TryDeque;
 use rumpkin_mm::FaultError;
-use rumpkin_spine::{Errno, Kernel, process::Thread, wait::Waiter as _};
+use rumpkin_spine::{Errno, Kernel, UserPointer, process::Thread, wait::Waiter as _};
 use rumpuser::{
     clock,
     memory::{PAGE_SIZE, USER_END},
     sync::{Mutex, MutexGuard},
-    user,
 };
 
 /// Buckets; a power of two.
@@ -53,9 +52,10 @@ pub fn futexes(kernel: &Kernel) -> Result<&Futexes, Errno> {
     kernel.parts.get().ok_or(Errno::ENOSYS)
 }
 
-/// The key of the word at `address`. With `private`, the caller knows that nobody else maps it. `EINVAL` for a misaligned
+/// The key of a word. With `private`, the caller knows that nobody else maps it. `EINVAL` for a misaligned
 /// address, `EFAULT` for one that is not user memory.
-pub fn key(thread: &Thread, address: usize, private: bool) -> Result<Key, Errno> {
+pub fn key(thread: &Thread, word: UserPointer<u32>, private: bool) -> Result<Key, Errno> {
+    let address = word.address();
     if !address.is_multiple_of(size_of::<u32>()) {
         return Err(Errno::EINVAL);
     }
@@ -77,8 +77,8 @@ pub fn key(thread: &Thread, address: usize, private: bool) -> Result<Key, Errno>
 }
 
 /// Wakes waiters of a word whose kind of mapping is not known, as the kernel itself does when a thread ends.
-pub fn wake_address(thread: &Thread, address: usize, count: usize) {
-    if let (Ok(futexes), Ok(key)) = (futexes(&thread.process.kernel), key(thread, address, false)) {
+pub fn wake_address(thread: &Thread, word: UserPointer<u32>, count: usize) {
+    if let (Ok(futexes), Ok(key)) = (futexes(&thread.process.kernel), key(thread, word, false)) {
         futexes.wake(key, count, u32::MAX);
     }
 }
@@ -90,7 +90,7 @@ impl Futexes {
         &self,
         thread: &Arc<Thread>,
         key: Key,
-        address: usize,
+        word: UserPointer<u32>,
         expected: u32,
         bits: u32,
         deadline: Option<u64>,
@@ -98,7 +98,7 @@ impl Futexes {
         let index = index(key);
         {
             let mut bucket = self.lock(index)?;
-            if user::load_u32(address).map_err(|_| Errno::EFAULT)? != expected {
+            if word.load()? != expected {
                 return Err(Errno::EAGAIN);
             }
             bucket.try_push_back(Waiter { key, bits, thread: thread.clone() })?;
@@ -125,14 +125,14 @@ impl Futexes {
         self.lock(index(key)).map_or(0, |mut bucket| wake_in(&mut bucket, key, count, bits))
     }
 
-    /// If the word at `address` is still `expected` (if that is given), wakes up to `wake` waiters of `from`, and has up to
+    /// If a word is still what it is `expected` to be (if that is given), wakes up to `wake` waiters of `from`, and has up to
     /// `requeue` others wait for `to`. How many were woken, and how many moved, comes back.
     ///
     /// Where there is no memory for one in its new queue, it is woken instead: every waiter looks at its word again.
     pub fn requeue(
         &self,
         (from, to): (Key, Key),
-        expected: Option<(usize, u32)>,
+        expected: Option<(UserPointer<u32>, u32)>,
         wake: usize,
         requeue: usize,
     ) -> Result<(usize, usize), Errno> {
@@ -140,8 +140,8 @@ impl Futexes {
         // Always the lower one first, so that two requeues cannot wait for each other.
         let mut lower = self.lock(source.min(target))?;
         let mut higher = if source == target { None } else { Some(self.lock(source.max(target))?) };
-        if let Some((address, expected)) = expected
-            && user::load_u32(address).map_err(|_| Errno::EFAULT)? != expected
+        if let Some((word, expected)) = expected
+            && word.load()? != expected
         {
             return Err(Errno::EAGAIN);
         }

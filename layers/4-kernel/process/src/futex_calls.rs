@@ -2,7 +2,7 @@
 
 use crate::futex::{futexes, key};
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Call, Errno, Kernel, UserPointer,
     abi::{
         Timespec,
         linux::general::{
@@ -12,9 +12,9 @@ use rumpkin_spine::{
             FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
         },
     },
-    io, system_calls,
+    system_calls,
 };
-use rumpuser::{clock, user};
+use rumpuser::clock;
 
 pub fn register(kernel: &mut Kernel) {
     kernel.add_calls(system_calls! {
@@ -22,9 +22,28 @@ pub fn register(kernel: &mut Kernel) {
     });
 }
 
-fn futex(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let operation = call.uint(1);
-    let private = operation & FUTEX_PRIVATE_FLAG != 0;
+/// The arguments of futex(2) beside the operation; what the last three are, that decides.
+struct Arguments {
+    word: UserPointer<u32>,
+    value: u32,
+    /// The address of a time, or a number of threads.
+    timeout: usize,
+    second: UserPointer<u32>,
+    last: u32,
+    /// `FUTEX_PRIVATE_FLAG`.
+    private: bool,
+}
+
+fn futex(
+    call: &mut Call<'_>,
+    word: UserPointer<u32>,
+    operation: u32,
+    value: u32,
+    timeout: usize,
+    second: UserPointer<u32>,
+    last: u32,
+) -> Result<usize, Errno> {
+    let arguments = Arguments { word, value, timeout, second, last, private: operation & FUTEX_PRIVATE_FLAG != 0 };
     let realtime = operation & FUTEX_CLOCK_REALTIME != 0;
     let command = operation & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
     if realtime && command != FUTEX_WAIT && command != FUTEX_WAIT_BITSET {
@@ -32,16 +51,16 @@ fn futex(call: &mut Call<'_>) -> Result<usize, Errno> {
     }
     match command {
         FUTEX_WAIT => {
-            wait(call, private, FUTEX_BITSET_MATCH_ANY, |time, _| Some(clock::monotonic().saturating_add(time)))
+            wait(call, &arguments, FUTEX_BITSET_MATCH_ANY, |time, _| Some(clock::monotonic().saturating_add(time)))
         }
         FUTEX_WAIT_BITSET => {
-            wait(call, private, call.uint(5), |time, now| Some(if realtime { from_realtime(time, now) } else { time }))
+            wait(call, &arguments, last, |time, now| Some(if realtime { from_realtime(time, now) } else { time }))
         }
-        FUTEX_WAKE => wake(call, private, FUTEX_BITSET_MATCH_ANY),
-        FUTEX_WAKE_BITSET => wake(call, private, call.uint(5)),
-        FUTEX_REQUEUE => requeue(call, private, false),
-        FUTEX_CMP_REQUEUE => requeue(call, private, true),
-        FUTEX_WAKE_OP => wake_operation(call, private),
+        FUTEX_WAKE => wake(call, &arguments, FUTEX_BITSET_MATCH_ANY),
+        FUTEX_WAKE_BITSET => wake(call, &arguments, last),
+        FUTEX_REQUEUE => requeue(call, &arguments, false),
+        FUTEX_CMP_REQUEUE => requeue(call, &arguments, true),
+        FUTEX_WAKE_OP => wake_operation(call, &arguments),
         _ => Err(Errno::ENOSYS),
     }
 }
@@ -53,20 +72,23 @@ fn from_realtime(time: u64, now: u64) -> u64 {
 
 fn wait(
     call: &mut Call<'_>,
-    private: bool,
+    arguments: &Arguments,
     bits: u32,
     deadline: impl FnOnce(u64, u64) -> Option<u64>,
 ) -> Result<usize, Errno> {
     if bits == 0 {
         return Err(Errno::EINVAL);
     }
-    let (address, expected, timeout) = (call.argument(0), call.uint(2), call.argument(3));
+    let Arguments { word, value, timeout, private, .. } = *arguments;
     let deadline = match timeout {
         0 => None,
-        timeout => deadline(io::read_value::<Timespec>(timeout)?.to_nanoseconds()?, clock::monotonic()),
+        timeout => {
+            let time = UserPointer::<Timespec>::new(timeout).read()?.to_nanoseconds()?;
+            deadline(time, clock::monotonic())
+        }
     };
-    let key = key(call.thread, address, private)?;
-    let result = futexes(call.kernel())?.wait(call.thread, key, address, expected, bits, deadline);
+    let key = key(call.thread, word, private)?;
+    let result = futexes(call.kernel())?.wait(call.thread, key, word, value, bits, deadline);
     match result {
         // signal(7): a wait with a timeout is not made again after a handler.
         Err(Errno::ERESTARTSYS) if deadline.is_some() => Err(Errno::ERESTARTNOHAND),
@@ -79,44 +101,44 @@ fn count(value: u32) -> usize {
     if value > i32::MAX as u32 { usize::MAX } else { value as usize }
 }
 
-fn wake(call: &mut Call<'_>, private: bool, bits: u32) -> Result<usize, Errno> {
+fn wake(call: &mut Call<'_>, arguments: &Arguments, bits: u32) -> Result<usize, Errno> {
     if bits == 0 {
         return Err(Errno::EINVAL);
     }
-    let key = key(call.thread, call.argument(0), private)?;
-    Ok(futexes(call.kernel())?.wake(key, count(call.uint(2)).max(1), bits))
+    let key = key(call.thread, arguments.word, arguments.private)?;
+    Ok(futexes(call.kernel())?.wake(key, count(arguments.value).max(1), bits))
 }
 
-fn requeue(call: &mut Call<'_>, private: bool, compare: bool) -> Result<usize, Errno> {
-    let (wake, requeue) = (call.int(2), call.argument(3) as i32);
+fn requeue(call: &mut Call<'_>, arguments: &Arguments, compare: bool) -> Result<usize, Errno> {
+    let Arguments { word, second, private, .. } = *arguments;
+    let (wake, requeue) = (arguments.value as i32, arguments.timeout as i32);
     let (Ok(wake), Ok(requeue)) = (usize::try_from(wake), usize::try_from(requeue)) else { return Err(Errno::EINVAL) };
-    let address = call.argument(0);
-    let keys = (key(call.thread, address, private)?, key(call.thread, call.argument(4), private)?);
-    let expected = compare.then_some((address, call.uint(5)));
+    let keys = (key(call.thread, word, private)?, key(call.thread, second, private)?);
+    let expected = compare.then_some((word, arguments.last));
     let (woken, moved) = futexes(call.kernel())?.requeue(keys, expected, wake, requeue)?;
     // Only the comparing one counts those that were moved.
     Ok(if compare { woken.saturating_add(moved) } else { woken })
 }
 
-fn wake_operation(call: &mut Call<'_>, private: bool) -> Result<usize, Errno> {
-    let operation = Operation::decode(call.uint(5));
-    let second_address = call.argument(4);
-    let (first, second) = (key(call.thread, call.argument(0), private)?, key(call.thread, second_address, private)?);
-    let mut old = user::load_u32(second_address).map_err(|_| Errno::EFAULT)?;
+fn wake_operation(call: &mut Call<'_>, arguments: &Arguments) -> Result<usize, Errno> {
+    let Arguments { word, second, private, .. } = *arguments;
+    let operation = Operation::decode(arguments.last);
+    let keys = (key(call.thread, word, private)?, key(call.thread, second, private)?);
+    let mut old = second.load()?;
     loop {
         let new = operation.apply(old)?;
-        let seen = user::compare_exchange_u32(second_address, old, new).map_err(|_| Errno::EFAULT)?;
+        let seen = second.compare_exchange(old, new)?;
         if seen == old {
             break;
         }
         old = seen;
     }
     let futexes = futexes(call.kernel())?;
-    let woken = futexes.wake(first, count(call.uint(2)).max(1), FUTEX_BITSET_MATCH_ANY);
+    let woken = futexes.wake(keys.0, count(arguments.value).max(1), FUTEX_BITSET_MATCH_ANY);
     if !operation.holds(old)? {
         return Ok(woken);
     }
-    let others = futexes.wake(second, count(call.argument(3) as u32).max(1), FUTEX_BITSET_MATCH_ANY);
+    let others = futexes.wake(keys.1, count(arguments.timeout as u32).max(1), FUTEX_BITSET_MATCH_ANY);
     Ok(woken.saturating_add(others))
 }
 

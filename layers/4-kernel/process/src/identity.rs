@@ -1,6 +1,6 @@
 //! Who a process is: numbers of processes, users, groups, sessions; capabilities. There is one user, root, and one session.
 
-use rumpkin_spine::{Call, Errno, Kernel, io, system_calls};
+use rumpkin_spine::{Call, Errno, Kernel, UserPointer, system_calls};
 
 pub fn register(kernel: &mut Kernel) {
     kernel.add_calls(system_calls! {
@@ -45,9 +45,14 @@ fn zero(_: &mut Call<'_>) -> Result<usize, Errno> {
     Ok(0)
 }
 
-fn get_three(call: &mut Call<'_>) -> Result<usize, Errno> {
-    for index in 0..3 {
-        io::write_value(call.argument(index), &0u32)?;
+fn get_three(
+    _: &mut Call<'_>,
+    real: UserPointer<u32>,
+    effective: UserPointer<u32>,
+    saved: UserPointer<u32>,
+) -> Result<usize, Errno> {
+    for place in [real, effective, saved] {
+        place.write(&0)?;
     }
     Ok(0)
 }
@@ -57,23 +62,23 @@ fn check_ids(ids: &[u32]) -> Result<usize, Errno> {
     if ids.iter().all(|id| *id == 0 || *id == u32::MAX) { Ok(0) } else { Err(Errno::EPERM) }
 }
 
-fn set_one(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if call.uint(0) == u32::MAX {
+fn set_one(_: &mut Call<'_>, id: u32) -> Result<usize, Errno> {
+    if id == u32::MAX {
         return Err(Errno::EINVAL);
     }
-    check_ids(&[call.uint(0)])
+    check_ids(&[id])
 }
 
-fn set_two(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_ids(&[call.uint(0), call.uint(1)])
+fn set_two(_: &mut Call<'_>, real: u32, effective: u32) -> Result<usize, Errno> {
+    check_ids(&[real, effective])
 }
 
-fn set_three(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_ids(&[call.uint(0), call.uint(1), call.uint(2)])
+fn set_three(_: &mut Call<'_>, real: u32, effective: u32, saved: u32) -> Result<usize, Errno> {
+    check_ids(&[real, effective, saved])
 }
 
-fn setgroups(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if call.argument(0) == 0 { Ok(0) } else { Err(Errno::EPERM) }
+fn setgroups(_: &mut Call<'_>, count: usize) -> Result<usize, Errno> {
+    if count == 0 { Ok(0) } else { Err(Errno::EPERM) }
 }
 
 /// Whether a number names the caller's own process (or thread), as 0 does.
@@ -81,19 +86,19 @@ fn is_self(call: &Call<'_>, id: i32) -> bool {
     u32::try_from(id).is_ok_and(|id| id == 0 || id == call.process().id || call.process().thread(id).is_some())
 }
 
-fn group_of(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if is_self(call, call.int(0)) { Ok(call.process().id as usize) } else { Err(Errno::ESRCH) }
+fn group_of(call: &mut Call<'_>, id: i32) -> Result<usize, Errno> {
+    if is_self(call, id) { Ok(call.process().id as usize) } else { Err(Errno::ESRCH) }
 }
 
-fn setpgid(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if call.int(1) < 0 {
+fn setpgid(call: &mut Call<'_>, id: i32, group: i32) -> Result<usize, Errno> {
+    if group < 0 {
         return Err(Errno::EINVAL);
     }
-    if !is_self(call, call.int(0)) {
+    if !is_self(call, id) {
         return Err(Errno::ESRCH);
     }
     // The leader of a session stays in its group.
-    if is_self(call, call.int(1)) { Ok(0) } else { Err(Errno::EPERM) }
+    if is_self(call, group) { Ok(0) } else { Err(Errno::EPERM) }
 }
 
 fn setsid(_: &mut Call<'_>) -> Result<usize, Errno> {
@@ -105,12 +110,17 @@ const CAPABILITY_VERSION: u32 = 0x2008_0522;
 /// Capabilities that Linux 6.12 knows, 0 to 40: root has them all.
 const ALL_CAPABILITIES: [u32; 2] = [u32::MAX, 0x1ff];
 
-/// Checks the header; `None` if the caller only asked for the version.
-fn capability_header(call: &Call<'_>) -> Result<Option<()>, Errno> {
-    let [version, id]: [u32; 2] = io::read_value(call.argument(0))?;
+/// Version and number of a process.
+type Header = UserPointer<[u32; 2]>;
+/// Effective, permitted, inheritable, twice.
+type Capabilities = UserPointer<[u32; 6]>;
+
+/// Checks the header; gives `capabilities` back, or `None` if the caller only asked for the version.
+fn checked(call: &Call<'_>, header: Header, capabilities: Option<Capabilities>) -> Result<Option<Capabilities>, Errno> {
+    let [version, id] = header.read()?;
     if version != CAPABILITY_VERSION {
-        io::write_value(call.argument(0), &CAPABILITY_VERSION)?;
-        return if call.argument(1) == 0 { Ok(None) } else { Err(Errno::EINVAL) };
+        header.cast().write(&CAPABILITY_VERSION)?;
+        return if capabilities.is_none() { Ok(None) } else { Err(Errno::EINVAL) };
     }
     if (id as i32) < 0 {
         return Err(Errno::EINVAL);
@@ -118,22 +128,19 @@ fn capability_header(call: &Call<'_>) -> Result<Option<()>, Errno> {
     if !is_self(call, id as i32) {
         return Err(Errno::ESRCH);
     }
-    Ok((call.argument(1) != 0).then_some(()))
+    Ok(capabilities)
 }
 
-fn capget(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if capability_header(call)?.is_some() {
+fn capget(call: &mut Call<'_>, header: Header, capabilities: Option<Capabilities>) -> Result<usize, Errno> {
+    if let Some(capabilities) = checked(call, header, capabilities)? {
         let [low, high] = ALL_CAPABILITIES;
-        io::write_value(call.argument(1), &[low, low, 0, high, high, 0])?;
+        capabilities.write(&[low, low, 0, high, high, 0])?;
     }
     Ok(0)
 }
 
-fn capset(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if capability_header(call)?.is_none() {
-        return Err(Errno::EFAULT);
-    }
+fn capset(call: &mut Call<'_>, header: Header, capabilities: Option<Capabilities>) -> Result<usize, Errno> {
+    let capabilities = checked(call, header, capabilities)?.ok_or(Errno::EFAULT)?;
     let [low, high] = ALL_CAPABILITIES;
-    let wanted: [u32; 6] = io::read_value(call.argument(1))?;
-    if wanted == [low, low, 0, high, high, 0] { Ok(0) } else { Err(Errno::EPERM) }
+    if capabilities.read()? == [low, low, 0, high, high, 0] { Ok(0) } else { Err(Errno::EPERM) }
 }

@@ -1,10 +1,10 @@
 //! Limits and usage (getrlimit(2), getrusage(2), times(2)).
 
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Call, Errno, Kernel, UserPointer,
     abi::{ResourceLimit, Timeval, linux::general},
     fd::MAX_DESCRIPTORS,
-    io, system_calls,
+    system_calls,
 };
 use rumpuser::{clock, memory::PAGE_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -41,29 +41,32 @@ fn set_limit(call: &Call<'_>, resource: u32, new: ResourceLimit) -> Result<(), E
     Ok(())
 }
 
-fn getrlimit(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let limit = limit(call, call.uint(0))?;
-    io::write_value(call.argument(1), &limit)?;
+fn getrlimit(call: &mut Call<'_>, resource: u32, limit_at: UserPointer<ResourceLimit>) -> Result<usize, Errno> {
+    limit_at.write(&limit(call, resource)?)?;
     Ok(0)
 }
 
-fn setrlimit(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let new = io::read_value(call.argument(1))?;
-    set_limit(call, call.uint(0), new)?;
+fn setrlimit(call: &mut Call<'_>, resource: u32, new: UserPointer<ResourceLimit>) -> Result<usize, Errno> {
+    set_limit(call, resource, new.read()?)?;
     Ok(0)
 }
 
-fn prlimit(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (id, resource, new, old) = (call.uint(0), call.uint(1), call.argument(2), call.argument(3));
+fn prlimit(
+    call: &mut Call<'_>,
+    id: u32,
+    resource: u32,
+    new: Option<UserPointer<ResourceLimit>>,
+    old: Option<UserPointer<ResourceLimit>>,
+) -> Result<usize, Errno> {
     if id != 0 && id != call.process().id && call.process().thread(id).is_none() {
         return Err(Errno::ESRCH);
     }
     let before = limit(call, resource)?;
-    if new != 0 {
-        set_limit(call, resource, io::read_value(new)?)?;
+    if let Some(new) = new {
+        set_limit(call, resource, new.read()?)?;
     }
-    if old != 0 {
-        io::write_value(old, &before)?;
+    if let Some(old) = old {
+        old.write(&before)?;
     }
     Ok(0)
 }
@@ -79,9 +82,8 @@ struct Usage {
     others: [i64; 13],
 }
 
-fn getrusage(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn getrusage(call: &mut Call<'_>, whom: i32, usage_at: UserPointer<Usage>) -> Result<usize, Errno> {
     let process = call.process();
-    let whom = call.int(0);
     let usage = if whom == general::RUSAGE_SELF as i32 || whom == general::RUSAGE_THREAD as i32 {
         let of_thread = whom == general::RUSAGE_THREAD as i32;
         let cpu_time = if of_thread { call.thread.cpu_time() } else { process.cpu_time() };
@@ -96,13 +98,13 @@ fn getrusage(call: &mut Call<'_>) -> Result<usize, Errno> {
     } else {
         return Err(Errno::EINVAL);
     };
-    io::write_value(call.argument(1), &usage)?;
+    usage_at.write(&usage)?;
     Ok(0)
 }
 
-fn times(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if call.argument(0) != 0 {
-        io::write_value(call.argument(0), &[call.process().cpu_time() / TICK, 0, 0, 0])?;
+fn times(call: &mut Call<'_>, times: Option<UserPointer<[u64; 4]>>) -> Result<usize, Errno> {
+    if let Some(times) = times {
+        times.write(&[call.process().cpu_time() / TICK, 0, 0, 0])?;
     }
     Ok((clock::monotonic() / TICK) as usize)
 }

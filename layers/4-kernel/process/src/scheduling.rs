@@ -2,9 +2,9 @@
 
 use core::sync::atomic::{Ordering, fence};
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Call, Errno, Kernel, UserPointer,
     abi::linux::general::{SCHED_BATCH, SCHED_FIFO, SCHED_IDLE, SCHED_NORMAL, SCHED_RESET_ON_FORK, SCHED_RR},
-    io, system_calls,
+    system_calls,
 };
 use rumpuser::thread;
 
@@ -32,9 +32,9 @@ fn sched_yield(_: &mut Call<'_>) -> Result<usize, Errno> {
     Ok(0)
 }
 
-/// Checks that argument 0 is a thread of the caller's process, or 0.
-fn check_thread(call: &Call<'_>) -> Result<(), Errno> {
-    let id = u32::try_from(call.int(0)).map_err(|_| Errno::EINVAL)?;
+/// Checks that a number is that of a thread of the caller's process, or 0.
+fn check_thread(call: &Call<'_>, id: i32) -> Result<(), Errno> {
+    let id = u32::try_from(id).map_err(|_| Errno::EINVAL)?;
     if id == 0 || call.process().thread(id).is_some() { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
@@ -43,21 +43,19 @@ fn all_cpus() -> u64 {
     u64::MAX.checked_shr(u64::BITS.saturating_sub(thread::cpus() as u32)).unwrap_or(1)
 }
 
-fn sched_getaffinity(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_thread(call)?;
-    let size = call.argument(1);
+fn sched_getaffinity(call: &mut Call<'_>, id: i32, size: usize, mask: UserPointer<u64>) -> Result<usize, Errno> {
+    check_thread(call, id)?;
     if size < size_of::<u64>() || !size.is_multiple_of(size_of::<u64>()) {
         return Err(Errno::EINVAL);
     }
-    io::write_value(call.argument(2), &all_cpus())?;
+    mask.write(&all_cpus())?;
     Ok(size_of::<u64>())
 }
 
-fn sched_setaffinity(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_thread(call)?;
+fn sched_setaffinity(call: &mut Call<'_>, id: i32, size: usize, mask_at: UserPointer<u8>) -> Result<usize, Errno> {
+    check_thread(call, id)?;
     let mut mask = [0; 8];
-    let length = call.argument(1).min(mask.len());
-    rumpuser::user::read(call.argument(2), mask.get_mut(..length).unwrap_or_default()).map_err(|_| Errno::EFAULT)?;
+    mask_at.slice(size).read(&mut mask)?;
     let all = all_cpus();
     if u64::from_le_bytes(mask) & all == all { Ok(0) } else { Err(Errno::EINVAL) }
 }
@@ -70,35 +68,35 @@ fn priority_range(policy: u32) -> Result<(usize, usize), Errno> {
     }
 }
 
-fn sched_get_priority_max(call: &mut Call<'_>) -> Result<usize, Errno> {
-    priority_range(call.uint(0)).map(|(_, most)| most)
+fn sched_get_priority_max(_: &mut Call<'_>, policy: u32) -> Result<usize, Errno> {
+    priority_range(policy).map(|(_, most)| most)
 }
 
-fn sched_get_priority_min(call: &mut Call<'_>) -> Result<usize, Errno> {
-    priority_range(call.uint(0)).map(|(least, _)| least)
+fn sched_get_priority_min(_: &mut Call<'_>, policy: u32) -> Result<usize, Errno> {
+    priority_range(policy).map(|(least, _)| least)
 }
 
-fn sched_getparam(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_thread(call)?;
-    io::write_value(call.argument(1), &0u32)?;
+fn sched_getparam(call: &mut Call<'_>, id: i32, priority: UserPointer<i32>) -> Result<usize, Errno> {
+    check_thread(call, id)?;
+    priority.write(&0)?;
     Ok(0)
 }
 
-fn sched_setparam(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_thread(call)?;
-    if io::read_value::<i32>(call.argument(1))? == 0 { Ok(0) } else { Err(Errno::EINVAL) }
+fn sched_setparam(call: &mut Call<'_>, id: i32, priority: UserPointer<i32>) -> Result<usize, Errno> {
+    check_thread(call, id)?;
+    if priority.read()? == 0 { Ok(0) } else { Err(Errno::EINVAL) }
 }
 
-fn sched_getscheduler(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_thread(call)?;
+fn sched_getscheduler(call: &mut Call<'_>, id: i32) -> Result<usize, Errno> {
+    check_thread(call, id)?;
     Ok(SCHED_NORMAL as usize)
 }
 
-fn sched_setscheduler(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_thread(call)?;
-    let policy = call.uint(1) & !SCHED_RESET_ON_FORK;
+fn sched_setscheduler(call: &mut Call<'_>, id: i32, policy: u32, priority: UserPointer<i32>) -> Result<usize, Errno> {
+    check_thread(call, id)?;
+    let policy = policy & !SCHED_RESET_ON_FORK;
     let (least, most) = priority_range(policy)?;
-    let priority: i32 = io::read_value(call.argument(2))?;
+    let priority = priority.read()?;
     if !usize::try_from(priority).is_ok_and(|priority| (least..=most).contains(&priority)) {
         return Err(Errno::EINVAL);
     }
@@ -109,12 +107,11 @@ fn sched_setscheduler(call: &mut Call<'_>) -> Result<usize, Errno> {
 const NICE_ZERO: usize = 20;
 
 /// Checks `which` and `who`: the caller's process, its group, or the user root.
-fn check_priority(call: &Call<'_>) -> Result<(), Errno> {
+fn check_priority(call: &Call<'_>, which: u32, who: u32) -> Result<(), Errno> {
     const PRIO_PROCESS: u32 = 0;
     const PRIO_PGRP: u32 = 1;
     const PRIO_USER: u32 = 2;
-    let who = call.uint(1);
-    let known = match call.uint(0) {
+    let known = match which {
         PRIO_PROCESS => who == 0 || call.process().thread(who).is_some(),
         PRIO_PGRP => who == 0 || who == call.process().id,
         PRIO_USER => who == 0,
@@ -123,22 +120,21 @@ fn check_priority(call: &Call<'_>) -> Result<(), Errno> {
     if known { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
-fn getpriority(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_priority(call).map(|()| NICE_ZERO)
+fn getpriority(call: &mut Call<'_>, which: u32, who: u32) -> Result<usize, Errno> {
+    check_priority(call, which, who).map(|()| NICE_ZERO)
 }
 
-fn setpriority(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_priority(call)?;
-    if call.int(2) == 0 { Ok(0) } else { Err(Errno::EACCES) }
+fn setpriority(call: &mut Call<'_>, which: u32, who: u32, value: i32) -> Result<usize, Errno> {
+    check_priority(call, which, who)?;
+    if value == 0 { Ok(0) } else { Err(Errno::EACCES) }
 }
 
-fn getcpu(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (cpu, node) = (call.argument(0), call.argument(1));
-    if cpu != 0 {
-        io::write_value(cpu, &(thread::cpu() as u32))?;
+fn getcpu(_: &mut Call<'_>, cpu: Option<UserPointer<u32>>, node: Option<UserPointer<u32>>) -> Result<usize, Errno> {
+    if let Some(cpu) = cpu {
+        cpu.write(&(thread::cpu() as u32))?;
     }
-    if node != 0 {
-        io::write_value(node, &0u32)?;
+    if let Some(node) = node {
+        node.write(&0)?;
     }
     Ok(0)
 }
@@ -149,12 +145,12 @@ fn rseq(_: &mut Call<'_>) -> Result<usize, Errno> {
     Err(Errno::ENOSYS)
 }
 
-fn membarrier(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn membarrier(_: &mut Call<'_>, command: u32, flags: u32) -> Result<usize, Errno> {
     const QUERY: u32 = 0;
     const GLOBAL: u32 = 1;
     const PRIVATE_EXPEDITED: u32 = 8;
     const REGISTER_PRIVATE_EXPEDITED: u32 = 16;
-    if call.uint(1) != 0 {
+    if flags != 0 {
         return Err(Errno::EINVAL);
     }
     // With one CPU, whatever thread runs next has been through a switch, which is a barrier. With more there is no way yet to
@@ -162,7 +158,7 @@ fn membarrier(call: &mut Call<'_>) -> Result<usize, Errno> {
     if thread::cpus() > 1 {
         return Err(Errno::ENOSYS);
     }
-    match call.uint(0) {
+    match command {
         QUERY => Ok((GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED) as usize),
         GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED => {
             fence(Ordering::SeqCst);

@@ -7,13 +7,13 @@ use crate::{
     state::{ProcessSignals, ThreadSignals},
 };
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Call, Errno, Kernel, UserPointer,
     abi::{
         SignalAction, SignalInfo, SignalStack, Timespec,
         linux::general,
         signal::{COUNT, SIGKILL, SIGSEGV, SIGSTOP},
     },
-    io, system_calls,
+    system_calls,
     wait::{block_on, sleep_until},
 };
 use rumpuser::clock;
@@ -48,14 +48,19 @@ fn check_set_size(size: usize) -> Result<(), Errno> {
     if size == SET_SIZE { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
-fn rt_sigaction(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (number, new, old) = (call.int(0), call.argument(1), call.argument(2));
-    check_set_size(call.argument(3))?;
+fn rt_sigaction(
+    call: &mut Call<'_>,
+    number: i32,
+    new: Option<UserPointer<SignalAction>>,
+    old: Option<UserPointer<SignalAction>>,
+    size: usize,
+) -> Result<usize, Errno> {
+    check_set_size(size)?;
     let number = u8::try_from(number).ok().filter(|&number| number > 0 && usize::from(number) <= COUNT);
     let number = number.ok_or(Errno::EINVAL)?;
     let process = call.process();
-    let before = if new != 0 {
-        let mut action: SignalAction = io::read_value(new)?;
+    let before = if let Some(new) = new {
+        let mut action = new.read()?;
         if number == SIGKILL || number == SIGSTOP {
             return Err(Errno::EINVAL);
         }
@@ -65,19 +70,24 @@ fn rt_sigaction(call: &mut Call<'_>) -> Result<usize, Errno> {
     } else {
         process.action(number)
     };
-    if old != 0 {
-        io::write_value(old, &before)?;
+    if let Some(old) = old {
+        old.write(&before)?;
     }
     Ok(0)
 }
 
-fn rt_sigprocmask(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (how, new, old) = (call.uint(0), call.argument(1), call.argument(2));
-    check_set_size(call.argument(3))?;
+fn rt_sigprocmask(
+    call: &mut Call<'_>,
+    how: u32,
+    new: Option<UserPointer<u64>>,
+    old: Option<UserPointer<u64>>,
+    size: usize,
+) -> Result<usize, Errno> {
+    check_set_size(size)?;
     let thread = call.thread;
     let before = thread.blocked();
-    if new != 0 {
-        let set = SignalSet(io::read_value(new)?);
+    if let Some(new) = new {
+        let set = SignalSet(new.read()?);
         let now = match how {
             general::SIG_BLOCK => before.union(set),
             general::SIG_UNBLOCK => before.without(set),
@@ -89,8 +99,8 @@ fn rt_sigprocmask(call: &mut Call<'_>) -> Result<usize, Errno> {
             hand_on(call, now.without(before));
         }
     }
-    if old != 0 {
-        io::write_value(old, &before.0)?;
+    if let Some(old) = old {
+        old.write(&before.0)?;
     }
     Ok(0)
 }
@@ -105,20 +115,18 @@ fn hand_on(call: &Call<'_>, newly_blocked: SignalSet) {
     process.hand_on(pending, call.thread.id);
 }
 
-fn rt_sigpending(call: &mut Call<'_>) -> Result<usize, Errno> {
-    if call.argument(1) > SET_SIZE {
+fn rt_sigpending(call: &mut Call<'_>, set: UserPointer<u8>, size: usize) -> Result<usize, Errno> {
+    if size > SET_SIZE {
         return Err(Errno::EINVAL);
     }
     let pending = call.thread.pending_signals().intersection(call.thread.blocked());
-    let bytes = pending.0.to_le_bytes();
-    let bytes = bytes.get(..call.argument(1)).unwrap_or_default();
-    rumpuser::user::write(call.argument(0), bytes).map_err(|_| Errno::EFAULT)?;
+    set.slice(size).write(&pending.0.to_le_bytes())?;
     Ok(0)
 }
 
-fn rt_sigsuspend(call: &mut Call<'_>) -> Result<usize, Errno> {
-    check_set_size(call.argument(1))?;
-    let mask = SignalSet(io::read_value(call.argument(0))?);
+fn rt_sigsuspend(call: &mut Call<'_>, mask: UserPointer<u64>, size: usize) -> Result<usize, Errno> {
+    check_set_size(size)?;
+    let mask = SignalSet(mask.read()?);
     call.thread.save_mask(call.thread.blocked());
     call.thread.set_blocked(mask);
     pause(call)
@@ -131,16 +139,18 @@ fn pause(call: &mut Call<'_>) -> Result<usize, Errno> {
     }
 }
 
-fn rt_sigtimedwait(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (set, info_at, timeout) = (call.argument(0), call.argument(1), call.argument(2));
-    check_set_size(call.argument(3))?;
-    let wanted = SignalSet(io::read_value(set)?).without(SignalSet::UNBLOCKABLE);
+fn rt_sigtimedwait(
+    call: &mut Call<'_>,
+    set: UserPointer<u64>,
+    info_at: Option<UserPointer<SignalInfo>>,
+    timeout: Option<UserPointer<Timespec>>,
+    size: usize,
+) -> Result<usize, Errno> {
+    check_set_size(size)?;
+    let wanted = SignalSet(set.read()?).without(SignalSet::UNBLOCKABLE);
     let deadline = match timeout {
-        0 => None,
-        timeout => {
-            let timeout = io::read_value::<Timespec>(timeout)?.to_nanoseconds()?;
-            Some(clock::monotonic().saturating_add(timeout))
-        }
+        None => None,
+        Some(timeout) => Some(clock::monotonic().saturating_add(timeout.read()?.to_nanoseconds()?)),
     };
     let thread = call.thread;
     let info = match thread.take_signal(wanted) {
@@ -164,8 +174,8 @@ fn rt_sigtimedwait(call: &mut Call<'_>) -> Result<usize, Errno> {
             }
         }
     };
-    if info_at != 0 {
-        io::write_value(info_at, &info)?;
+    if let Some(info_at) = info_at {
+        info_at.write(&info)?;
     }
     Ok(usize::from(info.signal()))
 }
@@ -179,16 +189,19 @@ fn rt_sigreturn(call: &mut Call<'_>) -> Result<usize, Errno> {
     Ok(call.registers.rax as usize)
 }
 
-fn sigaltstack(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (new, old, rsp) = (call.argument(0), call.argument(1), call.registers.rsp);
+fn sigaltstack(
+    call: &mut Call<'_>,
+    new: Option<UserPointer<SignalStack>>,
+    old: Option<UserPointer<SignalStack>>,
+) -> Result<usize, Errno> {
+    let rsp = call.registers.rsp;
     let before = frame::stack_of(call.thread);
-    if new != 0 {
-        let new: SignalStack = io::read_value(new)?;
-        frame::set_stack(call.thread, &new, rsp)?;
+    if let Some(new) = new {
+        frame::set_stack(call.thread, &new.read()?, rsp)?;
     }
-    if old != 0 {
+    if let Some(old) = old {
         let use_flag = if frame::is_on(&before, rsp) { general::SS_ONSTACK as i32 } else { 0 };
-        io::write_value(old, &SignalStack { flags: before.flags | use_flag, ..before })?;
+        old.write(&SignalStack { flags: before.flags | use_flag, ..before })?;
     }
     Ok(0)
 }

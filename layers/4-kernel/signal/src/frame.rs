@@ -12,15 +12,11 @@ use crate::{
 use alloc::vec::Vec;
 use rumpkin_collections::{OutOfMemory, TryVec, try_with_capacity};
 use rumpkin_spine::{
-    Errno,
+    Errno, UserPointer, UserSlice,
     abi::{SignalAction, SignalInfo, SignalStack, linux::general},
-    io,
     process::Thread,
 };
-use rumpuser::{
-    context::{Registers, fpu},
-    user,
-};
+use rumpuser::context::{Registers, fpu};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Below the stack pointer lies memory that a leaf function uses without saying so (System V ABI, §3.2.2).
@@ -156,8 +152,8 @@ pub fn push(
         mask: mask.0,
         info,
     };
-    user::write(state_at as usize, &state).map_err(|_| Errno::EFAULT)?;
-    io::write_value(frame_at as usize, &frame)?;
+    UserPointer::<u8>::new(state_at as usize).slice(state.len()).write(&state)?;
+    UserPointer::new(frame_at as usize).write(&frame)?;
 
     if let Some(state) = state::of(thread).filter(|_| stack.flags & AUTO_DISARM != 0) {
         *state.stack.lock() = NO_STACK;
@@ -176,7 +172,7 @@ pub fn push(
 /// Takes back the frame that the handler's return left the stack pointer just above of: registers, mask, alternate stack,
 /// vector state. `EFAULT` if it is not there or not one.
 pub fn pop(thread: &Thread, registers: &mut Registers) -> Result<(), Errno> {
-    let frame: Frame = io::read_value(registers.rsp.wrapping_sub(8) as usize)?;
+    let frame = UserPointer::<Frame>::new(registers.rsp.wrapping_sub(8) as usize).read()?;
     restore_fpu_state(frame.context.fpu_state)?;
     let context = &frame.context;
     let [r8, r9, r10, r11, r12, r13, r14, r15] = context.r8_to_r15;
@@ -291,13 +287,14 @@ fn restore_fpu_state(address: u64) -> Result<(), Errno> {
         return Ok(());
     }
     let size = fpu::size();
+    let state = UserPointer::<u8>::new(address as usize).slice(size);
     let mut area = zeroes(size)?;
     let legacy = area.get_mut(..LEGACY_SIZE).ok_or(Errno::EFAULT)?;
-    user::read(address as usize, legacy).map_err(|_| Errno::EFAULT)?;
+    state.read(legacy)?;
     if size > LEGACY_SIZE {
-        if is_whole(&area, address, size)? {
+        if is_whole(&area, state)? {
             let rest = area.get_mut(LEGACY_SIZE..).ok_or(Errno::EFAULT)?;
-            user::read((address as usize).wrapping_add(LEGACY_SIZE), rest).map_err(|_| Errno::EFAULT)?;
+            state.skip(LEGACY_SIZE).read(rest)?;
         } else if let Some(header) = area.get_mut(LEGACY_SIZE..LEGACY_SIZE.saturating_add(HEADER_SIZE)) {
             header.fill(0);
             if let Some(components) = header.first_chunk_mut::<8>() {
@@ -309,12 +306,12 @@ fn restore_fpu_state(address: u64) -> Result<(), Errno> {
 }
 
 /// Whether both magic words are where a whole XSAVE area of this machine's size has them.
-fn is_whole(area: &[u8], address: u64, size: usize) -> Result<bool, Errno> {
+fn is_whole(area: &[u8], state: UserSlice) -> Result<bool, Errno> {
     let software = area.get(SOFTWARE_BYTES..LEGACY_SIZE).and_then(|bytes| SoftwareBytes::read_from_bytes(bytes).ok());
     let Some(software) = software else { return Ok(false) };
-    if software.magic != MAGIC_1 || software.state_size as usize != size {
+    if software.magic != MAGIC_1 || software.state_size as usize != state.len() {
         return Ok(false);
     }
-    let magic: u32 = io::read_value((address as usize).wrapping_add(size))?;
-    Ok(magic == MAGIC_2)
+    let magic = UserPointer::<u32>::new(state.address().wrapping_add(state.len()));
+    Ok(magic.read()? == MAGIC_2)
 }

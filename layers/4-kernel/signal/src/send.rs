@@ -2,9 +2,8 @@
 
 use alloc::sync::Arc;
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Call, Errno, Kernel, UserPointer,
     abi::{SignalInfo, linux::general, signal::COUNT},
-    io,
     process::{Process, Thread},
     system_calls,
 };
@@ -31,8 +30,8 @@ fn number(value: i32) -> Result<Option<u8>, Errno> {
     }
 }
 
-fn kill(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let (target, number) = (call.int(0), number(call.int(1))?);
+fn kill(call: &mut Call<'_>, target: i32, signal: i32) -> Result<usize, Errno> {
+    let number = number(signal)?;
     let own = call.process().id;
     let send = |process: &Process| {
         if let Some(number) = number {
@@ -79,34 +78,44 @@ fn send_to_thread(call: &Call<'_>, process: Option<i32>, thread: i32, signal: i3
     Ok(0)
 }
 
-fn tkill(call: &mut Call<'_>) -> Result<usize, Errno> {
-    send_to_thread(call, None, call.int(0), call.int(1))
+fn tkill(call: &mut Call<'_>, thread: i32, signal: i32) -> Result<usize, Errno> {
+    send_to_thread(call, None, thread, signal)
 }
 
-fn tgkill(call: &mut Call<'_>) -> Result<usize, Errno> {
-    send_to_thread(call, Some(call.int(0)), call.int(1), call.int(2))
+fn tgkill(call: &mut Call<'_>, process: i32, thread: i32, signal: i32) -> Result<usize, Errno> {
+    send_to_thread(call, Some(process), thread, signal)
 }
 
-fn queued_info(address: usize, number: u8) -> Result<SignalInfo, Errno> {
-    let info: SignalInfo = io::read_value(address)?;
-    Ok(SignalInfo { number: i32::from(number), ..info })
+fn queued_info(info: UserPointer<SignalInfo>, number: u8) -> Result<SignalInfo, Errno> {
+    Ok(SignalInfo { number: i32::from(number), ..info.read()? })
 }
 
-fn rt_sigqueueinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn rt_sigqueueinfo(
+    call: &mut Call<'_>,
+    target: i32,
+    signal: i32,
+    info: UserPointer<SignalInfo>,
+) -> Result<usize, Errno> {
     let process = call.process();
-    if u32::try_from(call.int(0)) != Ok(process.id) {
+    if u32::try_from(target) != Ok(process.id) {
         return Err(Errno::ESRCH);
     }
-    if let Some(number) = number(call.int(1))? {
-        process.send_signal(queued_info(call.argument(2), number)?);
+    if let Some(number) = number(signal)? {
+        process.send_signal(queued_info(info, number)?);
     }
     Ok(0)
 }
 
-fn rt_tgsigqueueinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let thread = target(call, Some(call.int(0)), call.int(1))?;
-    if let Some(number) = number(call.int(2))? {
-        thread.send_signal(queued_info(call.argument(3), number)?);
+fn rt_tgsigqueueinfo(
+    call: &mut Call<'_>,
+    process: i32,
+    thread: i32,
+    signal: i32,
+    info: UserPointer<SignalInfo>,
+) -> Result<usize, Errno> {
+    let thread = target(call, Some(process), thread)?;
+    if let Some(number) = number(signal)? {
+        thread.send_signal(queued_info(info, number)?);
     }
     Ok(0)
 }

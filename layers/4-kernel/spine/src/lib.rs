@@ -19,6 +19,8 @@
 
 extern crate alloc;
 
+pub mod arguments;
+mod call;
 pub mod clock;
 pub mod config;
 mod events;
@@ -34,11 +36,14 @@ pub mod schedule;
 pub mod strings;
 pub mod table;
 pub mod timer;
+pub mod user;
 pub mod wait;
 
+pub use call::Call;
 pub use kernel::Kernel;
 pub use rumpkin_abi::{self as abi, Errno};
-pub use table::{Call, SystemCall};
+pub use table::SystemCall;
+pub use user::{UserPointer, UserSlice};
 
 use alloc::sync::Arc;
 use process::Processes;

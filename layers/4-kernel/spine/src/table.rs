@@ -1,60 +1,12 @@
 //! The system-call table: who answers which number, and what is said of the numbers that nobody answers.
 
-use crate::{
-    kernel::Kernel,
-    process::{Process, Thread},
-};
-use alloc::{sync::Arc, vec, vec::Vec};
+use crate::{call::Call, kernel::Kernel};
+use alloc::{vec, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use rumpkin_abi::Errno;
-use rumpuser::context::Registers;
 
 /// Numbers that the table has room for; Linux 6.12 ends at 466.
 const SIZE: usize = 512;
-
-/// One system call that is being made.
-pub struct Call<'a> {
-    /// Who calls.
-    pub thread: &'a Arc<Thread>,
-    /// The caller's registers; `rip` is behind the `syscall` instruction.
-    pub registers: &'a mut Registers,
-}
-
-impl Call<'_> {
-    /// Argument `index`, from 0 to 5.
-    pub fn argument(&self, index: usize) -> usize {
-        let registers = &self.registers;
-        let value = match index {
-            0 => registers.rdi,
-            1 => registers.rsi,
-            2 => registers.rdx,
-            3 => registers.r10,
-            4 => registers.r8,
-            _ => registers.r9,
-        };
-        value as usize
-    }
-
-    /// An argument that C declares as `int`.
-    pub fn int(&self, index: usize) -> i32 {
-        self.argument(index) as i32
-    }
-
-    /// An argument that C declares as `unsigned int`.
-    pub fn uint(&self, index: usize) -> u32 {
-        self.argument(index) as u32
-    }
-
-    /// The caller's process.
-    pub fn process(&self) -> &Arc<Process> {
-        &self.thread.process
-    }
-
-    /// The caller's kernel.
-    pub fn kernel(&self) -> &Arc<Kernel> {
-        &self.thread.process.kernel
-    }
-}
 
 /// Answers a system call.
 pub type Handler = fn(&mut Call<'_>) -> Result<usize, Errno>;
@@ -77,13 +29,14 @@ impl SystemCall {
     }
 }
 
-/// Declares a component's system calls: `name => handler "what is supported",` lines.
+/// Declares a component's system calls: `name => handler, "what is supported";` lines. A handler takes the [`Call`] and as many of
+/// the call's arguments as it has parameters, of the types that it gives them ([`Argument`](crate::arguments::Argument)).
 #[macro_export]
 macro_rules! system_calls {
     ($($name:ident => $handler:path $(, $support:literal)?;)*) => {
         &[$($crate::SystemCall {
             number: const { $crate::abi::system_call_number(stringify!($name)) },
-            handler: $handler,
+            handler: |call| $crate::arguments::Answer::answer($handler, call),
             #[cfg(debug_assertions)]
             support: concat!($($support)?),
         }),*]

@@ -1,6 +1,6 @@
 //! uname(2) and sysinfo(2).
 
-use rumpkin_spine::{Call, Errno, Kernel, abi::SystemName, config::RELEASE, io, system_calls};
+use rumpkin_spine::{Call, Errno, Kernel, UserPointer, abi::SystemName, config::RELEASE, system_calls};
 use rumpuser::{
     clock,
     memory::{self, PAGE_SIZE},
@@ -22,7 +22,7 @@ fn field(text: &str) -> [u8; 65] {
     field
 }
 
-fn uname(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn uname(call: &mut Call<'_>, name_at: UserPointer<SystemName>) -> Result<usize, Errno> {
     let name = SystemName {
         system: field("Linux"),
         node: field(&call.kernel().config.hostname),
@@ -31,7 +31,7 @@ fn uname(call: &mut Call<'_>) -> Result<usize, Errno> {
         machine: field("x86_64"),
         domain: field("(none)"),
     };
-    io::write_value(call.argument(0), &name)?;
+    name_at.write(&name)?;
     Ok(0)
 }
 
@@ -57,7 +57,7 @@ struct SystemInfo {
     tail: u32,
 }
 
-fn sysinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
+fn sysinfo(call: &mut Call<'_>, information: UserPointer<SystemInfo>) -> Result<usize, Errno> {
     let bytes = |frames: usize| (frames as u64).saturating_mul(PAGE_SIZE as u64);
     let threads = call.kernel().with_processes(|processes| {
         processes.iter().fold(0usize, |sum, process| sum.saturating_add(process.thread_count()))
@@ -70,6 +70,6 @@ fn sysinfo(call: &mut Call<'_>) -> Result<usize, Errno> {
         unit: 1,
         ..SystemInfo::default()
     };
-    io::write_value(call.argument(0), &info)?;
+    information.write(&info)?;
     Ok(0)
 }

@@ -6,14 +6,7 @@ use rumpkin_abi::{
     signal::{SIGALRM, SIGPROF, SIGVTALRM},
 };
 use rumpkin_collections::try_arc;
-use rumpkin_spine::{
-    Call,
-    clock::Clock,
-    io::{read_value, write_value},
-    process::Process,
-    schedule::Schedule,
-    timer::Timeout,
-};
+use rumpkin_spine::{Call, UserPointer, clock::Clock, process::Process, schedule::Schedule, timer::Timeout};
 use rumpuser::sync::Mutex;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -23,7 +16,7 @@ const REAL: usize = 0;
 /// `struct itimerval`.
 #[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct IntervalValue {
+pub struct IntervalValue {
     interval: Timeval,
     value: Timeval,
 }
@@ -75,29 +68,34 @@ fn value_of((value, interval): (u64, u64)) -> IntervalValue {
     IntervalValue { interval: Timeval::from_nanoseconds(interval), value: Timeval::from_nanoseconds(value) }
 }
 
-pub fn alarm(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let value = u64::from(call.uint(0)).saturating_mul(NANOSECONDS_PER_SECOND);
+pub fn alarm(call: &mut Call<'_>, seconds: u32) -> Result<usize, Errno> {
+    let value = u64::from(seconds).saturating_mul(NANOSECONDS_PER_SECOND);
     let (left, _) = set(call, REAL, value, 0)?;
     // Rounded to the nearest second, but never to 0 (alarm(2)).
     let seconds = left.saturating_add(NANOSECONDS_PER_SECOND / 2) / NANOSECONDS_PER_SECOND;
     Ok(if left == 0 { 0 } else { seconds.max(1) as usize })
 }
 
-pub fn getitimer(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let timer = timer(call.process(), call.uint(0) as usize)?;
+pub fn getitimer(call: &mut Call<'_>, kind: u32, value: UserPointer<IntervalValue>) -> Result<usize, Errno> {
+    let timer = timer(call.process(), kind as usize)?;
     let left = timer.lock().as_ref().map_or((0, 0), Schedule::remaining);
-    write_value(call.argument(1), &value_of(left))?;
+    value.write(&value_of(left))?;
     Ok(0)
 }
 
-pub fn setitimer(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let new: IntervalValue = match call.argument(1) {
-        0 => IntervalValue::default(),
-        address => read_value(address)?,
+pub fn setitimer(
+    call: &mut Call<'_>,
+    kind: u32,
+    new: Option<UserPointer<IntervalValue>>,
+    old_at: Option<UserPointer<IntervalValue>>,
+) -> Result<usize, Errno> {
+    let new = match new {
+        None => IntervalValue::default(),
+        Some(new) => new.read()?,
     };
-    let old = set(call, call.uint(0) as usize, new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?)?;
-    if call.argument(2) != 0 {
-        write_value(call.argument(2), &value_of(old))?;
+    let old = set(call, kind as usize, new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?)?;
+    if let Some(old_at) = old_at {
+        old_at.write(&value_of(old))?;
     }
     Ok(0)
 }

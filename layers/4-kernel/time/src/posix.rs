@@ -6,14 +6,7 @@ use alloc::{
 };
 use rumpkin_abi::{Errno, IntervalTimer, SignalInfo, Timespec, linux::general, signal::SIGALRM};
 use rumpkin_collections::{TryVec, try_arc};
-use rumpkin_spine::{
-    Call,
-    clock::Clock,
-    io::{read_value, write_value},
-    process::Process,
-    schedule::Schedule,
-    timer::Timeout,
-};
+use rumpkin_spine::{Call, UserPointer, clock::Clock, process::Process, schedule::Schedule, timer::Timeout};
 use rumpuser::sync::Mutex;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -25,7 +18,7 @@ const SI_TIMER: i32 = -2;
 /// `struct sigevent`; 64 bytes.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct SignalEvent {
+pub struct SignalEvent {
     value: u64,
     signal: i32,
     notify: i32,
@@ -96,21 +89,23 @@ impl Setting {
     }
 }
 
-fn place(call: &Call<'_>) -> Result<usize, Errno> {
-    usize::try_from(call.int(0)).map_err(|_| Errno::EINVAL)
+fn place(number: i32) -> Result<usize, Errno> {
+    usize::try_from(number).map_err(|_| Errno::EINVAL)
 }
 
-fn timer(call: &Call<'_>) -> Result<Arc<Timer>, Errno> {
+fn timer(call: &Call<'_>, number: i32) -> Result<Arc<Timer>, Errno> {
     let timers = call.process().parts.get::<PosixTimers>().ok_or(Errno::EINVAL)?;
-    timers.0.lock().get(place(call)?).cloned().flatten().ok_or(Errno::EINVAL)
+    timers.0.lock().get(place(number)?).cloned().flatten().ok_or(Errno::EINVAL)
 }
 
-pub fn timer_create(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let clock = Clock::to_wait_for(call.int(0), call.thread)?;
-    let event = match call.argument(1) {
-        0 => None,
-        address => Some(read_value::<SignalEvent>(address)?),
-    };
+pub fn timer_create(
+    call: &mut Call<'_>,
+    clock: i32,
+    event: Option<UserPointer<SignalEvent>>,
+    number_at: UserPointer<i32>,
+) -> Result<usize, Errno> {
+    let clock = Clock::to_wait_for(clock, call.thread)?;
+    let event = event.map(UserPointer::read).transpose()?;
     let signal = |number: i32| match u8::try_from(number) {
         Ok(number @ 1..=64) => Ok(number),
         _ => Err(Errno::EINVAL),
@@ -145,14 +140,20 @@ pub fn timer_create(call: &mut Call<'_>) -> Result<usize, Errno> {
         None => timers.try_push(timer)?,
     }
     drop(timers);
-    write_value(call.argument(2), &number)?;
+    number_at.write(&number)?;
     Ok(0)
 }
 
-pub fn timer_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let timer = timer(call)?;
-    let absolute = call.uint(1) & general::TIMER_ABSTIME != 0;
-    let new: IntervalTimer = read_value(call.argument(2))?;
+pub fn timer_settime(
+    call: &mut Call<'_>,
+    number: i32,
+    flags: u32,
+    new: UserPointer<IntervalTimer>,
+    old_at: Option<UserPointer<IntervalTimer>>,
+) -> Result<usize, Errno> {
+    let timer = timer(call, number)?;
+    let absolute = flags & general::TIMER_ABSTIME != 0;
+    let new = new.read()?;
     let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
     let timers = &call.kernel().timers;
     let old = {
@@ -165,28 +166,28 @@ pub fn timer_settime(call: &mut Call<'_>) -> Result<usize, Errno> {
         }
         old
     };
-    if call.argument(3) != 0 {
-        write_value(call.argument(3), &old)?;
+    if let Some(old_at) = old_at {
+        old_at.write(&old)?;
     }
     Ok(0)
 }
 
-pub fn timer_gettime(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let timer = timer(call)?;
+pub fn timer_gettime(call: &mut Call<'_>, number: i32, value: UserPointer<IntervalTimer>) -> Result<usize, Errno> {
+    let timer = timer(call, number)?;
     let left = timer.setting.lock().remaining();
-    write_value(call.argument(1), &left)?;
+    value.write(&left)?;
     Ok(0)
 }
 
-pub fn timer_getoverrun(call: &mut Call<'_>) -> Result<usize, Errno> {
-    let timer = timer(call)?;
+pub fn timer_getoverrun(call: &mut Call<'_>, number: i32) -> Result<usize, Errno> {
+    let timer = timer(call, number)?;
     let overrun = timer.setting.lock().overrun;
     Ok(overrun.min(i32::MAX as u64) as usize)
 }
 
-pub fn timer_delete(call: &mut Call<'_>) -> Result<usize, Errno> {
+pub fn timer_delete(call: &mut Call<'_>, number: i32) -> Result<usize, Errno> {
     let timers = call.process().parts.get::<PosixTimers>().ok_or(Errno::EINVAL)?;
-    let timer = timers.0.lock().get_mut(place(call)?).and_then(Option::take).ok_or(Errno::EINVAL)?;
+    let timer = timers.0.lock().get_mut(place(number)?).and_then(Option::take).ok_or(Errno::EINVAL)?;
     timer.setting.lock().schedule.cancel(&call.kernel().timers);
     Ok(0)
 }
