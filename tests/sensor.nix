@@ -39,7 +39,7 @@ in
           echo "$size bytes for PC hardware alone"
           echo "$(stat -c %s ${everywhere}/boot/kernel) bytes for every platform"
         } | tee $out
-        [ $size -lt 300000 ] || { echo "the sensor's image has 300,000 bytes or more"; exit 1; }
+        [ $size -lt 295000 ] || { echo "the sensor's image has 295,000 bytes or more"; exit 1; }
       '';
 
   # A nanosecond for each instruction: guest time, whatever else this machine does, and without what QEMU takes to translate.
