@@ -37,7 +37,7 @@ pub struct MemoryRegion {
 }
 
 /// Where the kernel image lies. Sections begin and end on page boundaries; a virtual address of the image is
-/// [`crate::layout::image`] plus its physical address.
+/// where it was placed plus its physical address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ImageLayout {
     /// Code.

@@ -80,7 +80,7 @@ macro_rules! commands {
         $(#[$doc])*
         ///
         /// # Safety
-        /// As for [`hypercall`]: `argument` is the structure of this command.
+        /// As for [`hypercall`](fn@hypercall): `argument` is the structure of this command.
         pub unsafe fn $name<T>(command: u32, argument: &mut T) -> Result<usize> {
             // SAFETY: the caller's promise.
             unsafe { hypercall($number, command as usize, core::ptr::from_mut(argument) as usize, 0) }
@@ -104,7 +104,7 @@ commands! {
 /// Grant tables: `GNTTABOP_…` (`grant_table.h`), on `operations` of one kind.
 ///
 /// # Safety
-/// As for [`hypercall`]: the operations are structures of this command.
+/// As for [`hypercall`](fn@hypercall): the operations are structures of this command.
 pub unsafe fn grant_table_op<T>(command: u32, operations: &mut [T]) -> Result<usize> {
     let (first, count) = (operations.as_mut_ptr() as usize, operations.len());
     // SAFETY: the caller's promise.
@@ -114,7 +114,7 @@ pub unsafe fn grant_table_op<T>(command: u32, operations: &mut [T]) -> Result<us
 /// A virtual processor's affairs: `VCPUOP_…` (`vcpu.h`). `argument` is null where the command takes none.
 ///
 /// # Safety
-/// As for [`hypercall`]: `argument` is the structure of this command.
+/// As for [`hypercall`](fn@hypercall): `argument` is the structure of this command.
 pub unsafe fn vcpu_op<T>(command: u32, vcpu: u32, argument: *mut T) -> Result<usize> {
     // SAFETY: the caller's promise.
     unsafe { hypercall(__HYPERVISOR_vcpu_op, command as usize, vcpu as usize, argument as usize) }

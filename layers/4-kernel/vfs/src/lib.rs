@@ -14,6 +14,8 @@
 //! Depends on the crates of layer 4 that every component stands on (`spine`, `abi`, `mm`, `collections`) and on `rumpuser`, and on no
 //! file system. Invariants: what a disk or a program hands over never panics; no lock that the pager takes is held while user memory is
 //! touched; nothing is changed but through [`Mount::write`].
+//!
+//! [`Inode`]: inode::Inode
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]

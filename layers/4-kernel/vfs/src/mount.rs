@@ -49,7 +49,7 @@ pub struct NewMount {
     pub file_system: Arc<dyn FileSystem>,
     /// The directory of it that is to be shown.
     pub root: Arc<dyn Inode>,
-    /// `MS_*`, of which `MS_RDONLY` and [`RULES`] count.
+    /// `MS_*`, of which `MS_RDONLY` and `RULES` count.
     pub flags: u32,
 }
 

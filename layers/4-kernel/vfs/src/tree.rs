@@ -218,7 +218,7 @@ pub struct Wish<'a> {
     pub source: &'a [u8],
     /// The type.
     pub kind: &'a [u8],
-    /// `MS_*`, of which `MS_RDONLY` and [`RULES`](crate::mount::RULES) count.
+    /// `MS_*`, of which `MS_RDONLY` and `mount::RULES` count.
     pub flags: u32,
     /// Options, as in fstab(5): those of mount(8) for every type, and the type's own.
     pub options: &'a [u8],
