@@ -18,7 +18,7 @@ pub(crate) fn set_driver(console: Arc<dyn Console>) {
     DRIVER.call_once(|| console);
 }
 
-/// The driver's console; without one, what takes output as [`write()`] does and has no input.
+/// The driver's console; without one, the platform's early one, which takes output and has no input.
 pub fn console() -> Arc<dyn Console> {
     match DRIVER.get() {
         Some(driver) => driver.clone(),
