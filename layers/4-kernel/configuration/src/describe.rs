@@ -68,7 +68,8 @@ pub struct Key {
     pub form: &'static Form,
 }
 
-/// The key that a field of this name is for: `type` for `r#type`.
+/// The key that a field of this name is for: `type` for `r#type`. To be asked for in constants: what splits a text at run time
+/// brings tables of Unicode along.
 pub(crate) const fn key_of(field: &'static str) -> &'static str {
     match field.as_bytes() {
         [b'r', b'#', ..] => field.split_at(2).1,
@@ -138,18 +139,18 @@ macro_rules! object {
     (@required required $mend:literal) => { true };
     (@required $($absent:tt)+) => { false };
     (@take $object:ident $field:ident $reader:ident or $value:expr $(=> $json:literal)?) => {
-        match $object.take($crate::describe::key_of(stringify!($field))) {
+        match $object.take(const { $crate::describe::key_of(stringify!($field)) }) {
             Some(node) => $reader::read(node)?,
             None => $value,
         }
     };
     (@take $object:ident $field:ident $reader:ident optional) => {
-        $object.take($crate::describe::key_of(stringify!($field))).map($reader::read).transpose()?
+        $object.take(const { $crate::describe::key_of(stringify!($field)) }).map($reader::read).transpose()?
     };
     (@take $object:ident $field:ident $reader:ident required $mend:literal) => {
-        match $object.take($crate::describe::key_of(stringify!($field))) {
+        match $object.take(const { $crate::describe::key_of(stringify!($field)) }) {
             Some(node) => $reader::read(node)?,
-            None => return Err($object.wrong($crate::describe::key_of(stringify!($field)), $mend)),
+            None => return Err($object.wrong(const { $crate::describe::key_of(stringify!($field)) }, $mend)),
         }
     };
 }
