@@ -14,8 +14,11 @@ use alloc::{
 use core::{fmt, mem};
 use rumpuser::memory::{OutOfMemory, ensure};
 
-/// The two counts in front of what an [`Arc`] holds.
-const COUNTS: usize = 2 * size_of::<usize>();
+/// What an [`Arc`] takes: two counts, and behind them what it holds, in whole words.
+const fn shared<T>() -> usize {
+    const WORD: usize = size_of::<usize>();
+    (2 * WORD).saturating_add(size_of::<T>().div_ceil(WORD).saturating_mul(WORD))
+}
 
 /// A box.
 pub fn try_box<T>(value: T) -> Result<Box<T>, OutOfMemory> {
@@ -25,13 +28,13 @@ pub fn try_box<T>(value: T) -> Result<Box<T>, OutOfMemory> {
 
 /// A shared value.
 pub fn try_arc<T>(value: T) -> Result<Arc<T>, OutOfMemory> {
-    ensure(size_of::<T>().saturating_add(COUNTS))?;
+    ensure(shared::<T>())?;
     Ok(Arc::new(value))
 }
 
 /// A shared value that knows itself.
 pub fn try_arc_cyclic<T>(value: impl FnOnce(&Weak<T>) -> T) -> Result<Arc<T>, OutOfMemory> {
-    ensure(size_of::<T>().saturating_add(COUNTS))?;
+    ensure(shared::<T>())?;
     Ok(Arc::new_cyclic(value))
 }
 
