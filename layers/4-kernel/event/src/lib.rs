@@ -1,6 +1,6 @@
 //! Layer 4: readiness (epoll, poll, select) and the files that exist for it (eventfd, timerfd, pipes).
 //!
-//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-spine`. What is watched but idle costs nothing: each member of an epoll
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-spine`, `rumpkin-signal`. What is watched but idle costs nothing: each member of an epoll
 //! set observes its file, and only those that announced something are looked at.
 #![no_std]
 #![forbid(unsafe_code)]
