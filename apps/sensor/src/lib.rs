@@ -23,8 +23,11 @@ use alloc::{format, sync::Arc};
 use core::sync::atomic::{AtomicBool, Ordering};
 use options::Options;
 use reading::Reading;
-use rumpkin_net::{Net, direct::UdpSocket};
-use rumpkin_spine::{Errno, Kernel, config::Config};
+use rumpkin_net::{
+    Net,
+    direct::{SocketError, UdpSocket},
+};
+use rumpkin_spine::{Kernel, config::Config};
 use rumpuser::{boot, clock, device, power, thread};
 
 /// The kernel's components that it is made with, for the image's manifest.
@@ -56,7 +59,7 @@ pub fn run() -> u8 {
     let status = match serve(&kernel, &net, &options, first_packet) {
         Ok(()) => 0,
         Err(error) => {
-            log::error!("sensor: the network cannot be used: {error:?}");
+            log::error!("sensor: the network cannot be used: {error}");
             NO_NETWORK
         }
     };
@@ -65,7 +68,7 @@ pub fn run() -> u8 {
 }
 
 /// Sends readings until asked to stop.
-fn serve(kernel: &Kernel, net: &Arc<Net>, options: &Options, first_packet: u64) -> Result<(), Errno> {
+fn serve(kernel: &Kernel, net: &Arc<Net>, options: &Options, first_packet: u64) -> Result<(), SocketError> {
     let stop = stop_request();
     let socket = UdpSocket::bind(net, 0)?;
     query::start(net, options.query_port)?;
@@ -79,7 +82,7 @@ fn serve(kernel: &Kernel, net: &Arc<Net>, options: &Options, first_packet: u64) 
             if let Some(collector) = options.collector
                 && let Err(error) = socket.send_to(Reading::take(number).text().as_bytes(), collector)
             {
-                log::warn!("sensor: reading {number} was not sent: {error:?}");
+                log::warn!("sensor: reading {number} was not sent: {error}");
             }
             if first {
                 let reading = since_entry();

@@ -7,9 +7,8 @@ use crate::reading::Reading;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use rumpkin_net::{
     Net,
-    direct::{TcpListener, TcpStream},
+    direct::{SocketError, TcpListener, TcpStream},
 };
-use rumpkin_spine::Errno;
 use rumpuser::{clock, thread};
 
 /// Longest line, in bytes.
@@ -20,7 +19,7 @@ const PATIENCE: u64 = 5_000_000_000;
 const BACKLOG: usize = 4;
 
 /// Starts the thread that answers at `port`.
-pub fn start(net: &Arc<Net>, port: u16) -> Result<(), Errno> {
+pub fn start(net: &Arc<Net>, port: u16) -> Result<(), SocketError> {
     let listener = TcpListener::bind(net, port, BACKLOG)?;
     let net = net.clone();
     thread::spawn("query", move || {
@@ -29,17 +28,17 @@ pub fn start(net: &Arc<Net>, port: u16) -> Result<(), Errno> {
                 // What goes wrong with one connection is over with it.
                 Ok((stream, _)) => drop(serve(&net, &stream)),
                 Err(error) => {
-                    log::error!("sensor: no more queries are taken: {error:?}");
+                    log::error!("sensor: no more queries are taken: {error}");
                     return;
                 }
             }
         }
     })
-    .map_err(|_| Errno::ENOMEM)?;
+    .map_err(|_| SocketError::OutOfMemory)?;
     Ok(())
 }
 
-fn serve(net: &Net, stream: &TcpStream) -> Result<(), Errno> {
+fn serve(net: &Net, stream: &TcpStream) -> Result<(), SocketError> {
     let deadline = Some(clock::monotonic().saturating_add(PATIENCE));
     let mut line = Vec::new();
     let mut buffer = [0; LONGEST];

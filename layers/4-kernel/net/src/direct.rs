@@ -1,7 +1,7 @@
 //! Sockets as plain functions, for kernel threads that run no program: apps without userspace.
 //!
 //! They block the calling thread, until a deadline in monotonic nanoseconds where one is given; the error is then
-//! `ETIMEDOUT`. Nothing interrupts them. A socket is closed when it is dropped.
+//! [`SocketError::TimedOut`]. Nothing interrupts them. A socket is closed when it is dropped.
 
 use crate::{
     net::Net,
@@ -10,12 +10,71 @@ use crate::{
     socket::{control::Outgoing, destination},
 };
 use alloc::sync::Arc;
+use core::fmt;
 use rumpkin_spine::{
     Errno,
     wait::{Events, block},
 };
 
 pub use crate::{ip::wire::Address, tcp::Endpoint};
+
+/// Why a socket did not do what it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketError {
+    /// Another socket has the port.
+    PortTaken,
+    /// No route leads there, or no address of ours from here.
+    Unreachable,
+    /// The datagram is longer than one can be.
+    TooLong,
+    /// The deadline has passed, or the peer does not answer.
+    TimedOut,
+    /// Nobody listens there.
+    Refused,
+    /// The peer has broken the connection off.
+    Reset,
+    /// Our direction of the connection has ended, or all of it.
+    Closed,
+    /// There is no memory for it.
+    OutOfMemory,
+    /// The protocol does not allow it as things stand.
+    Refusal,
+}
+
+impl fmt::Display for SocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SocketError::PortTaken => "another socket has the port",
+            SocketError::Unreachable => "no way leads there",
+            SocketError::TooLong => "too long for one datagram",
+            SocketError::TimedOut => "no answer in time",
+            SocketError::Refused => "nobody listens there",
+            SocketError::Reset => "the peer has broken the connection off",
+            SocketError::Closed => "the connection has ended",
+            SocketError::OutOfMemory => "no memory is left",
+            SocketError::Refusal => "not as the socket stands",
+        })
+    }
+}
+
+/// From what the stack tells system calls.
+impl From<Errno> for SocketError {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::EADDRINUSE => SocketError::PortTaken,
+            Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EADDRNOTAVAIL | Errno::ENETDOWN => {
+                SocketError::Unreachable
+            }
+            Errno::EMSGSIZE => SocketError::TooLong,
+            Errno::ETIMEDOUT => SocketError::TimedOut,
+            Errno::ECONNREFUSED => SocketError::Refused,
+            Errno::ECONNRESET => SocketError::Reset,
+            Errno::EPIPE | Errno::ENOTCONN => SocketError::Closed,
+            Errno::ENOMEM | Errno::ENOBUFS => SocketError::OutOfMemory,
+            _ => SocketError::Refusal,
+        }
+    }
+}
 
 /// A UDP socket (RFC 768).
 pub struct UdpSocket {
@@ -25,24 +84,24 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// A socket at this port of any address of ours, or at one that is free for port 0. `EADDRINUSE` if it is taken.
-    pub fn bind(net: &Arc<Net>, port: u16) -> Result<UdpSocket, Errno> {
+    /// A socket at this port of any address of ours, or at one that is free for port 0. [`SocketError::PortTaken`] if it is not free.
+    pub fn bind(net: &Arc<Net>, port: u16) -> Result<UdpSocket, SocketError> {
         let (key, shared) = net.with(|stack| stack.udp.open())?;
         let socket = UdpSocket { net: net.clone(), key, shared };
         net.with(|stack| stack.udp.bind(key, (Address::UNSPECIFIED, port)))?;
         Ok(socket)
     }
 
-    /// Sends a datagram; does not block. `ENETUNREACH` without a way to there, `EMSGSIZE` if it is too long for one.
-    pub fn send_to(&self, data: &[u8], to: Endpoint) -> Result<(), Errno> {
+    /// Sends a datagram; does not block. [`SocketError::Unreachable`] without a way to there, [`SocketError::TooLong`] for one.
+    pub fn send_to(&self, data: &[u8], to: Endpoint) -> Result<(), SocketError> {
         self.net
-            .with(|stack| stack.udp.send(self.key, data, Some(destination(to)), &Outgoing::default(), &mut stack.ip))
-            .map(|_| ())
+            .with(|stack| stack.udp.send(self.key, data, Some(destination(to)), &Outgoing::default(), &mut stack.ip))?;
+        Ok(())
     }
 
     /// Waits for a datagram, and cuts it to the buffer. Its length there, and who sent it.
-    pub fn receive_from(&self, buffer: &mut [u8], deadline: Option<u64>) -> Result<(usize, Endpoint), Errno> {
-        block(&[(&self.shared.queue, Events::READ)], deadline, || {
+    pub fn receive_from(&self, buffer: &mut [u8], deadline: Option<u64>) -> Result<(usize, Endpoint), SocketError> {
+        let received = block(&[(&self.shared.queue, Events::READ)], deadline, || {
             self.net.with(|stack| {
                 stack.udp.receive(self.key, false, |datagram, _| {
                     let length = datagram.data.len().min(buffer.len());
@@ -52,7 +111,8 @@ impl UdpSocket {
                     Ok((length, datagram.source))
                 })
             })
-        })
+        })?;
+        Ok(received)
     }
 
     /// Where it is bound.
@@ -84,11 +144,11 @@ impl Drop for Tcp {
 pub struct TcpListener(Tcp);
 
 impl TcpListener {
-    /// Takes connections to this port of any address of ours, or to one that is free for port 0. `EADDRINUSE` if it is taken.
-    pub fn bind(net: &Arc<Net>, port: u16, backlog: usize) -> Result<TcpListener, Errno> {
+    /// Takes connections to this port of any address of ours, or to one that is free for port 0. [`SocketError::PortTaken`] if it is not free.
+    pub fn bind(net: &Arc<Net>, port: u16, backlog: usize) -> Result<TcpListener, SocketError> {
         let (key, shared) = net.with(|stack| stack.tcp.open())?;
         let socket = Tcp { net: net.clone(), key, shared };
-        net.with(|stack| {
+        net.with(|stack| -> Result<(), Errno> {
             stack.tcp.with_options(key, |options| options.reuse_address = true)?;
             stack.tcp.bind(key, (Address::UNSPECIFIED, port))?;
             stack.tcp.listen(key, backlog)
@@ -97,7 +157,7 @@ impl TcpListener {
     }
 
     /// Waits for a connection. Also who made it.
-    pub fn accept(&self, deadline: Option<u64>) -> Result<(TcpStream, Endpoint), Errno> {
+    pub fn accept(&self, deadline: Option<u64>) -> Result<(TcpStream, Endpoint), SocketError> {
         let Tcp { net, key, shared } = &self.0;
         let (key, shared, peer) =
             block(&[(&shared.queue, Events::READ)], deadline, || net.with(|stack| stack.tcp.accept(*key)).map(Some))?;
@@ -114,13 +174,13 @@ impl TcpListener {
 pub struct TcpStream(Tcp);
 
 impl TcpStream {
-    /// Connects. `ECONNREFUSED` if nobody listens there, `ETIMEDOUT` if nobody answers.
-    pub fn connect(net: &Arc<Net>, to: Endpoint, deadline: Option<u64>) -> Result<TcpStream, Errno> {
+    /// Connects. [`SocketError::Refused`] if nobody listens there, [`SocketError::TimedOut`] if nobody answers.
+    pub fn connect(net: &Arc<Net>, to: Endpoint, deadline: Option<u64>) -> Result<TcpStream, SocketError> {
         let (key, shared) = net.with(|stack| stack.tcp.open())?;
         let stream = TcpStream(Tcp { net: net.clone(), key, shared });
         match net.with(|stack| stack.tcp.connect(key, destination(to), &mut stack.ip)) {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         block(&[(&stream.0.shared.queue, Events::WRITE)], deadline, || {
             net.with(|stack| stack.tcp.connect_result(key)).map(Some)
@@ -129,15 +189,16 @@ impl TcpStream {
     }
 
     /// Waits for data. How many bytes there were; 0 at the end of the stream.
-    pub fn receive(&self, mut buffer: &mut [u8], deadline: Option<u64>) -> Result<usize, Errno> {
+    pub fn receive(&self, mut buffer: &mut [u8], deadline: Option<u64>) -> Result<usize, SocketError> {
         let Tcp { net, key, shared } = &self.0;
-        block(&[(&shared.queue, Events::READ)], deadline, || {
+        let length = block(&[(&shared.queue, Events::READ)], deadline, || {
             net.with(|stack| stack.tcp.receive(*key, &mut buffer)).map(Some)
-        })
+        })?;
+        Ok(length)
     }
 
-    /// Sends all of the data, as far as it fits into the send buffer before the deadline. `EPIPE` after the end.
-    pub fn send(&self, mut data: &[u8], deadline: Option<u64>) -> Result<(), Errno> {
+    /// Sends all of the data, as far as it fits into the send buffer before the deadline. [`SocketError::Closed`] after the end.
+    pub fn send(&self, mut data: &[u8], deadline: Option<u64>) -> Result<(), SocketError> {
         let Tcp { net, key, shared } = &self.0;
         while !data.is_empty() {
             block(&[(&shared.queue, Events::WRITE)], deadline, || {
@@ -148,8 +209,9 @@ impl TcpStream {
     }
 
     /// Ends our direction: the peer reads to the end of the stream.
-    pub fn finish(&self) -> Result<(), Errno> {
+    pub fn finish(&self) -> Result<(), SocketError> {
         let Tcp { net, key, .. } = &self.0;
-        net.with(|stack| stack.tcp.shutdown(*key, false, true, &mut stack.ip, &mut stack.notices))
+        net.with(|stack| stack.tcp.shutdown(*key, false, true, &mut stack.ip, &mut stack.notices))?;
+        Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! The plain functions, over loopback, with the threads and clock of this process.
 
 use crate::{
-    direct::{Address, TcpListener, TcpStream, UdpSocket},
+    direct::{Address, SocketError, TcpListener, TcpStream, UdpSocket},
     net::Net,
 };
-use rumpkin_spine::{Errno, config::Config};
+use rumpkin_spine::config::Config;
 use rumpuser::clock;
 use rumpuser_hosted as _;
 use std::{sync::Arc, thread, vec::Vec};
@@ -32,8 +32,8 @@ fn datagrams_arrive_whole_or_cut_to_the_buffer() {
     assert_eq!((&buffer[..length], source), (&b"hello"[..], (Address::LOCALHOST, one.local().1)));
     let (length, _) = other.receive_from(&mut buffer, within(SECOND)).unwrap();
     assert_eq!(&buffer[..length], b"farewe");
-    assert_eq!(other.receive_from(&mut buffer, within(SECOND / 50)).unwrap_err(), Errno::ETIMEDOUT);
-    assert_eq!(UdpSocket::bind(&net, 7).err(), Some(Errno::EADDRINUSE));
+    assert_eq!(other.receive_from(&mut buffer, within(SECOND / 50)).unwrap_err(), SocketError::TimedOut);
+    assert_eq!(UdpSocket::bind(&net, 7).err(), Some(SocketError::PortTaken));
     drop(other);
     assert!(UdpSocket::bind(&net, 7).is_ok());
 }
@@ -51,7 +51,7 @@ fn a_stream_carries_more_than_its_buffers_and_ends() {
             stream.finish().unwrap();
             let mut answer = [0; 8];
             let length = stream.receive(&mut answer, within(60 * SECOND)).unwrap();
-            assert_eq!(stream.send(b"more", None), Err(Errno::EPIPE));
+            assert_eq!(stream.send(b"more", None), Err(SocketError::Closed));
             answer[..length].to_vec()
         })
     };
@@ -74,8 +74,8 @@ fn a_stream_carries_more_than_its_buffers_and_ends() {
 fn waiting_ends_at_the_deadline_and_refusal_is_told() {
     let net = loopback();
     let listener = TcpListener::bind(&net, 81, 1).unwrap();
-    assert_eq!(listener.accept(within(SECOND / 50)).err(), Some(Errno::ETIMEDOUT));
-    assert_eq!(TcpStream::connect(&net, (Address::LOCALHOST, 82), within(SECOND)).err(), Some(Errno::ECONNREFUSED));
+    assert_eq!(listener.accept(within(SECOND / 50)).err(), Some(SocketError::TimedOut));
+    assert_eq!(TcpStream::connect(&net, (Address::LOCALHOST, 82), within(SECOND)).err(), Some(SocketError::Refused));
     let stream = TcpStream::connect(&net, (Address::LOCALHOST, listener.local().1), within(SECOND)).unwrap();
-    assert_eq!(stream.receive(&mut [0; 1], within(SECOND / 50)), Err(Errno::ETIMEDOUT));
+    assert_eq!(stream.receive(&mut [0; 1], within(SECOND / 50)), Err(SocketError::TimedOut));
 }
