@@ -31,7 +31,7 @@ const COMPONENTS: [Component; 12] = [
 const HEAD: &str = "# The Linux ABI
 
 Made from the kernel's own table by `layers/5-base/tests/linux_abi.rs`; do not edit. x86-64 only. What is not listed returns
-`ENOSYS`, and is logged once, by name.
+`ENOSYS`, and is logged once, by name, as a warning; at level debug if it is one that runtimes make to ask whether it is there (io_uring, memory protection keys).
 
 `int 0x80` raises `SIGSEGV`, as on a Linux without 32-bit calls. `ARCH_SET_GS` is refused: GS belongs to the kernel. There is one address space: what needs fork(2) gets `ENOSYS` and a line in the
 log that says so.

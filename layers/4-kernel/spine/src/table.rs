@@ -3,10 +3,22 @@
 use crate::{call::Call, kernel::Kernel};
 use alloc::{vec, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
-use rumpkin_abi::Errno;
+use rumpkin_abi::{Errno, linux::general};
 
 /// Numbers that the table has room for; Linux 6.12 ends at 466.
 const SIZE: usize = 512;
+
+/// Calls that runtimes make to learn whether the kernel has them, and do without: memory protection keys (V8), io_uring (libuv, liburing),
+/// userfaultfd, perf_event_open, bpf, landlock, futex_waitv.
+const PROBED: [u64; 7] = [
+    general::__NR_pkey_alloc as u64,
+    general::__NR_io_uring_setup as u64,
+    general::__NR_userfaultfd as u64,
+    general::__NR_perf_event_open as u64,
+    general::__NR_bpf as u64,
+    general::__NR_landlock_create_ruleset as u64,
+    general::__NR_futex_waitv as u64,
+];
 
 /// Answers a system call.
 pub type Handler = fn(&mut Call<'_>) -> Result<usize, Errno>;
@@ -110,7 +122,8 @@ impl SystemCallTable {
         };
         if first {
             let name = rumpkin_abi::system_call_name(number).unwrap_or("unknown");
-            log::warn!("{}: system call {name} ({number}) is not in this image: ENOSYS", call.process().name());
+            let level = if PROBED.contains(&number) { log::Level::Debug } else { log::Level::Warn };
+            log::log!(level, "{}: system call {name} ({number}) is not in this image: ENOSYS", call.process().name());
         }
     }
 }
