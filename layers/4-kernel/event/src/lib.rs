@@ -1,7 +1,7 @@
 //! Layer 4: readiness (epoll, poll, select) and the files that exist for it (eventfd, timerfd, pipes).
 //!
-//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-spine`, `rumpkin-signal`. What is watched but idle costs nothing: each member of an epoll
-//! set observes its file, and only those that announced something are looked at.
+//! Depends on `rumpuser`, `rumpkin-abi`, `rumpkin-spine`, and on `rumpkin-signal` for masks that hold for a wait. What is watched
+//! but idle costs nothing: each member of an epoll set observes its file, and only those that announced something are looked at.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_macros))]

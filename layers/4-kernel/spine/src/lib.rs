@@ -39,16 +39,16 @@ pub mod timer;
 pub mod user;
 pub mod wait;
 
+use alloc::sync::Arc;
+use process::Processes;
+use rumpuser::device::Devices;
+use table::SystemCallTable;
+
 pub use call::Call;
 pub use kernel::Kernel;
 pub use rumpkin_abi::{self as abi, Errno};
 pub use table::SystemCall;
 pub use user::{UserPointer, UserSlice};
-
-use alloc::sync::Arc;
-use process::Processes;
-use rumpuser::device::Devices;
-use table::SystemCallTable;
 
 impl Kernel {
     /// A kernel without components.
