@@ -98,7 +98,7 @@ fn mmap(
 ) -> Result<usize, Errno> {
     // Like Linux, mmap ignores protection bits that it does not know.
     let protection = protection(bits & (PROT_READ | PROT_WRITE | PROT_EXEC))?;
-    if offset % PAGE_SIZE != 0 || flags & (MAP_GROWSDOWN | MAP_HUGETLB | MAP_32BIT) != 0 {
+    if !offset.is_multiple_of(PAGE_SIZE) || flags & (MAP_GROWSDOWN | MAP_HUGETLB | MAP_32BIT) != 0 {
         return Err(Errno::EINVAL);
     }
     let shared = match flags & MAP_TYPE {
@@ -179,7 +179,7 @@ fn madvise(call: &mut Call<'_>, address: usize, length: usize, advice: u32) -> R
             | MADV_WIPEONFORK
             | MADV_KEEPONFORK
     );
-    if !known || address % PAGE_SIZE != 0 {
+    if !known || !address.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL);
     }
     if length == 0 {
@@ -197,7 +197,7 @@ fn madvise(call: &mut Call<'_>, address: usize, length: usize, advice: u32) -> R
 
 fn msync(call: &mut Call<'_>, address: usize, length: usize, flags: u32) -> Result<usize, Errno> {
     let both = MS_ASYNC | MS_SYNC;
-    if flags & !(both | MS_INVALIDATE) != 0 || flags & both == both || address % PAGE_SIZE != 0 {
+    if flags & !(both | MS_INVALIDATE) != 0 || flags & both == both || !address.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL);
     }
     // Stores to a shared mapping are stores to the object already.
@@ -208,7 +208,7 @@ fn mincore(call: &mut Call<'_>, address: usize, length: usize, vector: UserPoint
     /// Pages that are asked about at a time.
     const PIECE: usize = 1024;
     let memory = &call.process().memory;
-    if address % PAGE_SIZE != 0 {
+    if !address.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL);
     }
     if !memory.is_mapped(address, length) && length != 0 {
