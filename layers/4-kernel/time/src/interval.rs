@@ -65,6 +65,8 @@ fn set(call: &Call<'_>, kind: usize, value: u64, interval: u64) -> Result<(u64, 
 }
 
 fn value_of((value, interval): (u64, u64)) -> IntervalValue {
+    // A timer that is on has a microsecond left at least: none would say that it is off.
+    let value = if value == 0 { 0 } else { value.max(1000) };
     IntervalValue { interval: Timeval::from_nanoseconds(interval), value: Timeval::from_nanoseconds(value) }
 }
 

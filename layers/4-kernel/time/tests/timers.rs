@@ -51,12 +51,14 @@ fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), Strin
     if condition { Ok(()) } else { Err(message()) }
 }
 
-/// A timer that sends a signal: when it was due first (0: never), its interval, and whether the signal has been taken since.
+/// A timer that sends a signal: when it was due first (0: never), its interval, and how often the signal has been taken since.
 #[derive(Default)]
 struct Setting {
     due: u64,
     interval: u64,
     taken: u64,
+    /// A signal was taken while it was being set, when it was due already: nobody knows whether that was its own, or of the setting before.
+    unclear: bool,
 }
 
 impl Setting {
@@ -73,7 +75,7 @@ impl Setting {
     /// Whether a signal must be pending, and whether it may be.
     fn pending(&self) -> (bool, bool) {
         let now = clock::monotonic();
-        (self.passed(now.saturating_sub(SLACK)) > self.taken, self.passed(now) > self.taken)
+        (self.passed(now.saturating_sub(SLACK)) > self.taken, self.unclear || self.passed(now) > self.taken)
     }
 
     /// Nanoseconds until it expires next, at most.
@@ -123,8 +125,10 @@ fn run_timer(
                 program.process().take_signal(SignalSet::of(SIGALRM));
                 let due = if first == 0 { 0 } else { clock::monotonic() + first * 1000 };
                 set(first * 1000, interval * 1000);
-                program.process().take_signal(SignalSet::of(SIGALRM)).filter(|_| due > clock::monotonic());
-                setting = Setting { due, interval: interval * 1000, taken: 0 };
+                let found = program.process().take_signal(SignalSet::of(SIGALRM)).is_some();
+                setting = Setting { due, interval: interval * 1000, ..Setting::default() };
+                setting.unclear = found && setting.passed(clock::monotonic()) > 0;
+                setting.taken = u64::from(setting.unclear);
             }
             Step::Sleep(microseconds) => sleep(microseconds * 1000),
             Step::Look => {
@@ -144,7 +148,9 @@ fn run_timer(
                 let may = may || setting.passed(clock::monotonic()) > setting.taken;
                 ensure(found || !must, || "it has not expired".into())?;
                 ensure(!found || may, || format!("it expired too early: {setting_due} ns", setting_due = setting.due))?;
-                if found {
+                if found && setting.unclear {
+                    setting.unclear = false;
+                } else if found {
                     setting.taken = passed.max(setting.taken + 1);
                 }
             }
