@@ -148,10 +148,10 @@ fn run_timer(
                 let may = may || setting.passed(clock::monotonic()) > setting.taken;
                 ensure(found || !must, || "it has not expired".into())?;
                 ensure(!found || may, || format!("it expired too early: {setting_due} ns", setting_due = setting.due))?;
-                if found && setting.unclear {
+                if found {
+                    // One signal for all that has passed; the unclear one counts already.
+                    setting.taken = passed.max(setting.taken + u64::from(!setting.unclear));
                     setting.unclear = false;
-                } else if found {
-                    setting.taken = passed.max(setting.taken + 1);
                 }
             }
         }
