@@ -13,14 +13,14 @@ world.run
     tools = [ world.gcc ];
   }
   ''
-    words='rumpkin_(abi|base|collections|configuration|event|mm|net|process|time|vfs|kernel)([^_]|$)'
+    words='rumpkin_(abi|base|collections|configuration|dev|erofs|event|exec|mm|mmap|net|proc|process|program|signal|spine|system|time|tmpfs|vfs)([^_]|$)'
     nm ${layers.image}/boot/kernel.debug > ours
     nm ${tiny}/boot/kernel.debug > symbols
     # The words are right if they are found where they belong.
-    for crate in base kernel mm net vfs; do grep -qE "rumpkin_$crate([^_]|$)" ours || { echo "no $crate in our image"; exit 1; }; done
+    for crate in base spine mm net vfs; do grep -qE "rumpkin_$crate([^_]|$)" ours || { echo "no $crate in our image"; exit 1; }; done
     grep -q ' tiny_init$' symbols
     ! grep -E "$words" symbols || exit 1
-    ! grep -E '^(rumpkin-(abi|base|collections|configuration|event|mm|net|process|time|vfs|kernel)|smoltcp) ' ${tiny}/compiled || exit 1
+    ! grep -E '^(rumpkin-(abi|base|collections|configuration|dev|erofs|event|exec|mm|mmap|net|proc|process|program|signal|spine|system|time|tmpfs|vfs)|smoltcp) ' ${tiny}/compiled || exit 1
 
     # These are the kernels that are examined here.
     [ ${apps.tiny.kernel} = ${tiny}/boot/kernel ]

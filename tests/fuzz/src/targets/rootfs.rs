@@ -27,6 +27,7 @@ pub fn run(data: &[u8]) {
         rumpkin_dev::register(&mut kernel);
         rumpkin_signal::register(&mut kernel);
         rumpkin_process::register(&mut kernel);
+        rumpkin_mmap::register(&mut kernel);
         kernel.add_stand_in_file("/etc/hosts", |_| Ok(b"made up\n".to_vec()));
         kernel.add_generated_file("/etc/made/up", |_| Ok(b"made up\n".to_vec()));
         let kernel = Arc::new(kernel);
