@@ -64,7 +64,8 @@ let
       kernelFromStaticLibrary
       packages
       ;
-  };
+  }
+  // (if world ? debianPackage then { inherit (world) debianPackage; } else { });
 
   formatter = import ./pkgs/formatter.nix { inherit world; };
 

@@ -78,6 +78,10 @@ in
 
   `lib.packages` has programs that are there in every world: those of the [catalogue](apps.md), `busybox`, and `httpd`, the web server of `apps/httpd`.
 
+  `lib.debianPackage { name; version; licence; debs; program; }`, in the Debian world alone, makes such a package of .deb files (`debs`; those that the
+  program depends on must be among them), with `program`, a path such as `usr/bin/redis-server`, as the main one. Programs and libraries find
+  each other wherever the package lies; one that lacks a library stops the build with its name.
+
   `lib.kernels.tiny`, `lib.kernelFromC { name; src; init; cflags; }` and `lib.kernelFromStaticLibrary { archive; init; }` are for
   `kernel` ([hypercalls](rumpuser.md)).
 
