@@ -204,6 +204,16 @@ let
     };
   servedApps = builtins.filter (name: apps.${name} ? test) (builtins.attrNames apps);
 
+  # Images are in dom0's memory, and so are the packages that they name; some are for the long checks.
+  large = [ "node" ];
+  appsOnXen =
+    name: names: dom0Memory:
+    xenTest {
+      inherit name dom0Memory;
+      tests = map served names;
+      memory = dom0Memory + 768;
+    };
+
   onQemu = tests: merge (map bootTest tests);
   onXen = name: tests: { "xen-${name}" = xenTest { inherit name tests; }; };
 in
@@ -306,15 +316,7 @@ in
         limit = 1200;
       };
     }
-    {
-      # Their images and clients are in dom0's memory.
-      xen-apps = xenTest {
-        name = "apps";
-        tests = map served servedApps;
-        memory = 2560;
-        dom0Memory = 1536;
-      };
-    }
+    { xen-apps = appsOnXen "apps" (builtins.filter (name: !(builtins.elem name large)) servedApps) 1536; }
     (onXen "domains" (import ./xen/domains.nix { inherit apps area guest; }))
   ];
 
@@ -333,6 +335,7 @@ in
         }
       ) servedApps
     ))
+    { xen-large-apps = appsOnXen "large-apps" large 2048; }
     # 100,500 connections.
     (bootTest (burst "long-burst" 67 // { limit = 3600; }))
   ];

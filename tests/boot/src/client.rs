@@ -14,7 +14,7 @@ pub struct Setting {
     pub image: PathBuf,
     /// The guest's port.
     pub port: u16,
-    /// A shell script, which finds the port of the guest in $HOST and $PORT. It waits for the server itself, and its status is 0 if all is well.
+    /// A shell script, which runs in a folder of its own, and finds the port of the guest in $HOST and $PORT. It waits for the server itself, and its status is 0 if all is well.
     pub client: PathBuf,
     /// The exit status after the request to stop.
     pub status: u8,
@@ -22,14 +22,16 @@ pub struct Setting {
 
 /// Boots the image, runs the client, and stops the image.
 pub fn is_served(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<(), String> {
+    let client = setting.client.canonicalize().map_err(|error| format!("{}: {error}", setting.client.display()))?;
     let (mut options, address) = rig.reach(setting.port)?;
     options.extend(["--grace".into(), "60".into()]);
     let guest = rig.start(&setting.image, &options, &[])?;
     let machine = rig.machine();
     report.check(&format!("{machine}: the client is served"), || {
         let began = Instant::now();
+        let folder = tempfile::tempdir().map_err(|error| format!("temporary folder: {error}"))?;
         let mut command = Command::new("sh");
-        command.arg("-eu").arg(&setting.client);
+        command.arg("-eu").arg(&client).current_dir(folder.path());
         command.env("HOST", address.ip().to_string()).env("PORT", address.port().to_string());
         let of_guest = |said: String| format!("{said}\nThe guest's last lines:\n{}", guest.tail());
         let client = Watched::start(&mut command, rig.shows())?;
