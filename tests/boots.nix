@@ -215,6 +215,7 @@ let
     };
 
   onQemu = tests: merge (map bootTest tests);
+  servedOn = machines: onQemu (map (name: served name // { inherit machines; }) servedApps);
   onXen = name: tests: { "xen-${name}" = xenTest { inherit name tests; }; };
 in
 {
@@ -265,7 +266,7 @@ in
       "time"
     ])
   ];
-  apps = onQemu (map (name: served name // { machines = [ "microvm" ]; }) servedApps);
+  apps = servedOn [ "microvm" ];
   hostile = bootTest (hostile "hostile" 12 // { machines = [ "microvm" ]; });
 
   xen = merge [
@@ -323,18 +324,10 @@ in
   # More of the same, for `./x check --long`.
   long = merge [
     (bootTest (hostile "long-hostile" 100 // { limit = 3600; }))
-    (onQemu (
-      map (
-        name:
-        served name
-        // {
-          machines = [
-            "pc"
-            "q35"
-          ];
-        }
-      ) servedApps
-    ))
+    (servedOn [
+      "pc"
+      "q35"
+    ])
     { xen-large-apps = appsOnXen "large-apps" large 2048; }
     # 100,500 connections.
     (bootTest (burst "long-burst" 67 // { limit = 3600; }))

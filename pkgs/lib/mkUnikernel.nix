@@ -51,6 +51,9 @@ let
   program = mainProgram options;
 
   place = inside program;
+  # It comes with its package, or as a file of its own.
+  packaged = program != null && closure;
+  alone = program != null && !closure;
 
   configuration =
     (
@@ -75,10 +78,10 @@ let
       mkRootfs {
         inherit name exclude;
         base = rootfs;
-        users = program != null && closure;
-        files = (if program == null || closure then { } else { ${place} = program; }) // files;
-        links = if program == null || !closure then { } else { ${place} = "${program}"; };
-        closures = if program == null || !closure then [ ] else [ "${program}" ];
+        users = packaged;
+        files = (if alone then { ${place} = program; } else { }) // files;
+        links = if packaged then { ${place} = "${program}"; } else { };
+        closures = if packaged then [ "${program}" ] else [ ];
         # What a setting names is in the image; so is what files refer to.
         references =
           if closure then

@@ -1,5 +1,5 @@
 //! What an image was made of, as Nix tells it (pkgs/lib/about.nix), and the lists of components that builds leave behind.
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,9 +102,10 @@ impl Ingredients {
         if let Some(tree) = string(&value, "tree") {
             all.packages = packages(Path::new(&tree))?;
         }
-        let others = all.packages.iter().map(|package| json!({ "path": package.store, "place": package.store }));
-        let others: Vec<Part> = others.map(|value| part(&value)).collect::<Result<_, _>>()?;
-        all.parts.extend(others);
+        for package in &all.packages {
+            let place = package.store.display().to_string();
+            all.parts.push(described(&place, Some(place.clone()), &Value::Null)?);
+        }
         Ok(all)
     }
 }
@@ -144,7 +145,12 @@ fn layer(value: &Value) -> Option<Layer> {
 
 fn part(value: &Value) -> Result<Part, String> {
     let path = string(value, "path").ok_or("a part without a path")?;
-    let store = store_path(&path).ok_or_else(|| format!("{path} is not in Nix's store"))?;
+    described(&path, string(value, "place"), value)
+}
+
+/// What has been made of `path`, with what `value` says of it, if anything.
+fn described(path: &str, place: Option<String>, value: &Value) -> Result<Part, String> {
+    let store = store_path(path).ok_or_else(|| format!("{path} is not in Nix's store"))?;
     let (name, version) = name_and_version(&store);
     let package = Component {
         purl: string(value, "purl"),
@@ -167,7 +173,7 @@ fn part(value: &Value) -> Result<Part, String> {
         })
     }));
     let package = known_by_its_crate(package, &components);
-    Ok(Part { store, place: string(value, "place"), package, components })
+    Ok(Part { store, place, package, components })
 }
 
 /// A package without a version has that of the one crate that it was built from, and its licence.

@@ -42,13 +42,7 @@ pub fn answers(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<(), 
     };
     let machine = rig.machine();
     report.check(&format!("{machine}: port {} answers {:?}", setting.port, setting.expect), || answer)?;
-    guest.stop()?;
-    let outcome = guest.finish()?;
-    let ended = outcome.status.code() == Some(i32::from(setting.status));
-    report.ok(ended, &format!("{machine}: stopped, exit status {}", setting.status), || {
-        format!("{}\n{}", outcome.status, outcome.console)
-    });
-    Ok(())
+    guest.ends_when_asked(machine, setting.status, report)
 }
 
 /// All that comes back on one connection, until its end or a pause.

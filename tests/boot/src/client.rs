@@ -48,13 +48,7 @@ pub fn is_served(rig: &Rig, setting: &Setting, report: &mut Report) -> Result<()
             Err(of_guest(format!("{}\n{}", outcome.status, outcome.console)))
         }
     })?;
-    guest.stop()?;
-    let outcome = guest.finish()?;
-    let ended = outcome.status.code() == Some(i32::from(setting.status));
-    report.ok(ended, &format!("{machine}: stopped, exit status {}", setting.status), || {
-        format!("{}\n{}", outcome.status, outcome.console)
-    });
-    Ok(())
+    guest.ends_when_asked(machine, setting.status, report)
 }
 
 /// Sends standard input, and prints what comes until the other side ends.

@@ -1,5 +1,6 @@
 //! A guest: started through the launcher, watched on its console, ended in time.
 use crate::RigOptions;
+use crate::report::Report;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -210,6 +211,17 @@ impl Watched {
     /// Asks the process to stop.
     pub fn stop(&self) -> Result<(), String> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| format!("stopping: {error}"))
+    }
+
+    /// Asks a guest to stop; its exit status must be `status`.
+    pub fn ends_when_asked(self, machine: &str, status: u8, report: &mut Report) -> Result<(), String> {
+        self.stop()?;
+        let outcome = self.finish()?;
+        let ended = outcome.status.code() == Some(i32::from(status));
+        report.ok(ended, &format!("{machine}: stopped, exit status {status}"), || {
+            format!("{}\n{}", outcome.status, outcome.console)
+        });
+        Ok(())
     }
 
     /// Waits for the end.
