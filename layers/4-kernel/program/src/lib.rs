@@ -81,6 +81,23 @@ impl Drop for Program {
     }
 }
 
+/// Makes a system call (`__NR_*`) as a thread, which the calling kernel thread runs; arguments that are left out are zero. Blocks as
+/// the call does.
+pub fn call_as(thread: &Arc<Thread>, number: u32, arguments: &[usize]) -> Result<usize, Errno> {
+    let argument = |index: usize| arguments.get(index).copied().unwrap_or(0) as u64;
+    let mut registers = Registers {
+        rax: number.into(),
+        rdi: argument(0),
+        rsi: argument(1),
+        rdx: argument(2),
+        r10: argument(3),
+        r8: argument(4),
+        r9: argument(5),
+        ..Registers::default()
+    };
+    thread.process.kernel.table().dispatch(&mut Call { thread, registers: &mut registers })
+}
+
 /// A thread of a [`Program`]: the calling kernel thread, which must not make calls for another one at the same time.
 pub struct ProgramThread {
     thread: Arc<Thread>,
@@ -90,19 +107,7 @@ pub struct ProgramThread {
 impl ProgramThread {
     /// Makes a system call (`__NR_*`); arguments that are left out are zero. Blocks as the call does.
     pub fn call(&self, number: u32, arguments: &[usize]) -> Result<usize, Errno> {
-        let argument = |index: usize| arguments.get(index).copied().unwrap_or(0) as u64;
-        let mut registers = Registers {
-            rax: number.into(),
-            rdi: argument(0),
-            rsi: argument(1),
-            rdx: argument(2),
-            r10: argument(3),
-            r8: argument(4),
-            r9: argument(5),
-            ..Registers::default()
-        };
-        let mut call = Call { thread: &self.thread, registers: &mut registers };
-        self.thread.process.kernel.table().dispatch(&mut call)
+        call_as(&self.thread, number, arguments)
     }
 
     /// Puts an argument into the thread's memory; where it lies. It stays until the next one. `E2BIG` beyond 4096 bytes.

@@ -8,7 +8,7 @@ use crate::register;
 use alloc::sync::Arc;
 use rumpkin_mm::{Mm, Request, Source};
 use rumpkin_spine::{
-    Call, Errno, Kernel,
+    Errno, Kernel,
     abi::system_call_number,
     config::Config,
     process::{Process, Program, Thread},
@@ -76,12 +76,7 @@ impl Fixture {
 type Join<T> = std::thread::JoinHandle<T>;
 
 fn call_as(thread: &Arc<Thread>, name: &str, arguments: &[usize]) -> Result<usize, Errno> {
-    let mut registers = Registers::default();
-    let argument = |index: usize| arguments.get(index).copied().unwrap_or_default() as u64;
-    registers.rax = u64::from(system_call_number(name));
-    (registers.rdi, registers.rsi, registers.rdx) = (argument(0), argument(1), argument(2));
-    (registers.r10, registers.r8, registers.r9) = (argument(3), argument(4), argument(5));
-    thread.process.kernel.table().dispatch(&mut Call { thread, registers: &mut registers })
+    rumpkin_program::call_as(thread, system_call_number(name), arguments)
 }
 
 fn store(address: usize, words: &[u32]) {

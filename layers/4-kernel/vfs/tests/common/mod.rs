@@ -7,11 +7,11 @@
 use rumpkin_abi::{Errno, Stat, linux::general, system_call_number};
 use rumpkin_mm::{Mm, Request, Source};
 use rumpkin_spine::{
-    Call, Kernel,
+    Kernel,
     config::Config,
     process::{Process, Program, Thread},
 };
-use rumpuser::{boot::BootData, context::Registers, device::Devices, memory::Protection, user};
+use rumpuser::{boot::BootData, device::Devices, memory::Protection, user};
 use rumpuser_hosted::{
     Terminal,
     disk::{MemoryDisk, SECTOR},
@@ -95,19 +95,7 @@ impl Guest {
     }
 
     pub fn call(&self, name: &str, arguments: &[usize]) -> Result<usize, Errno> {
-        let argument = |index: usize| arguments.get(index).copied().unwrap_or(0) as u64;
-        let mut registers = Registers {
-            rax: system_call_number(name).into(),
-            rdi: argument(0),
-            rsi: argument(1),
-            rdx: argument(2),
-            r10: argument(3),
-            r8: argument(4),
-            r9: argument(5),
-            ..Registers::default()
-        };
-        let mut call = Call { thread: &self.thread, registers: &mut registers };
-        self.process.kernel.table().dispatch(&mut call)
+        rumpkin_program::call_as(&self.thread, system_call_number(name), arguments)
     }
 
     /// Room in the program's memory.
